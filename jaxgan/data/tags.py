@@ -1,0 +1,134 @@
+"""Hair and eye colours as condition vectors, and the files that hold them."""
+
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxgan.errors import UserError
+
+HAIR = ("orange", "white", "aqua", "gray", "green", "red", "purple", "pink", "blue", "black", "brown", "blonde")
+EYES = ("gray", "black", "orange", "pink", "yellow", "aqua", "purple", "green", "brown", "red", "blue")
+CONDITION_NAMES = (*(f"{colour} hair" for colour in HAIR), *(f"{colour} eyes" for colour in EYES))
+"""The 23 tags of tutorial 000; their order is the meaning of the condition vector."""
+
+
+def parse_condition(text: str, names: Sequence[str] = CONDITION_NAMES) -> np.ndarray:
+    """Turns a line such as "blue hair red eyes" into a condition vector.
+
+    Args:
+        text: One or more of the names; case, commas and repeated spaces do not matter.
+        names: The names that the elements of the vector stand for.
+
+    Returns:
+        (len(names),) uint8 multi-hot.
+
+    Raises:
+        UserError: Nothing is named, or a name is not known; the nearest one is suggested.
+    """
+    words = text.lower().replace(",", " ").split()
+    condition = np.zeros(len(names), np.uint8)
+    position = 0
+    while position < len(words):
+        index, length = _name_at(words, position, names)
+        if index is None:
+            raise UserError(_unknown_name(words[position:], text, names))
+        condition[index] = 1
+        position += length
+    if not condition.any():
+        raise UserError(f'the condition "{text.strip()}" names nothing: give for example "{names[0]}"')
+    return condition
+
+
+def read_conditions(path: str | os.PathLike, names: Sequence[str] = CONDITION_NAMES) -> np.ndarray:
+    """Reads a file with one condition a line, such as "blue hair red eyes"; blank lines are passed over.
+
+    Returns:
+        (lines, len(names)) uint8 multi-hot.
+
+    Raises:
+        UserError: The file cannot be read, is empty, or a line is wrong; its number is named.
+    """
+    conditions = []
+    for number, line in enumerate(_read_lines(Path(path)), start=1):
+        if line.strip():
+            try:
+                conditions.append(parse_condition(line, names))
+            except UserError as error:
+                raise UserError(f"{path}, line {number}: {error}") from None
+    if not conditions:
+        raise UserError(f'{path} holds no condition: write one a line, for example "blue hair red eyes"')
+    return np.stack(conditions)
+
+
+def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads `tags.csv`, whose lines are `id,tag text`, such as "2,blonde hair pink eyes" (tutorial 000).
+
+    Other words are allowed beside the tags. A picture counts if it has one or two of the tags; the others are left out.
+
+    Returns:
+        From the id, which is the picture's file name without its extension, to (23,) uint8 multi-hot.
+
+    Raises:
+        UserError: The file cannot be read, or a line is not of this form or repeats an id; its number is named.
+    """
+    seen: dict[str, np.ndarray] = {}
+    for number, line in enumerate(_read_lines(Path(path)), start=1):
+        if not line.strip():
+            continue
+        identifier, comma, text = line.partition(",")
+        identifier = identifier.strip()
+        if not comma or not identifier:
+            raise UserError(f'{path}, line {number}: "{_shown(line)}" is not of the form "2,blonde hair pink eyes"')
+        if identifier in seen:
+            raise UserError(f"{path}, line {number}: the id {_shown(identifier)} has a line already; keep one of them")
+        seen[identifier] = _tags_in(text)
+    return {identifier: condition for identifier, condition in seen.items() if condition.sum() in (1, 2)}
+
+
+def _tags_in(text: str) -> np.ndarray:
+    words = text.lower().replace(",", " ").split()
+    condition = np.zeros(len(CONDITION_NAMES), np.uint8)
+    for position in range(len(words)):
+        index, _ = _name_at(words, position, CONDITION_NAMES)
+        if index is not None:
+            condition[index] = 1
+    return condition
+
+
+def _name_at(words: list[str], position: int, names: Sequence[str]) -> tuple[int | None, int]:
+    """The longest name that the words from `position` on begin with: its index and number of words."""
+    found: tuple[int | None, int] = (None, 0)
+    for index, name in enumerate(names):
+        parts = name.lower().replace(",", " ").split()
+        if len(parts) > found[1] and words[position : position + len(parts)] == parts:
+            found = (index, len(parts))
+    return found
+
+
+def _unknown_name(rest: list[str], text: str, names: Sequence[str]) -> str:
+    length = max(len(name.split()) for name in names)
+    candidates = [" ".join(rest[:count]) for count in range(length, 0, -1)]
+    lowered = {name.lower(): name for name in names}
+    for candidate in candidates:
+        nearest = difflib.get_close_matches(candidate, lowered, n=1)
+        if nearest:
+            return f'the condition "{_shown(text)}" has no known name at "{candidate}": did you mean "{lowered[nearest[0]]}"?'
+    return f'the condition "{_shown(text)}" has no known name at "{_shown(candidates[0])}": choose from {", ".join(names)}'
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not a UTF-8 text file") from None
+
+
+def _shown(text: str) -> str:
+    """A stranger's text as one short printable line."""
+    line = ascii(text.strip())[1:-1]
+    return line if len(line) <= 60 else line[:57] + "..."
