@@ -1,0 +1,157 @@
+"""Losses of the two players as pure functions of logits.
+
+Each function takes the discriminator's raw outputs, one number an example, shape (N,), and returns a scalar: the mean over the batch,
+computed in float32 (in float64 where the logits are float64), to be minimised. Nothing here ever passes through a sigmoid and a logarithm
+one after the other: both are written as softplus, which stays finite and keeps its gradient at logits of ±1e4 and beyond.
+
+All functions raise ``ValueError`` where the logits are not one number an example, or where the batches of one loss differ in size.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+
+def _checked(*logits: ArrayLike) -> tuple[jax.Array, ...]:
+    """The logits as arrays of at least float32, all of one shape (N,)."""
+    arrays = tuple(jnp.asarray(values) for values in logits)
+    shapes = [array.shape for array in arrays]
+    if any(len(shape) != 1 or shape[0] == 0 for shape in shapes) or len(set(shapes)) > 1:
+        raise ValueError(f"logits must all have one shape (N,) with N > 0, got {', '.join(map(str, shapes))}")
+    return tuple(array.astype(jnp.promote_types(array.dtype, jnp.float32)) for array in arrays)
+
+
+def _cross_entropy(logits: jax.Array, target: float) -> jax.Array:
+    """Mean binary cross-entropy of sigmoid(logits) against one target in [0, 1]."""
+    return jnp.mean(target * jax.nn.softplus(-logits) + (1.0 - target) * jax.nn.softplus(logits))
+
+
+def minimax_discriminator_loss(
+    real_logits: ArrayLike, fake_logits: ArrayLike, *, label_smoothing: float = 0.0
+) -> jax.Array:
+    """−mean log D(x) − mean log(1 − D(G(z))), with D = sigmoid(logits).
+
+    Args:
+      real_logits: logits of real examples, shape (N,).
+      fake_logits: logits of generated examples, shape (N,).
+      label_smoothing: the target of a real example is 1 − this; in [0, 1). One-sided, as Salimans et al. (2016) advise.
+
+    Returns:
+      The sum of both mean cross-entropies; 2·log 2 for a discriminator that knows nothing.
+
+    Reference:
+      Goodfellow et al., "Generative Adversarial Networks", 2014, equation 1.
+    """
+    real, fake = _checked(real_logits, fake_logits)
+    return _cross_entropy(real, 1.0 - label_smoothing) + _cross_entropy(fake, 0.0)
+
+
+def minimax_generator_loss(fake_logits: ArrayLike) -> jax.Array:
+    """Mean log(1 − D(G(z))): the generator's side of the minimax game, whose gradient vanishes where D wins.
+
+    Reference:
+      Goodfellow et al., "Generative Adversarial Networks", 2014, equation 1.
+    """
+    (fake,) = _checked(fake_logits)
+    return -_cross_entropy(fake, 0.0)
+
+
+def nonsaturating_generator_loss(fake_logits: ArrayLike) -> jax.Array:
+    """−mean log D(G(z)): the same fixed point as the minimax game, a strong gradient where D wins. All the tutorials use it.
+
+    Reference:
+      Goodfellow et al., "Generative Adversarial Networks", 2014, section 3.
+    """
+    (fake,) = _checked(fake_logits)
+    return _cross_entropy(fake, 1.0)
+
+
+def joint_batch_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
+    """Binary cross-entropy averaged over ONE batch of real and generated examples: half of ``minimax_discriminator_loss``.
+
+    Reference:
+      Tutorial 003 (Keras), which trains D on the concatenated batch.
+    """
+    return 0.5 * minimax_discriminator_loss(real_logits, fake_logits)
+
+
+def wasserstein_discriminator_loss(real_scores: ArrayLike, fake_scores: ArrayLike) -> jax.Array:
+    """Mean critic score of generated examples minus that of real ones: minus the estimated distance.
+
+    Reference:
+      Arjovsky et al., "Wasserstein GAN", 2017, algorithm 1 (there maximised with the opposite sign).
+    """
+    real, fake = _checked(real_scores, fake_scores)
+    return jnp.mean(fake) - jnp.mean(real)
+
+
+def wasserstein_generator_loss(fake_scores: ArrayLike) -> jax.Array:
+    """Minus the mean critic score of generated examples.
+
+    Reference:
+      Arjovsky et al., "Wasserstein GAN", 2017, algorithm 1.
+    """
+    (fake,) = _checked(fake_scores)
+    return -jnp.mean(fake)
+
+
+def matching_aware_discriminator_loss(
+    real_logits: ArrayLike, wrong_condition_logits: ArrayLike, wrong_image_logits: ArrayLike, fake_logits: ArrayLike
+) -> jax.Array:
+    """A conditional discriminator must refuse real pictures under a wrong condition too.
+
+    Args:
+      real_logits: D(x, y), a picture with its own condition, shape (N,).
+      wrong_condition_logits: D(x, y′), the picture with another condition, shape (N,).
+      wrong_image_logits: D(x′, y), another picture with the condition, shape (N,).
+      fake_logits: D(G(z, y), y), shape (N,).
+
+    Returns:
+      Cross-entropy of the first against 1, plus a third of each of the other three against 0.
+
+    Reference:
+      Reed et al., "Generative Adversarial Text to Image Synthesis", 2016, algorithm 1 (two negatives); the third, x′, and the
+      average are tutorial 000's.
+    """
+    real, *negatives = _checked(real_logits, wrong_condition_logits, wrong_image_logits, fake_logits)
+    return _cross_entropy(real, 1.0) + sum(_cross_entropy(logits, 0.0) for logits in negatives) / 3.0
+
+
+def least_squares_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
+    """½·mean (D(x) − 1)² + ½·mean D(G(z))², on the raw outputs.
+
+    Reference:
+      Mao et al., "Least Squares Generative Adversarial Networks", 2017, equation 9 (a = 0, b = 1).
+    """
+    real, fake = _checked(real_logits, fake_logits)
+    return 0.5 * jnp.mean((real - 1.0) ** 2) + 0.5 * jnp.mean(fake**2)
+
+
+def least_squares_generator_loss(fake_logits: ArrayLike) -> jax.Array:
+    """½·mean (D(G(z)) − 1)², on the raw outputs.
+
+    Reference:
+      Mao et al., "Least Squares Generative Adversarial Networks", 2017, equation 9 (c = 1).
+    """
+    (fake,) = _checked(fake_logits)
+    return 0.5 * jnp.mean((fake - 1.0) ** 2)
+
+
+def hinge_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
+    """Mean max(0, 1 − D(x)) + mean max(0, 1 + D(G(z))), on the raw outputs.
+
+    Reference:
+      Lim and Ye, "Geometric GAN", 2017; Miyato et al., "Spectral Normalization", 2018, equation 16.
+    """
+    real, fake = _checked(real_logits, fake_logits)
+    return jnp.mean(jax.nn.relu(1.0 - real)) + jnp.mean(jax.nn.relu(1.0 + fake))
+
+
+def hinge_generator_loss(fake_logits: ArrayLike) -> jax.Array:
+    """−mean D(G(z)), on the raw outputs.
+
+    Reference:
+      Lim and Ye, "Geometric GAN", 2017; Miyato et al., "Spectral Normalization", 2018, equation 17.
+    """
+    (fake,) = _checked(fake_logits)
+    return -jnp.mean(fake)

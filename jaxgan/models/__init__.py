@@ -1,0 +1,77 @@
+"""The networks of every system, by id.
+
+    gan = models.build("dcgan_anime_a")
+    variables = models.init(gan.generator, jax.random.key(0))
+    images, updates = gan.generator.apply(variables, z, train=True, mutable=["batch_stats"])
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.errors import UserError
+from jaxgan.models.cgan import cgan_anime, cgan_mnist
+from jaxgan.models.dcgan import dcgan_64, dcgan_anime_a, dcgan_anime_b
+from jaxgan.models.dcgan_mnist import dcgan_mnist_a, dcgan_mnist_keras
+from jaxgan.models.mlp import mlp_a, mlp_b, mlp_keras
+from jaxgan.models.network import GAN, Network
+from jaxgan.models.wgan import wgan_anime
+
+__all__ = ["GAN", "Network", "build", "init", "names"]
+
+_BUILDERS: dict[str, Callable[..., GAN]] = {
+    builder.__name__: builder
+    for builder in (
+        mlp_a,
+        mlp_b,
+        mlp_keras,
+        dcgan_mnist_a,
+        dcgan_mnist_keras,
+        dcgan_anime_a,
+        dcgan_anime_b,
+        dcgan_64,
+        wgan_anime,
+        cgan_anime,
+        cgan_mnist,
+    )
+}
+
+
+def names() -> dict[str, str]:
+    """Every id that ``build`` knows, with a line about each."""
+    return {name: inspect.getdoc(builder).splitlines()[0] for name, builder in _BUILDERS.items()}
+
+
+def build(name: str, **overrides: Any) -> GAN:
+    """The generator and the discriminator of a system.
+
+    Args:
+      name: an id of ``names()``.
+      **overrides: ``image_size``, ``channels``, ``latent_dim``, ``generator_width``, ``discriminator_width`` (the smallest number of
+        channels of each network, from which the others follow) and ``dtype`` (the type to compute in) for all; ``condition_dim`` for
+        conditional families; ``dropout_rate`` where there is dropout. Left out: the source's own.
+
+    Raises:
+      UserError: for an unknown id, or a size that the network cannot make.
+      TypeError: for an override that the system does not have.
+    """
+    if name not in _BUILDERS:
+        raise UserError(f"--model={name}: there is no such model; choose one of {', '.join(_BUILDERS)}")
+    known = inspect.signature(_BUILDERS[name]).parameters
+    unknown = sorted(set(overrides) - set(known))
+    if unknown:
+        raise TypeError(f"{name} has no {', '.join(unknown)}; it has {', '.join(known)}")
+    for key in ("channels", "latent_dim", "condition_dim", "generator_width", "discriminator_width"):
+        if overrides.get(key, 1) < 1:
+            raise UserError(f"--{key}={overrides[key]}: must be at least 1")
+    return _BUILDERS[name](**overrides)
+
+
+def init(network: Network, key: jax.Array) -> dict[str, Any]:
+    """Fresh variables of a network: {"params": …, "batch_stats": …}, the latter empty where nothing is normalised."""
+    inputs = [jnp.zeros((2, *shape), jnp.float32) for shape in network.input_shapes]
+    variables = jax.jit(lambda one: network.init(one, *inputs, train=False))(key)
+    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}

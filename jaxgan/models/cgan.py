@@ -1,0 +1,185 @@
+"""Conditional GANs: the condition goes to both networks.
+
+``cgan_anime``, z with 62 numbers, y with 23 tags:
+
+| generator            | kernel, stride, padding | output     | discriminator        | kernel, stride, padding | output    |
+| -------------------- | ----------------------- | ---------- | -------------------- | ----------------------- | --------- |
+| z and y              |                         | 85         | picture              |                         | 64×64×3   |
+| Dense, BN            |                         | 4×4×384    | Conv, LeakyReLU      | 4, 2, 1                 | 32×32×64  |
+| ConvT, BN, ReLU      | 4, 2, 1                 | 8×8×256    | Conv, LeakyReLU      | 4, 2, 1                 | 16×16×128 |
+| ConvT, BN, ReLU      | 4, 2, 1                 | 16×16×128  | Conv, LeakyReLU      | 4, 2, 1                 | 8×8×256   |
+| ConvT, BN, ReLU      | 4, 2, 1                 | 32×32×64   | Conv, LeakyReLU      | 4, 2, 1                 | 4×4×384   |
+| ConvT, tanh          | 4, 2, 1                 | 64×64×3    | with y tiled         |                         | 4×4×407   |
+|                      |                         |            | Conv, LeakyReLU      | 1, 1, 0                 | 4×4×384   |
+|                      |                         |            | Dense                |                         | 1         |
+
+``cgan_mnist``: z and the one-hot digit each pass Dense, ReLU, BN to 7×7×128, side by side 7×7×256, then ``dcgan_mnist_a``; in the
+discriminator the digit becomes a second channel of the picture through Dense, LeakyReLU 0.01.
+
+Reference:
+  Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014; tutorial 000 section 6 (``cgan_anime``), 002 (``cgan_mnist``).
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxgan.errors import UserError
+from jaxgan.layers import BatchNorm, Dense, leaky_relu, to_features, to_image
+from jaxgan.models.blocks import ConvolutionalNetwork
+from jaxgan.models.dcgan import HALVE
+from jaxgan.models.dcgan_mnist import grow_from_quarter, judge, quarters
+from jaxgan.models.network import GAN, Network
+
+ANIME_TAGS = 23
+ANIME_LATENT_STD = math.exp(-1.0 / math.pi)
+
+
+class AnimeGenerator(ConvolutionalNetwork):
+    """``cgan_anime``'s generator."""
+
+    image_shape: tuple[int, int, int] = (64, 64, 3)
+    latent_dim: int = 62
+    condition_dim: int = ANIME_TAGS
+    width: int = 64
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return ((self.latent_dim,), (self.condition_dim,))
+
+    @nn.compact
+    def __call__(self, z: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
+        """(N, latent_dim), (N, condition_dim) -> (N, *image_shape) in [−1, 1]."""
+        height, width, channels = self.image_shape
+        start = (height // 16, width // 16, 6 * self.width)
+        x = jnp.concatenate([z, y.astype(z.dtype)], axis=-1)
+        x = self.norm(Dense(start[0] * start[1] * start[2], dtype=self.dtype)(x), train)
+        x = to_image(x, start)
+        for factor in (4, 2, 1):
+            x = self.up(x, factor * self.width, *HALVE, train)
+        return jnp.tanh(self.conv_transpose(x, channels, *HALVE))
+
+
+class AnimeDiscriminator(ConvolutionalNetwork):
+    """``cgan_anime``'s discriminator."""
+
+    image_shape: tuple[int, int, int] = (64, 64, 3)
+    condition_dim: int = ANIME_TAGS
+    width: int = 64
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (self.image_shape, (self.condition_dim,))
+
+    @nn.compact
+    def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
+        """(N, *image_shape), (N, condition_dim) -> logits (N,)."""
+        for factor in (1, 2, 4, 6):
+            x = leaky_relu(self.conv(x, factor * self.width, *HALVE))
+        tiled = jnp.broadcast_to(y.astype(x.dtype)[:, None, None, :], (*x.shape[:3], y.shape[-1]))
+        x = leaky_relu(self.conv(jnp.concatenate([x, tiled], axis=-1), 6 * self.width, 1, 1, 0))
+        return Dense(1, dtype=self.dtype)(to_features(x)).reshape(-1)
+
+
+class MnistGenerator(Network):
+    """``cgan_mnist``'s generator."""
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    latent_dim: int = 100
+    condition_dim: int = 10
+    width: int = 64
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return ((self.latent_dim,), (self.condition_dim,))
+
+    @nn.compact
+    def __call__(self, z: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
+        """(N, latent_dim), (N, condition_dim) -> (N, *image_shape) in [−1, 1]."""
+        height, width, channels = self.image_shape
+        start = (height // 4, width // 4, 2 * self.width)
+        halves = []
+        for source in (z, y.astype(z.dtype)):
+            x = nn.relu(Dense(start[0] * start[1] * start[2], dtype=self.dtype)(source))
+            x = BatchNorm(axis_name=self.axis_name, dtype=self.dtype)(x, train=train)
+            halves.append(to_image(x, start))
+        return grow_from_quarter(self, jnp.concatenate(halves, axis=-1), self.width, channels, train)
+
+
+class MnistDiscriminator(Network):
+    """``cgan_mnist``'s discriminator."""
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    condition_dim: int = 10
+    width: int = 64
+    dropout_rate: float = 0.5
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (self.image_shape, (self.condition_dim,))
+
+    @nn.compact
+    def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
+        """(N, *image_shape), (N, condition_dim) -> logits (N,)."""
+        height, width, _ = self.image_shape
+        plane = leaky_relu(Dense(height * width, dtype=self.dtype)(y.astype(x.dtype)), 0.01)
+        x = jnp.concatenate([x, plane.reshape(-1, height, width, 1)], axis=-1)
+        return judge(self, x, self.width, self.dropout_rate, train)
+
+
+def cgan_anime(
+    *,
+    image_size: int = 64,
+    channels: int = 3,
+    latent_dim: int = 62,
+    condition_dim: int = ANIME_TAGS,
+    generator_width: int = 64,
+    discriminator_width: int = 64,
+    dtype: Any = None,
+) -> GAN:
+    """Conditional GAN of tutorial 000: faces by hair and eye colour."""
+    if image_size % 16 or image_size < 16:
+        raise UserError(f"--image_size={image_size}: cgan_anime makes pictures of 16·n pixels, such as 48, 64 or 96")
+    shared = {
+        "dtype": dtype,
+        "image_shape": (image_size, image_size, channels),
+        "condition_dim": condition_dim,
+        "std": 0.01,
+        "momentum": 0.1,  # the source's momentum of 0.9 in PyTorch's sense
+    }
+    return GAN(
+        name="cgan_anime",
+        generator=AnimeGenerator(latent_dim=latent_dim, width=generator_width, **shared),
+        discriminator=AnimeDiscriminator(width=discriminator_width, **shared),
+        latent_dim=latent_dim,
+        condition_dim=condition_dim,
+        image_shape=shared["image_shape"],
+        latent_std=ANIME_LATENT_STD,
+    )
+
+
+def cgan_mnist(
+    *,
+    image_size: int = 28,
+    channels: int = 1,
+    latent_dim: int = 100,
+    condition_dim: int = 10,
+    generator_width: int = 64,
+    discriminator_width: int = 64,
+    dropout_rate: float = 0.5,
+    dtype: Any = None,
+) -> GAN:
+    """Conditional GAN of tutorial 002: digits by class."""
+    image_shape = (quarters("cgan_mnist", image_size, 8), image_size, channels)
+    shared = {"dtype": dtype, "image_shape": image_shape, "condition_dim": condition_dim}
+    return GAN(
+        name="cgan_mnist",
+        generator=MnistGenerator(latent_dim=latent_dim, width=generator_width, **shared),
+        discriminator=MnistDiscriminator(width=discriminator_width, dropout_rate=dropout_rate, **shared),
+        latent_dim=latent_dim,
+        condition_dim=condition_dim,
+        image_shape=image_shape,
+    )

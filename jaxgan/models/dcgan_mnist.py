@@ -1,0 +1,204 @@
+"""Small deep convolutional GANs for 28×28 digits, one from a PyTorch tutorial, one from a Keras tutorial.
+
+``dcgan_mnist_a`` (all layers with biases; the activation comes BEFORE batch normalisation, as its source has it):
+
+| generator                    | kernel, stride, padding | output    | discriminator                     | kernel, stride, padding | output   |
+| ---------------------------- | ----------------------- | --------- | --------------------------------- | ----------------------- | -------- |
+| Dense, ReLU, BN              |                         | 7×7×256   | Conv, LeakyReLU 0.01, dropout ½   | 3, 2, 0                 | 13×13×64 |
+| ConvT, ReLU, BN              | 3, 1, 1                 | 7×7×128   | Conv, LeakyReLU 0.01, dropout ½   | 3, 2, 0                 | 6×6×128  |
+| ConvT, ReLU, BN              | 4, 2, 1                 | 14×14×64  | BN, Dense                         |                         | 1        |
+| ConvT, tanh                  | 4, 2, 1                 | 28×28×1   |                                   |                         |          |
+
+``dcgan_mnist_keras`` (all layers with biases; "same" padding):
+
+| generator                    | kernel, stride | output    | discriminator                     | kernel, stride | output   |
+| ---------------------------- | -------------- | --------- | --------------------------------- | -------------- | -------- |
+| Dense, BN                    |                | 7×7×128   | Conv, LeakyReLU 0.2, dropout 0.4  | 5, 2           | 14×14×64 |
+| ConvT, ReLU                  | 5, 2           | 14×14×64  | Conv, LeakyReLU 0.2, dropout 0.4  | 5, 2           | 7×7×128  |
+| ConvT, tanh                  | 5, 2           | 28×28×1   | Dense                             |                | 1        |
+
+Reference:
+  Tutorial 002 (``dcgan_mnist_a``) and tutorial 003 (``dcgan_mnist_keras``).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jaxgan.errors import UserError
+from jaxgan.layers import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Dropout,
+    keras_kernel_init,
+    leaky_relu,
+    to_features,
+    to_image,
+)
+from jaxgan.models.network import GAN, Network
+
+KERAS_SAME_5_2 = ((1, 2), (1, 2))  # kernel 5, stride 2, an even size: one row before, two after, in both directions
+
+
+def grow_from_quarter(network: Network, x: jax.Array, width: int, channels: int, train: bool) -> jax.Array:
+    """The picture's half of ``dcgan_mnist_a``'s generator, (N, H/4, W/4, 4·width) -> (N, H, W, channels) in [−1, 1]."""
+    x = nn.relu(ConvTranspose(2 * width, kernel_size=3, padding=1, dtype=network.dtype)(x))
+    x = BatchNorm(axis_name=network.axis_name, dtype=network.dtype)(x, train=train)
+    x = nn.relu(ConvTranspose(width, kernel_size=4, stride=2, padding=1, dtype=network.dtype)(x))
+    x = BatchNorm(axis_name=network.axis_name, dtype=network.dtype)(x, train=train)
+    return jnp.tanh(ConvTranspose(channels, kernel_size=4, stride=2, padding=1, dtype=network.dtype)(x))
+
+
+def judge(network: Network, x: jax.Array, width: int, dropout_rate: float, train: bool) -> jax.Array:
+    """The whole of ``dcgan_mnist_a``'s discriminator, (N, H, W, channels) -> logits (N,)."""
+    for features in (width, 2 * width):
+        x = leaky_relu(Conv(features, kernel_size=3, stride=2, dtype=network.dtype)(x), 0.01)
+        x = Dropout(dropout_rate, whole_channels=True, axis_name=network.axis_name)(x, train=train)
+    x = BatchNorm(axis_name=network.axis_name, dtype=network.dtype)(x, train=train)
+    return Dense(1, dtype=network.dtype)(to_features(x)).reshape(-1)
+
+
+class GeneratorA(Network):
+    """``dcgan_mnist_a``'s generator."""
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    latent_dim: int = 100
+    width: int = 64
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return ((self.latent_dim,),)
+
+    @nn.compact
+    def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+        """(N, latent_dim) -> (N, *image_shape) in [−1, 1]."""
+        height, width, channels = self.image_shape
+        start = (height // 4, width // 4, 4 * self.width)
+        x = nn.relu(Dense(start[0] * start[1] * start[2], dtype=self.dtype)(z))
+        x = BatchNorm(axis_name=self.axis_name, dtype=self.dtype)(x, train=train)
+        return grow_from_quarter(self, to_image(x, start), self.width, channels, train)
+
+
+class DiscriminatorA(Network):
+    """``dcgan_mnist_a``'s discriminator."""
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    width: int = 64
+    dropout_rate: float = 0.5
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (self.image_shape,)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(N, *image_shape) -> logits (N,)."""
+        return judge(self, x, self.width, self.dropout_rate, train)
+
+
+class KerasGenerator(Network):
+    """``dcgan_mnist_keras``' generator."""
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    latent_dim: int = 100
+    width: int = 64
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return ((self.latent_dim,),)
+
+    @nn.compact
+    def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+        """(N, latent_dim) -> (N, *image_shape) in [−1, 1]."""
+        height, width, channels = self.image_shape
+        init = {"kernel_init": keras_kernel_init, "bias_init": nn.initializers.zeros, "dtype": self.dtype}
+        up = {"kernel_size": 5, "stride": 2, "padding": KERAS_SAME_5_2, **init}
+        x = Dense(height // 4 * (width // 4) * 2 * self.width, **init)(z)
+        x = x.reshape(-1, height // 4, width // 4, 2 * self.width)
+        x = BatchNorm(
+            momentum=0.99,
+            epsilon=1e-3,
+            unbiased_running_variance=False,
+            axis_name=self.axis_name,
+            dtype=self.dtype,
+        )(x, train=train)
+        x = nn.relu(ConvTranspose(self.width, **up)(x))
+        return jnp.tanh(ConvTranspose(channels, **up)(x))
+
+
+class KerasDiscriminator(Network):
+    """``dcgan_mnist_keras``' discriminator."""
+
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    width: int = 64
+    dropout_rate: float = 0.4
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (self.image_shape,)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(N, *image_shape) -> logits (N,)."""
+        init = {"kernel_init": keras_kernel_init, "bias_init": nn.initializers.zeros, "dtype": self.dtype}
+        for features in (self.width, 2 * self.width):
+            x = leaky_relu(Conv(features, kernel_size=5, stride=2, padding=KERAS_SAME_5_2, **init)(x))
+            x = Dropout(self.dropout_rate, axis_name=self.axis_name)(x, train=train)
+        return Dense(1, **init)(x.reshape(x.shape[0], -1)).reshape(-1)
+
+
+def quarters(name: str, image_size: int, smallest: int) -> int:
+    """The picture's side if it can be halved twice, else a UserError."""
+    if image_size % 4 or image_size < smallest:
+        raise UserError(f"--image_size={image_size}: {name} makes pictures of 4·n pixels from {smallest} on, such as 28")
+    return image_size
+
+
+def dcgan_mnist_a(
+    *,
+    image_size: int = 28,
+    channels: int = 1,
+    latent_dim: int = 100,
+    generator_width: int = 64,
+    discriminator_width: int = 64,
+    dropout_rate: float = 0.5,
+    dtype: Any = None,
+) -> GAN:
+    """DCGAN of tutorial 002 for digits: activation before batch normalisation, channel dropout in D."""
+    image_shape = (quarters("dcgan_mnist_a", image_size, 8), image_size, channels)
+    return GAN(
+        name="dcgan_mnist_a",
+        generator=GeneratorA(dtype=dtype, image_shape=image_shape, latent_dim=latent_dim, width=generator_width),
+        discriminator=DiscriminatorA(
+            dtype=dtype, image_shape=image_shape, width=discriminator_width, dropout_rate=dropout_rate
+        ),
+        latent_dim=latent_dim,
+        image_shape=image_shape,
+    )
+
+
+def dcgan_mnist_keras(
+    *,
+    image_size: int = 28,
+    channels: int = 1,
+    latent_dim: int = 100,
+    generator_width: int = 64,
+    discriminator_width: int = 64,
+    dropout_rate: float = 0.4,
+    dtype: Any = None,
+) -> GAN:
+    """DCGAN of tutorial 003 (Keras) for digits: kernels 5, "same" padding, dropout in D."""
+    image_shape = (quarters("dcgan_mnist_keras", image_size, 8), image_size, channels)
+    return GAN(
+        name="dcgan_mnist_keras",
+        generator=KerasGenerator(dtype=dtype, image_shape=image_shape, latent_dim=latent_dim, width=generator_width),
+        discriminator=KerasDiscriminator(
+            dtype=dtype, image_shape=image_shape, width=discriminator_width, dropout_rate=dropout_rate
+        ),
+        latent_dim=latent_dim,
+        image_shape=image_shape,
+    )

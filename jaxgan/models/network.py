@@ -1,0 +1,53 @@
+"""What every network of the library has, and the pair of networks that a game is played with."""
+
+import dataclasses
+from typing import Any
+
+from flax import linen as nn
+
+
+class Network(nn.Module):
+    """A generator or a discriminator.
+
+    A generator maps latents (N, latent_dim), for conditional families with a condition (N, condition_dim), to images
+    (N, H, W, C) in [−1, 1]; a discriminator maps images, and the condition, to logits (N,).
+    """
+
+    dtype: Any = None  # the type to compute in; None: the promotion of inputs and parameters
+    axis_name: str | None = None  # the mapped axis over which batch statistics are taken together
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of each input, without the batch."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class GAN:
+    """A generator and a discriminator that fit each other.
+
+    Attributes:
+      name: the id under which ``models.build`` made it.
+      generator: a Linen module, (z[, y]) -> x in [−1, 1].
+      discriminator: a Linen module, (x[, y]) -> logits (N,).
+      latent_dim: length of z.
+      condition_dim: length of y, 0 for a family without a condition.
+      image_shape: (height, width, channels).
+      latent_std: the standard deviation of z.
+    """
+
+    name: str
+    generator: Network
+    discriminator: Network
+    latent_dim: int
+    image_shape: tuple[int, int, int]
+    condition_dim: int = 0
+    latent_std: float = 1.0
+
+    def on(self, axis_name: str | None) -> "GAN":
+        """The same pair with its batch statistics taken over a mapped axis."""
+        return dataclasses.replace(
+            self,
+            generator=self.generator.clone(axis_name=axis_name),
+            discriminator=self.discriminator.clone(axis_name=axis_name),
+        )

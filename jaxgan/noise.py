@@ -1,0 +1,25 @@
+"""Random numbers that depend on an example's place in the GLOBAL batch, never on how many devices share the batch."""
+
+import jax
+import jax.numpy as jnp
+
+
+def example_keys(key: jax.Array, count: int, axis_name: str | None = None) -> jax.Array:
+    """One key for each example that this device holds.
+
+    Args:
+      key: the key of the whole global batch.
+      count: examples on this device, N.
+      axis_name: the mapped axis over which the global batch is split in contiguous parts, if any.
+
+    Returns:
+      Keys of shape (N,): the key folded with each example's index in the global batch.
+    """
+    first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
+    return jax.vmap(lambda index: jax.random.fold_in(key, index))(first + jnp.arange(count))
+
+
+def latents(key: jax.Array, count: int, dim: int, *, std: float = 1.0, axis_name: str | None = None) -> jax.Array:
+    """Normal noise z ~ N(0, std²) for ``count`` examples of this device, shape (N, dim), float32."""
+    keys = example_keys(key, count, axis_name)
+    return std * jax.vmap(lambda one: jax.random.normal(one, (dim,), jnp.float32))(keys)

@@ -1,0 +1,41 @@
+"""Optax gradient transformations that optax itself does not have."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def clip_params(limit: float) -> optax.GradientTransformation:
+    """Bounds the parameters, not the updates: after ``optax.apply_updates`` every parameter lies in [−limit, limit].
+
+    The transformation replaces an update u of a parameter p by clip(p + u) − p, so it must come LAST in a chain and needs ``params``
+    in ``update``. Rounding of that difference could leave p + u up to a unit in the last place outside; such updates are moved inwards,
+    so that the bound holds exactly, for any start. Restrict it to some parameters with ``optax.masked``.
+
+    Args:
+      limit: the bound c > 0; WGAN's is 0.01.
+
+    Raises:
+      ValueError: if the limit is not positive, or ``update`` is called without params.
+
+    Reference:
+      Arjovsky et al., "Wasserstein GAN", 2017, algorithm 1, line 7.
+    """
+    if not limit > 0:
+        raise ValueError(f"clip_params needs a limit above 0, got {limit}")
+
+    def clip(update: jax.Array, param: jax.Array) -> jax.Array:
+        bound = jnp.asarray(limit, param.dtype)
+        update = (jnp.clip(param + update, -bound, bound) - param).astype(param.dtype)
+        above, below = param + update - bound, -bound - (param + update)
+        # Twice the overshoot is enough where |p| ≤ limit; one step of the update's own grid where p starts far outside.
+        lowered = jnp.minimum(update - 2 * above, jnp.nextafter(update, -jnp.inf))
+        raised = jnp.maximum(update + 2 * below, jnp.nextafter(update, jnp.inf))
+        return jnp.where(above > 0, lowered, jnp.where(below > 0, raised, update))
+
+    def update_fn(updates: optax.Updates, state: optax.EmptyState, params: optax.Params | None = None):
+        if params is None:
+            raise ValueError("clip_params needs the parameters: call update(updates, state, params)")
+        return jax.tree.map(clip, updates, params), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update_fn)
