@@ -115,13 +115,15 @@ def _unknown_name(rest: list[str], text: str, names: Sequence[str]) -> str:
     for candidate in candidates:
         nearest = difflib.get_close_matches(candidate, lowered, n=1)
         if nearest:
-            return f'the condition "{_shown(text)}" has no known name at "{candidate}": did you mean "{lowered[nearest[0]]}"?'
-    return f'the condition "{_shown(text)}" has no known name at "{_shown(candidates[0])}": choose from {", ".join(names)}'
+            known = lowered[nearest[0]]
+            return f'the condition "{_shown(text)}" has no known name at "{candidate}": did you mean "{known}"?'
+    unknown = _shown(candidates[0])
+    return f'the condition "{_shown(text)}" has no known name at "{unknown}": choose from {", ".join(names)}'
 
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -130,5 +132,5 @@ def _read_lines(path: Path) -> list[str]:
 
 def _shown(text: str) -> str:
     """A stranger's text as one short printable line."""
-    line = ascii(text.strip())[1:-1]
+    line = "".join(character if character.isprintable() else "?" for character in text.strip())
     return line if len(line) <= 60 else line[:57] + "..."

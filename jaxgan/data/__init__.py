@@ -1,0 +1,1 @@
+"""Sources of pictures, decoded once and cached, and the streams of batches that they give."""

@@ -1,0 +1,187 @@
+"""Work spread over processes, with the results in order.
+
+The processes are fresh interpreters that import only the module of the function that they run. Forking would be unsafe
+beside JAX's threads, and `multiprocessing`'s other ways import the user's main script again, JAX and all. The pipes
+carry JSON and raw bytes; a process whose parent has died reads the end of its input and leaves.
+"""
+
+import functools
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+
+class Chunk(NamedTuple):
+    """A few finished examples.
+
+    Attributes:
+        images: (n, height, width, channels) uint8.
+        conditions: (n, c) uint8, or None.
+        notes: JSON-able remarks of the function on these examples, such as the names that it could not read.
+    """
+
+    images: np.ndarray
+    conditions: np.ndarray | None = None
+    notes: tuple = ()
+
+
+def cpu_count() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def reference(function: Callable[..., Any]) -> dict[str, Any]:
+    """A function as JSON, for another process to import.
+
+    Args:
+        function: A function at the top level of an importable module, or a `functools.partial` of one whose arguments
+            are keywords with JSON-able values.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    keywords: dict[str, Any] = {}
+    if isinstance(function, functools.partial):
+        if function.args:
+            raise TypeError("a partial function for worker processes takes keyword arguments only")
+        function, keywords = function.func, function.keywords
+    module, name = function.__module__, function.__qualname__
+    if module == "__main__" or "<" in name:
+        raise TypeError(f"{name} must be at the top level of an importable module to run in worker processes")
+    return json.loads(json.dumps({"module": module, "name": name, "keywords": keywords}))
+
+
+def resolve(description: dict[str, Any]) -> Callable[..., Any]:
+    """The function that `reference` described."""
+    function = _imported(description["module"], description["name"])
+    return functools.partial(function, **description["keywords"])
+
+
+@functools.cache
+def _imported(module: str, name: str) -> Callable[..., Any]:
+    return functools.reduce(getattr, name.split("."), importlib.import_module(module))
+
+
+def ordered_map(
+    function: Callable[[Any], Chunk], tasks: Iterable[Any], *, processes: int | None = None
+) -> Iterator[Chunk]:
+    """Yields `function(task)` for each task, in order, computed in parallel processes.
+
+    At most two tasks a process are in flight, so memory does not grow with their number.
+
+    Args:
+        function: See `reference`.
+        tasks: JSON-able values.
+        processes: How many; the cores of this process if None.
+
+    Raises:
+        RuntimeError: The function raised, or its process died.
+    """
+    count = processes or cpu_count()
+    call = reference(function)
+    with ExitStack() as stack:
+        workers: deque[_Worker] = deque(stack.enter_context(_Worker(call)) for _ in range(count))
+        threads = stack.enter_context(ThreadPoolExecutor(count))
+        pending: deque[Future[Chunk]] = deque()
+        stack.callback(lambda: [future.cancel() for future in pending])
+
+        def run(task: Any) -> Chunk:
+            worker = workers.popleft()  # one thread a worker: there is always a free one
+            try:
+                return worker.run(task)
+            finally:
+                workers.append(worker)
+
+        for task in tasks:
+            if len(pending) == 2 * count:
+                yield pending.popleft().result()
+            pending.append(threads.submit(run, task))
+        while pending:
+            yield pending.popleft().result()
+
+
+class _Worker:
+    """One process that runs one function on the tasks that it is sent."""
+
+    def __init__(self, call: dict[str, Any]):
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
+        command = [sys.executable, "-P", "-c", "from jaxgan.data.workers import main; main()"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        self._call = call
+
+    def __enter__(self) -> "_Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+    def run(self, task: Any) -> Chunk:
+        try:
+            _write_json(self._process.stdin, {"call": self._call, "task": task})
+            reply = _read_json(self._process.stdout)
+            if "error" in reply:
+                raise RuntimeError(f"a worker process failed:\n{reply['error']}")
+            images = _read_array(self._process.stdout, reply["images"])
+            conditions = _read_array(self._process.stdout, reply["conditions"]) if reply["conditions"] else None
+        except (BrokenPipeError, EOFError):
+            status = self._process.wait()
+            raise RuntimeError(f"a worker process died (status {status}); is the memory full?") from None
+        return Chunk(images, conditions, tuple(reply["notes"]))
+
+
+def main() -> None:
+    """The worker process: answers the tasks on its standard input until that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    source = sys.stdin.buffer
+    target = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the function prints must not land among the answers
+    while True:
+        try:
+            request = _read_json(source)
+        except EOFError:
+            return
+        try:
+            chunk = resolve(request["call"])(request["task"])
+        except Exception:
+            _write_json(target, {"error": traceback.format_exc()})
+            continue
+        arrays = [chunk.images] if chunk.conditions is None else [chunk.images, chunk.conditions]
+        shapes = [list(array.shape) for array in arrays] + [None]
+        _write_json(target, {"images": shapes[0], "conditions": shapes[1], "notes": list(chunk.notes)})
+        for array in arrays:
+            target.write(np.ascontiguousarray(array, np.uint8).data)
+        target.flush()
+
+
+def _write_json(pipe: BinaryIO, value: Any) -> None:
+    pipe.write(json.dumps(value).encode() + b"\n")
+    pipe.flush()
+
+
+def _read_json(pipe: BinaryIO) -> Any:
+    line = pipe.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    return json.loads(line)
+
+
+def _read_array(pipe: BinaryIO, shape: list[int]) -> np.ndarray:
+    array = np.empty(shape, np.uint8)
+    if pipe.readinto(array.reshape(-1).data) != array.size:
+        raise EOFError
+    return array
