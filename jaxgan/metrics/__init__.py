@@ -1,0 +1,41 @@
+"""Numbers that say how good a generator is: pure functions of features, logits and pictures."""
+
+from jaxgan.metrics.coverage import ManifoldScores, manifold_scores
+from jaxgan.metrics.estimate import Estimate
+from jaxgan.metrics.frechet import (
+    frechet_distance,
+    frechet_distance_estimate,
+    frechet_distance_infinity,
+    gaussian_frechet_distance,
+)
+from jaxgan.metrics.inception import inception_score
+from jaxgan.metrics.kernel import kernel_distance, polynomial_kernel, squared_maximum_mean_discrepancy
+from jaxgan.metrics.modes import class_histogram, conditional_accuracy, mode_coverage
+from jaxgan.metrics.neighbours import Neighbours, authenticity, nearest_neighbours
+from jaxgan.metrics.smoothness import path_length, spherical_interpolation
+from jaxgan.metrics.statistics import FeatureStatistics, feature_statistics, merge_statistics
+
+__all__ = [
+    "Estimate",
+    "FeatureStatistics",
+    "ManifoldScores",
+    "Neighbours",
+    "authenticity",
+    "class_histogram",
+    "conditional_accuracy",
+    "feature_statistics",
+    "frechet_distance",
+    "frechet_distance_estimate",
+    "frechet_distance_infinity",
+    "gaussian_frechet_distance",
+    "inception_score",
+    "kernel_distance",
+    "manifold_scores",
+    "merge_statistics",
+    "mode_coverage",
+    "nearest_neighbours",
+    "path_length",
+    "polynomial_kernel",
+    "spherical_interpolation",
+    "squared_maximum_mean_discrepancy",
+]

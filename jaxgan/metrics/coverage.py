@@ -1,0 +1,72 @@
+"""Precision, recall, density and coverage: are the samples good, and are they all there?
+
+Sources: Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models" (2019); Naeem et
+al., "Reliable Fidelity and Diversity Metrics for Generative Models" (2020).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from jaxgan.metrics.distances import neighbour_radii, slabs, squared_distances
+from jaxgan.metrics.estimate import Estimate, mean_estimate
+from jaxgan.metrics.statistics import feature_matrix
+
+
+class ManifoldScores(NamedTuple):
+    """Scores from balls around each point that reach to its k-th neighbour.
+
+    Attributes:
+        precision: share of generated points that lie in the ball of some real point.
+        recall: share of real points that lie in the ball of some generated point.
+        density: how many real balls hold a generated point, over k; about 1 when the distributions agree.
+        coverage: share of real points whose ball holds some generated point.
+    """
+
+    precision: Estimate
+    recall: Estimate
+    density: Estimate
+    coverage: Estimate
+
+
+def manifold_scores(
+    real: ArrayLike, generated: ArrayLike, *, neighbours: int = 5, chunk_size: int = 500
+) -> ManifoldScores:
+    """Precision, recall, density and coverage from one pass over the distances.
+
+    The standard errors are those of a mean over points, the other set held fixed. The scores depend on the sizes of the
+    sets: compare only what was measured with equal ones.
+
+    Args:
+        real: (n, d) features.
+        generated: (m, d) features.
+        neighbours: k.
+        chunk_size: rows handled at a time; memory grows with chunk_size · max(n, m).
+
+    Raises:
+        ValueError: if a set has not more than k points, or the sets differ in their number of features.
+    """
+    real, generated = feature_matrix(real), feature_matrix(generated)
+    if real.shape[1] != generated.shape[1]:
+        raise ValueError(f"real pictures have {real.shape[1]} features, generated ones {generated.shape[1]}")
+    centre = real.mean(axis=0)  # distances near the origin lose less to rounding
+    real, generated = real - centre, generated - centre
+    real_radii = neighbour_radii(real, neighbours=neighbours, chunk_size=chunk_size)
+    generated_radii = neighbour_radii(generated, neighbours=neighbours, chunk_size=chunk_size)
+
+    balls_holding_generated = np.empty(len(generated))
+    real_is_recalled = np.zeros(len(real), bool)
+    real_is_covered = np.zeros(len(real), bool)
+    for rows in slabs(len(generated), chunk_size):
+        distances = squared_distances(generated[rows], real)
+        in_real_ball = distances <= real_radii
+        balls_holding_generated[rows] = in_real_ball.sum(axis=1)
+        real_is_covered |= in_real_ball.any(axis=0)
+        real_is_recalled |= (distances <= generated_radii[rows, None]).any(axis=0)
+    return ManifoldScores(
+        precision=mean_estimate(balls_holding_generated > 0),
+        recall=mean_estimate(real_is_recalled),
+        density=mean_estimate(balls_holding_generated / neighbours),
+        coverage=mean_estimate(real_is_covered),
+    )
