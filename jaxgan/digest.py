@@ -1,0 +1,67 @@
+"""A fingerprint of a whole training state, the same on every device and every machine."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def host_leaves(state: Any) -> dict[str, np.ndarray]:
+    """Copies every array of a state to the host.
+
+    Args:
+      state: any pytree of arrays. Typed PRNG keys are given as their uint32 data.
+
+    Returns:
+      One array for each leaf, named by its path, such as `generator/params/Dense_0/kernel`.
+      They are copies: the state may be donated to the next step at once.
+
+    Raises:
+      ValueError: if two leaves have the same path.
+    """
+    paths_and_leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    leaves = {path_name(path): np.array(key_data(leaf)) for path, leaf in paths_and_leaves}
+    if len(leaves) != len(paths_and_leaves):
+        raise ValueError("Two leaves of the state have the same path.")
+    return leaves
+
+
+def path_name(path: tuple[Any, ...]) -> str:
+    """The name of a leaf: the keys that lead to it, joined by slashes."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf holds typed PRNG keys."""
+    return jax.dtypes.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key)
+
+
+def key_data(leaf: Any) -> Any:
+    """The leaf itself, or the uint32 data behind typed PRNG keys."""
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
+
+
+def digest(state: Any) -> str:
+    """The sha256 of a state: the path, dtype, shape and bytes of every leaf.
+
+    It depends neither on where the arrays lie nor on how many devices hold copies of them.
+
+    Args:
+      state: any pytree of arrays.
+
+    Returns:
+      64 hexadecimal digits.
+    """
+    return digest_leaves(host_leaves(state))
+
+
+def digest_leaves(leaves: Mapping[str, np.ndarray]) -> str:
+    """The digest of a state whose leaves are on the host already; see `host_leaves`."""
+    total = hashlib.sha256()
+    for name in sorted(leaves):
+        leaf = leaves[name]
+        total.update(f"{name}\0{leaf.dtype.name}\0{leaf.shape}\0".encode())
+        total.update(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8))
+    return total.hexdigest()
