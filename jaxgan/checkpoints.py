@@ -150,6 +150,7 @@ class Checkpoints:
             except Exception as error:  # Orbax and TensorStore raise anything, bare Exception too.
                 failure = error
                 self._report(f"Saving checkpoint {step} failed (attempt {attempt} of 2): {_one_line(error)}")
+                self._sweep()
                 if attempt == 1:
                     time.sleep(self._retry_after)
         return failure
@@ -157,9 +158,7 @@ class Checkpoints:
     def _write(self, step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
         record = _record(step, leaves, metadata)
         self.directory.mkdir(parents=True, exist_ok=True)
-        # What a dead process left. Orbax's own sweep runs beside the save, and races with it.
-        for leftover in self.directory.glob(f"*{_TEMPORARY}"):
-            shutil.rmtree(leftover)
+        self._sweep()
         if step in self.steps():  # Of an attempt that failed after its last rename, or of a damaged one.
             if _is_stored(self.directory, step, record):
                 return
@@ -169,6 +168,11 @@ class Checkpoints:
         with _manager(self.directory, self._retention) as manager:
             items = ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
             manager.save(step, args=items, force=True)
+
+    def _sweep(self) -> None:
+        """Removes what a dead process or a failed save left; Orbax's own sweep races with the save."""
+        for leftover in self.directory.glob(f"*{_TEMPORARY}"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
     # Restoring
 

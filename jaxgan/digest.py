@@ -63,5 +63,5 @@ def digest_leaves(leaves: Mapping[str, np.ndarray]) -> str:
     for name in sorted(leaves):
         leaf = leaves[name]
         total.update(f"{name}\0{leaf.dtype.name}\0{leaf.shape}\0".encode())
-        total.update(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8))
+        total.update(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data)
     return total.hexdigest()

@@ -1,0 +1,93 @@
+"""Event files for TensorBoard, written and cut by step. tensorboardX makes the records; TensorFlow is not needed.
+
+tensorboardX's own writer queues events in another thread and starts a file per process, so a run that is killed and
+resumed would lose some steps and show others twice. Here a run has one file, every event is with the operating system
+when it has been added, and opening the file at a step cuts off what lies beyond.
+"""
+
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from tensorboardX import summary
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import masked_crc32c
+
+from jaxgan.workdir import AppendedFile, replace_atomically
+
+_FILE_NAME = "events.out.tfevents.0000000000.jaxgan"  # TensorBoard asks for "tfevents" in the name, no more.
+_HEADER = struct.Struct("<QI")  # The length of the record and its checksum.
+
+
+class EventLog:
+    """The events of one run.
+
+    Args:
+      directory: what `tensorboard --logdir` is given; made if it is missing.
+      last_step: the step from which the run goes on: later events, and a torn last one, are cut off.
+    """
+
+    def __init__(self, directory: str | Path, last_step: int) -> None:
+        path = Path(directory) / _FILE_NAME
+        records = list(read_records(path))
+        kept = [record for record in records if Event.FromString(record).step <= last_step]
+        kept = kept or [Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()]
+        framed = [_frame(record) for record in kept]
+        if not path.exists() or path.stat().st_size != sum(map(len, framed)):
+            replace_atomically(path, lambda file: file.writelines(framed))
+        self._file = AppendedFile(path)
+
+    def add_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Adds numbers, each by its name."""
+        values = [summary.scalar(name, value).value[0] for name, value in scalars.items()]
+        self._add(step, summary.Summary(value=values))
+
+    def add_image(self, step: int, name: str, image: np.ndarray) -> None:
+        """Adds a uint8 picture (height, width, channels)."""
+        self._add(step, summary.image(name, image, dataformats="HWC"))
+
+    def _add(self, step: int, content: Any) -> None:
+        event = Event(wall_time=time.time(), step=step, summary=content)
+        self._file.append(_frame(event.SerializeToString()))
+
+    def sync(self) -> None:
+        """Waits until everything is on the disk."""
+        self._file.sync()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def __enter__(self) -> "EventLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_records(path: str | Path) -> Iterator[bytes]:
+    """Reads the whole records of an event file, up to its end or to the first that is damaged."""
+    if not Path(path).is_file():
+        return
+    with open(path, "rb") as file:
+        while len(header := file.read(_HEADER.size)) == _HEADER.size:
+            length, checksum = _HEADER.unpack(header)
+            if masked_crc32c(header[:8]) != checksum:
+                return
+            record, footer = file.read(length), file.read(4)
+            if len(footer) < 4 or masked_crc32c(record) != struct.unpack("<I", footer)[0]:
+                return
+            yield record
+
+
+def _frame(record: bytes) -> bytes:
+    length = struct.pack("<Q", len(record))
+    return b"".join(
+        (length, struct.pack("<I", masked_crc32c(length)), record, struct.pack("<I", masked_crc32c(record)))
+    )

@@ -1,0 +1,83 @@
+"""The numbers of a run, a JSON object a line, readable while it is written and whole after any death."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jaxgan.workdir import AppendedFile, replace_atomically
+
+Line = dict[str, Any]
+
+
+class RunLog:
+    """Appends lines to a file such as `metrics.jsonl`.
+
+    Args:
+      path: the file; made if it is missing.
+      last_step: the step from which the run goes on: later lines, and a torn last one, are cut off.
+    """
+
+    def __init__(self, path: str | Path, last_step: int) -> None:
+        path = Path(path)
+        whole = "".join(_format(line) for line in read(path) if line["step"] <= last_step).encode()
+        if not path.exists() or path.read_bytes() != whole:
+            replace_atomically(path, lambda file: file.write(whole))
+        self._file = AppendedFile(path)
+
+    def append(self, step: int, values: Mapping[str, float]) -> Line:
+        """Writes a line and returns it.
+
+        Args:
+          step: the step that the values belong to; written first.
+          values: numbers by name. Those that are not finite are left out, and named under `non_finite`.
+        """
+        finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
+        line: Line = {"step": step, **finite}
+        if len(finite) < len(values):
+            line["non_finite"] = [name for name in values if name not in finite]
+        self._file.append(_format(line).encode())
+        return line
+
+    def sync(self) -> None:
+        """Waits until everything is on the disk, so that no checkpoint saved afterwards knows more than the log."""
+        self._file.sync()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read(path: str | Path) -> list[Line]:
+    """Reads the lines of a log in order; a line that is torn or is not one of `RunLog`'s is passed over.
+
+    Returns:
+      One dictionary a line, each with an integer `step`; none if there is no file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return []
+    lines = map(_parse, path.read_bytes().split(b"\n"))
+    return [line for line in lines if line is not None]
+
+
+def _parse(text: bytes) -> Line | None:
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return line if isinstance(line, dict) and type(line.get("step")) is int else None
+
+
+def _format(line: Line) -> str:
+    return json.dumps(line, allow_nan=False) + "\n"

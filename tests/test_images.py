@@ -1,0 +1,128 @@
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan import images
+
+
+def test_grid_tiles_row_by_row():
+    pictures = np.arange(3 * 2 * 2 * 1, dtype=np.uint8).reshape(3, 2, 2, 1)
+    expected = [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 0, 0], [10, 11, 0, 0]]
+    np.testing.assert_array_equal(images.grid(pictures, 2)[:, :, 0], expected)
+
+
+def test_each_cell_of_a_grid_is_its_picture():
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3), np.uint8)
+    tiled = images.grid(pictures, 3)
+    assert tiled.shape == (8, 15, 3) and tiled.dtype == np.uint8
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, 3)
+        np.testing.assert_array_equal(tiled[4 * row : 4 * row + 4, 5 * column : 5 * column + 5], picture)
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 2, 3), (2, 2, 3)])
+def test_grid_refuses_what_is_no_batch(shape):
+    with pytest.raises(ValueError, match="images must be uint8"):
+        images.grid(np.zeros(shape, np.uint8), 2)
+    with pytest.raises(ValueError, match="images must be uint8"):
+        images.grid(np.zeros((1, 2, 2, 3), np.float32), 2)
+    with pytest.raises(ValueError, match="columns"):
+        images.grid(np.zeros((1, 2, 2, 3), np.uint8), 0)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_png_keeps_every_pixel(tmp_path, channels):
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
+    images.save_png(tmp_path / "samples" / "a.png", picture)
+    read = np.asarray(Image.open(tmp_path / "samples" / "a.png"))
+    np.testing.assert_array_equal(read.reshape(picture.shape), picture)
+    assert os.listdir(tmp_path / "samples") == ["a.png"]
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 2), (2, 4, 4, 3)])
+def test_png_refuses_other_shapes(tmp_path, shape):
+    with pytest.raises(ValueError, match="image must be uint8"):
+        images.save_png(tmp_path / "a.png", np.zeros(shape, np.uint8))
+    assert os.listdir(tmp_path) == []
+
+
+def save_grids(directory, steps, size=(8, 8, 3)):
+    for step in steps:
+        images.save_png(directory / f"{step:08d}.png", np.full(size, step % 256, np.uint8))
+
+
+def frames_of(path):
+    with Image.open(path) as animation:
+        frames = []
+        for index in range(animation.n_frames):
+            animation.seek(index)
+            frames.append(np.asarray(animation.convert("L")))
+        return frames, animation.info["duration"]
+
+
+def test_evolution_is_in_the_order_of_the_steps(tmp_path):
+    save_grids(tmp_path / "samples", [50, 200])
+    save_grids(tmp_path, [9])
+    os.rename(tmp_path / "00000009.png", tmp_path / "samples" / "100.png")  # By name it would come last.
+    assert images.save_evolution(tmp_path / "evolution.gif", tmp_path / "samples")
+    frames, last_duration = frames_of(tmp_path / "evolution.gif")
+    assert [int(frame[0, 0]) for frame in frames] == [50, 9, 200]
+    assert last_duration == 2000
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_evolution_is_bounded(tmp_path, channels):
+    save_grids(tmp_path / "samples", range(1, 31), (10, 20, channels))
+    images.save_evolution(tmp_path / "evolution.gif", tmp_path / "samples", max_frames=7, max_side=10)
+    frames, _ = frames_of(tmp_path / "evolution.gif")
+    assert len(frames) == 7 and frames[0].shape == (5, 10)
+    assert (frames[0][0, 0], frames[-1][0, 0]) == (1, 30)
+
+
+def test_evolution_leaves_out_what_does_not_belong(tmp_path):
+    samples = tmp_path / "samples"
+    save_grids(samples, [1], (4, 4, 3))
+    save_grids(samples, [2, 3])
+    (samples / "00000004.png").write_bytes(b"no picture")
+    (samples / "notes.png").write_bytes(b"no picture")
+    assert images.save_evolution(tmp_path / "evolution.gif", samples)
+    assert len(frames_of(tmp_path / "evolution.gif")[0]) == 2
+
+
+def test_evolution_of_nothing(tmp_path):
+    assert not images.save_evolution(tmp_path / "evolution.gif", tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def lines_of(number):
+    rng = np.random.default_rng(0)
+    return [
+        {"step": step, "d_loss": 1 + 0.1 * rng.normal(), "g_loss": 2.0, "d_real": 0.7, "d_fake": 0.3}
+        for step in range(number)
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 2, 399, 401, 100_000])
+def test_losses_are_plotted(tmp_path, number):
+    assert images.save_losses(tmp_path / "losses.png", lines_of(number), title="a", probabilities=True)
+    with Image.open(tmp_path / "losses.png") as plot:
+        assert plot.format == "PNG" and plot.size == (1080, 780)
+        assert len(np.unique(np.asarray(plot.convert("RGB")).reshape(-1, 3), axis=0)) > 50
+
+
+def test_losses_with_gaps_are_plotted(tmp_path):
+    lines = [{"step": 1, "non_finite": ["d_loss"]}, {"step": 2, "g_loss": -3.0}]
+    assert images.save_losses(tmp_path / "losses.png", lines, title="a", probabilities=False)
+    assert not images.save_losses(tmp_path / "none.png", [], title="a", probabilities=True)
+    assert json.dumps(sorted(os.listdir(tmp_path))) == '["losses.png"]'
+
+
+def test_matplotlib_is_imported_only_to_plot():
+    import subprocess
+    import sys
+
+    code = "import sys, jaxgan.images; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
