@@ -1,0 +1,189 @@
+"""Who imports whom: the rows of the design, low to high, and what each may load."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Room -> row. A file imports from rows above its own, and from its own row where no circle comes of it.
+ROWS = {
+    "errors": 1,
+    "digest": 1,
+    "losses": 1,
+    "transforms": 1,
+    "ops": 1,
+    "convolution": 1,
+    "patches": 1,
+    "winograd": 1,
+    "noise": 1,
+    "pixels": 1,
+    "augment": 1,
+    "layers": 2,
+    "models": 2,
+    "game": 3,
+    "parallel": 3,
+    "data": 4,
+    "metrics": 4,
+    "sampling": 4,
+    "interop": 4,
+    "workdir": 4,
+    "runlog": 4,
+    "events": 4,
+    "images": 4,
+    "checkpoints": 5,
+    "watch": 5,
+    "training": 5,
+}
+
+# What knows nothing of generators and critics, so that another game is one new file.
+GAME_BLIND = {"parallel", "data", "checkpoints", "watch", "training"}
+OF_THE_GAME = {"losses", "layers", "models", "game", "sampling", "metrics", "interop"}
+
+PURE_PACKAGES = {"jax", "numpy", "optax"}
+TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
+
+
+def python_files(package: str) -> list[Path]:
+    return sorted((REPOSITORY / package).rglob("*.py"))
+
+
+def imports_of(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of everything imported below `tree`, inside functions too; `from a import b` counts as a and a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"line {node.lineno}: imports are absolute here"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports_at_start(tree: ast.Module) -> Iterator[str]:
+    """What is imported as soon as the module is: everything but the bodies of functions and of `if TYPE_CHECKING`."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        yield from imports_of(node)
+
+
+def packages_of(names: Iterator[str]) -> set[str]:
+    """The packages that these names belong to, Python's own left out."""
+    return {name.split(".")[0] for name in names} - sys.stdlib_module_names
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def room(path: Path) -> str:
+    """The first name below `jaxgan`: its own for a file, the package's for a file of a package."""
+    return path.relative_to(REPOSITORY / "jaxgan").parts[0].removesuffix(".py")
+
+
+def rooms_imported(tree: ast.AST) -> set[str]:
+    return {name.split(".")[1] for name in imports_of(tree) if name.startswith("jaxgan.")}
+
+
+def library_files() -> list[Path]:
+    return [path for path in python_files("jaxgan") if room(path) != "__init__"]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def test_every_room_has_its_row():
+    assert {room(path) for path in library_files()} <= ROWS.keys()
+
+
+def test_imports_point_upwards():
+    for path in library_files():
+        mine = room(path)
+        for other in rooms_imported(parsed(path)):
+            assert other in ROWS, f"{name_of(path)} imports jaxgan.{other}, which has no row"
+            assert ROWS[other] <= ROWS[mine], f"{name_of(path)}, row {ROWS[mine]}, imports {other}, row {ROWS[other]}"
+
+
+def test_rooms_import_each_other_in_no_circle():
+    graph: dict[str, set[str]] = {}
+    for path in library_files():
+        graph.setdefault(room(path), set()).update(rooms_imported(parsed(path)) - {room(path)})
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@pytest.mark.parametrize("blind", sorted(GAME_BLIND))
+def test_another_game_needs_no_change_of(blind):
+    for path in library_files():
+        if room(path) == blind:
+            assert not rooms_imported(parsed(path)) & OF_THE_GAME, name_of(path)
+
+
+def test_the_package_itself_imports_nothing():
+    assert not list(imports_of(parsed(REPOSITORY / "jaxgan" / "__init__.py")))
+
+
+def test_the_first_row_imports_only_jax_optax_and_numpy():
+    for path in library_files():
+        if ROWS.get(room(path)) == 1:
+            assert packages_of(imports_of(parsed(path))) <= PURE_PACKAGES | {"jaxgan"}, name_of(path)
+
+
+def test_tensorflow_is_imported_in_data_alone_and_only_when_used():
+    for path in python_files("jaxgan") + python_files("experiments"):
+        tree = parsed(path)
+        assert not packages_of(imports_at_start(tree)) & TENSORFLOW, f"{name_of(path)} loads it at once"
+        if not path.is_relative_to(REPOSITORY / "jaxgan" / "data"):
+            assert not packages_of(imports_of(tree)) & TENSORFLOW, name_of(path)
+
+
+def test_the_library_imports_none_of_its_users():
+    for path in python_files("jaxgan"):
+        assert not packages_of(imports_of(parsed(path))) & {"experiments", "benchmarks", "tests"}, name_of(path)
+
+
+def test_every_imported_package_is_declared():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = project["dependencies"] + project["optional-dependencies"]["demo"]
+    distributions = {requirement.split(">")[0].lower() for requirement in requirements}
+    distribution_of = {"absl": "absl-py", "PIL": "pillow", "orbax": "orbax-checkpoint"}
+    for path in python_files("jaxgan") + python_files("experiments"):
+        for package in packages_of(imports_of(parsed(path))) - {"jaxgan", "experiments"}:
+            distribution = distribution_of.get(package, package.replace("_", "-")).lower()
+            assert distribution in distributions, (
+                f"{name_of(path)} imports {package}, which pyproject.toml does not name"
+            )
+
+
+def run_python(program: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_importing_losses_loads_nothing_heavy():
+    loaded = run_python(
+        "import jaxgan.losses, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    ).split()
+    assert "jax" in loaded
+    assert not {"flax", "matplotlib", "orbax", "PIL", "tensorboardX", *TENSORFLOW} & set(loaded)
+
+
+def test_everything_can_be_imported_without_tensorflow():
+    modules = [
+        name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for path in python_files("jaxgan") + python_files("experiments")
+        if path.name != "__main__.py"
+    ]
+    blocked = "".join(f"sys.modules[{name!r}] = None; " for name in sorted(TENSORFLOW))
+    run_python(f"import importlib, sys; {blocked}[importlib.import_module(name) for name in {modules}]")

@@ -1,0 +1,114 @@
+"""The files around the code: versions, addresses, sizes, words."""
+
+import ast
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import jaxgan
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+# In pieces, so that this file does not name them either.
+REGISTRY_HOSTS = ["pypi" + ".org", "python" + "hosted", "index" + "-url", "conda" + ".anaconda", "registry" + ".npmjs"]
+
+
+def version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split("."))
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def floors() -> dict[str, str]:
+    """Distribution -> the oldest version that pyproject.toml admits, of everything it names with one."""
+    extras = PROJECT["optional-dependencies"].values()
+    requirements = [*PROJECT["dependencies"], *(requirement for extra in extras for requirement in extra)]
+    matches = [re.match(r"([\w.-]+)(?:\[\w+\])?[>=]=([\d.]+)(?: *;.*)?$", requirement) for requirement in requirements]
+    assert all(matches), "every dependency names a floor"
+    return {normal(match[1]): match[2] for match in matches if match}
+
+
+def constraints() -> dict[str, list[str]]:
+    """Distribution -> its tested versions; one line each, with at most a marker of the Python version."""
+    tested: dict[str, list[str]] = {}
+    for line in (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            match = re.fullmatch(r'([\w.-]+)==(\d+(?:\.\d+)*)(?:; python_version [<>]=? "3\.\d+")?', line)
+            assert match, f"not a plain version: {line}"
+            tested.setdefault(normal(match[1]), []).append(match[2])
+    return tested
+
+
+def tracked_files() -> list[Path]:
+    if shutil.which("git") is None or not (REPOSITORY / ".git").exists():
+        pytest.skip("not a git checkout")
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    return [path for name in listing.split("\0") if name and (path := REPOSITORY / name).is_file()]
+
+
+def test_every_dependency_has_a_tested_version_that_its_floor_admits():
+    tested = constraints()
+    for name, floor in floors().items():
+        assert name in tested, f"{name} is not in constraints.txt"
+        assert all(version(ceiling) >= version(floor) for ceiling in tested[name]), name
+
+
+def test_no_file_names_a_package_registry():
+    for path in tracked_files():
+        content = path.read_bytes().decode("utf-8", errors="replace")
+        for host in REGISTRY_HOSTS:
+            assert host not in content, f"{path.relative_to(REPOSITORY)} names {host}"
+
+
+def test_files_are_small():
+    for path in tracked_files():
+        assert path.stat().st_size <= 1_000_000, f"{path.relative_to(REPOSITORY)}: {path.stat().st_size} bytes"
+        if path.suffix == ".py":
+            lines = len(path.read_text(encoding="utf-8").splitlines())
+            assert lines <= 500, f"{path.relative_to(REPOSITORY)} has {lines} lines: more than one idea?"
+
+
+def test_the_changelog_tells_of_this_version():
+    assert f"## {jaxgan.__version__}" in (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def undocumented(tree: ast.Module) -> list[str]:
+    """Public classes, functions and methods without a docstring, as `name` or `Class.name`."""
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    found = []
+    for node in tree.body:
+        if isinstance(node, definitions) and not node.name.startswith("_"):
+            inner = (
+                [child for child in node.body if isinstance(child, definitions)]
+                if isinstance(node, ast.ClassDef)
+                else []
+            )
+            members = [(f"{node.name}.{child.name}", child) for child in inner if not child.name.startswith("_")]
+            found += [name for name, member in [(node.name, node), *members] if ast.get_docstring(member) is None]
+    return found
+
+
+@pytest.mark.parametrize("package", ["jaxgan", "experiments"])
+def test_everything_public_is_documented(package):
+    for path in sorted((REPOSITORY / package).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), f"{path.relative_to(REPOSITORY)} does not say what it is"
+        assert not undocumented(tree), path.relative_to(REPOSITORY)
+
+
+def test_comparisons_with_pytorch_carry_the_mark_that_ci_selects():
+    for path in sorted((REPOSITORY / "tests").glob("test_*.py")):
+        content = path.read_text(encoding="utf-8")
+        if path != Path(__file__) and re.search(r'^\s*import torch\b|importorskip\(\s*"torch"', content, re.MULTILINE):
+            assert "pytest.mark.torch" in content, (
+                f"{path.name} needs `pytestmark = pytest.mark.torch`, or CI never runs it"
+            )
