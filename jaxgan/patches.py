@@ -1,0 +1,58 @@
+"""Convolution as one matrix product of patches ("im2col"), for any geometry."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxgan.convolution import Geometry, overlap_add, pad, to_big, to_small, transposes
+
+
+def _big_to_patches(x: jax.Array, geometry: Geometry) -> jax.Array:
+    """(N, H, W, C) -> (N h w, kh kw C).
+
+    A patch row is cut into runs of stride * C neighbouring values, so there are few and long slices.
+    """
+    batch, channels = x.shape[0], x.shape[-1]
+    (kh, kw), (h, w), stride = geometry.kernel, geometry.small, geometry.stride
+    if geometry.small == (1, 1):  # one patch: nothing to cut
+        return pad(x, geometry.before, geometry.kernel).reshape(batch, -1)
+    rows, columns = (n + t - 1 for n, t in zip(geometry.small, geometry.taps, strict=True))
+    x = pad(x, geometry.before, (rows * stride, columns * stride))
+    x = lax.optimization_barrier(x).reshape(batch, rows, stride, columns, stride * channels)
+    runs = []
+    for row in range(kh):
+        a, i = divmod(row, stride)
+        for b in range(geometry.taps[1]):
+            run = min(stride, kw - b * stride) * channels
+            runs.append(x[:, a : a + h, i, b : b + w, :run])
+    return jnp.concatenate(runs, -1).reshape(batch * h * w, -1)
+
+
+def _patches_to_big(patches: jax.Array, geometry: Geometry) -> jax.Array:
+    """The transpose of `_big_to_patches`: adds overlapping patches, rows and then columns."""
+    (kh, kw), (h, w), stride = geometry.kernel, geometry.small, geometry.stride
+    batch, channels = patches.shape[0] // (h * w), patches.shape[1] // (kh * kw)
+    if geometry.small == (1, 1):
+        uncropped = patches.reshape(batch, kh, kw, channels)
+        return pad(uncropped, tuple(-b for b in geometry.before), geometry.big)
+    patches = patches.reshape(batch, h, w, kh, kw * channels)
+    rows = overlap_add(lambda tap: patches[:, :, :, tap], kh, 1, stride, geometry.before[0], geometry.big[0])
+    rows = lax.optimization_barrier(jnp.stack(rows, 2))
+    rows = rows.reshape(batch, -1, w, kw, channels)
+    columns = overlap_add(lambda tap: rows[:, :, :, tap], kw, 2, stride, geometry.before[1], geometry.big[1])
+    columns = jnp.stack(columns, 3).reshape(batch, rows.shape[1], -1, channels)
+    return pad(columns, (0, 0), geometry.big)
+
+
+big_to_patches, patches_to_big = transposes(_big_to_patches, _patches_to_big)
+
+
+def conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """(N, H, W, C) and (kh, kw, C, F) -> (N, h, w, F)."""
+    out = to_small(big_to_patches(x, geometry), kernel.reshape(-1, kernel.shape[-1]))
+    return out.reshape(x.shape[0], *geometry.small, kernel.shape[-1])
+
+
+def conv_transpose(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """(N, h, w, F) and (kh, kw, C, F) -> (N, H, W, C)."""
+    return patches_to_big(to_big(y.reshape(-1, y.shape[-1]), kernel.reshape(-1, kernel.shape[-1])), geometry)

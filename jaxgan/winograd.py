@@ -1,0 +1,189 @@
+"""Convolution by Winograd's minimal filtering (Lavin and Gray, 2015, arXiv:1509.09308), strided ones included.
+
+A convolution whose kernel spans r strides s is an r x r convolution of stride 1 over pictures cut into s x s blocks, each
+block's values being its channels. Tiles of m x m outputs then need (m + r - 1)² products of matrices instead of m² r²:
+16/36 of them for a kernel of 4 with stride 2. Forward, input gradient and kernel gradient of the convolution and of its
+transpose are compositions of the same three pairs of transforms.
+
+Three things make it fast in XLA: barriers between the stages, long contiguous runs, and lists of matrices, never a stack.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxgan.convolution import Geometry, overlap_add, pad, to_big, to_small, transposes
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """F(outputs, taps): the matrices of a one-dimensional minimal filter, out = A^T [(G kernel) * (B^T in)].
+
+    Attributes:
+      outputs: m, the side of a tile of outputs.
+      taps: r, the side of the kernel.
+      big: B^T (points, points), where points = m + r - 1.
+      kernel: G (points, taps).
+      small: A^T (outputs, points).
+    """
+
+    outputs: int
+    taps: int
+    big: tuple[tuple[float, ...], ...]
+    kernel: tuple[tuple[float, ...], ...]
+    small: tuple[tuple[float, ...], ...]
+
+    @property
+    def points(self) -> int:
+        """How many products a tile needs along an axis."""
+        return self.outputs + self.taps - 1
+
+    def tiles(self, geometry: Geometry) -> tuple[int, int]:
+        """How many tiles cover the small side, the last of an axis perhaps in part."""
+        return (-(-geometry.small[0] // self.outputs), -(-geometry.small[1] // self.outputs))
+
+    def products(self, geometry: Geometry) -> int:
+        """How many matrix rows are multiplied for a picture."""
+        rows, columns = self.tiles(geometry)
+        return rows * columns * self.points**2
+
+
+TILES = (
+    Tile(3, 2, ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, -1, 0, 1)), ((1, 0), (0.5, 0.5), (0.5, -0.5), (0, 1)),
+         ((1, 1, 1, 0), (0, 1, -1, 0), (0, 1, 1, 1))),
+    Tile(2, 2, ((1, -1, 0), (0, 1, 0), (0, -1, 1)), ((1, 0), (1, 1), (0, 1)), ((1, 1, 0), (0, 1, 1))),
+    Tile(2, 3, ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+         ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)), ((1, 1, 1, 0), (0, 1, -1, -1))),
+)
+
+
+def best_tile(geometry: Geometry) -> Tile | None:
+    """The tile with the fewest products for this geometry; None if no tile fits its kernel."""
+    fitting = [tile for tile in TILES if geometry.taps == (tile.taps, tile.taps)]
+    return min(fitting, key=lambda tile: tile.products(geometry), default=None)
+
+
+def _combine(coefficients: Sequence[float], terms: Sequence[jax.Array]) -> jax.Array:
+    """sum(c * t), without multiplying by 0, 1 or -1."""
+    signed = [t if c == 1 else -t if c == -1 else t * np.asarray(c, t.dtype)
+              for c, t in zip(coefficients, terms, strict=True) if c]
+    return functools.reduce(jnp.add, signed)
+
+
+def _column(matrix: tuple[tuple[float, ...], ...], index: int) -> list[float]:
+    return [row[index] for row in matrix]
+
+
+def _big_to_tiles(x: jax.Array, geometry: Geometry, tile: Tile) -> list[jax.Array]:
+    """(N, H, W, C) -> points² matrices (N tiles, s s C)."""
+    batch, channels, s, m = x.shape[0], x.shape[-1], geometry.stride, tile.outputs
+    tile_rows, tile_columns = tile.tiles(geometry)
+    rows, columns = tile_rows * m + tile.taps - 1, tile_columns * m + tile.taps - 1
+    x = lax.optimization_barrier(pad(x, geometry.before, (rows * s, columns * s)))
+    x = x.reshape(batch, rows, s, columns, s * channels)
+    every = lambda first, number: slice(first, first + m * (number - 1) + 1, m)
+    matrices = []
+    for u in range(tile.points):
+        halves = [_combine(tile.big[u], [x[:, every(p, tile_rows), i] for p in range(tile.points)]) for i in range(s)]
+        row = lax.optimization_barrier(jnp.concatenate(halves, -1))
+        across = [row[:, :, every(q, tile_columns)] for q in range(tile.points)]
+        matrices += [_combine(tile.big[v], across).reshape(-1, s * s * channels) for v in range(tile.points)]
+    return matrices
+
+
+def _tiles_to_big(matrices: list[jax.Array], geometry: Geometry, tile: Tile) -> jax.Array:
+    """The transpose of `_big_to_tiles`: adds overlapping tiles, columns and then rows."""
+    s, n, (tile_rows, tile_columns) = geometry.stride, tile.points, tile.tiles(geometry)
+    batch, channels = matrices[0].shape[0] // (tile_rows * tile_columns), matrices[0].shape[1] // (s * s)
+    add = functools.partial(overlap_add, number=n * s, period=tile.outputs * s)
+
+    def spread(parts: list[jax.Array], axis: int) -> list[jax.Array]:
+        """Undoes B^T along an axis whose block position is the axis before the last."""
+        def tap(index: int) -> jax.Array:
+            p, i = divmod(index, s)
+            return _combine(_column(tile.big, p), [part[..., i, :] for part in parts])
+
+        return add(tap, axis=axis, before=geometry.before[axis - 1], size=geometry.big[axis - 1])
+
+    matrices = [v.reshape(batch, tile_rows, tile_columns, s, s, channels) for v in matrices]
+    rows = []
+    for u in range(n):
+        phases = spread(matrices[u * n : (u + 1) * n], 2)  # each (N, tile rows, positions, s, C)
+        row = jnp.stack([phase.transpose(0, 1, 3, 2, 4) for phase in phases], 4)
+        rows.append(lax.optimization_barrier(row.reshape(batch, tile_rows, s, -1)))
+    big = jnp.stack(spread(rows, 1), 2)
+    return pad(big.reshape(batch, big.shape[1] * big.shape[2], -1, channels), (0, 0), geometry.big)
+
+
+def _small_to_tiles(y: jax.Array, geometry: Geometry, tile: Tile) -> list[jax.Array]:
+    """(N, h, w, F) -> points² matrices (N tiles, F)."""
+    batch, channels, m, (tile_rows, tile_columns) = y.shape[0], y.shape[-1], tile.outputs, tile.tiles(geometry)
+    y = pad(y, (0, 0), (tile_rows * m, tile_columns * m)).reshape(batch, tile_rows, m, -1)
+    matrices = []
+    for u in range(tile.points):
+        row = _combine(_column(tile.small, u), [y[:, :, i] for i in range(m)])
+        row = row.reshape(batch, tile_rows, tile_columns, m, channels)
+        across = [row[:, :, :, j] for j in range(m)]
+        matrices += [_combine(_column(tile.small, v), across).reshape(-1, channels) for v in range(tile.points)]
+    return matrices
+
+
+def _tiles_to_small(matrices: list[jax.Array], geometry: Geometry, tile: Tile) -> jax.Array:
+    """The transpose of `_small_to_tiles`."""
+    m, n, (tile_rows, tile_columns) = tile.outputs, tile.points, tile.tiles(geometry)
+    batch, channels = matrices[0].shape[0] // (tile_rows * tile_columns), matrices[0].shape[1]
+    matrices = [v.reshape(batch, tile_rows, tile_columns, channels) for v in matrices]
+    rows = []
+    for i in range(m):
+        down = [_combine(tile.small[i], matrices[v::n]) for v in range(n)]
+        rows.append(jnp.stack([_combine(tile.small[j], down) for j in range(m)], 3))
+    small = jnp.stack(rows, 2).reshape(batch, tile_rows * m, tile_columns * m, channels)
+    return pad(small, (0, 0), geometry.small)
+
+
+def _kernel_to_tiles(kernel: jax.Array, geometry: Geometry, tile: Tile) -> list[jax.Array]:
+    """(kh, kw, C, F) -> points² matrices (s s C, F)."""
+    s, r, (channels, features) = geometry.stride, tile.taps, kernel.shape[2:]
+    whole = jnp.pad(kernel, [(0, r * s - kernel.shape[0]), (0, r * s - kernel.shape[1]), (0, 0), (0, 0)])
+    whole = whole.reshape(r, s, r, s, channels, features)
+    matrices = []
+    for u in range(tile.points):
+        row = _combine(tile.kernel[u], list(whole))
+        across = [row[:, b] for b in range(r)]
+        matrices += [_combine(tile.kernel[v], across).reshape(-1, features) for v in range(tile.points)]
+    return matrices
+
+
+def _tiles_to_kernel(matrices: list[jax.Array], geometry: Geometry, tile: Tile) -> jax.Array:
+    """The transpose of `_kernel_to_tiles`."""
+    s, r, n = geometry.stride, tile.taps, tile.points
+    channels, features = matrices[0].shape[0] // (s * s), matrices[0].shape[1]
+    matrices = [v.reshape(s, s, channels, features) for v in matrices]
+    rows = []
+    for a in range(r):
+        down = [_combine(_column(tile.kernel, a), matrices[v::n]) for v in range(n)]
+        rows.append(jnp.stack([_combine(_column(tile.kernel, b), down) for b in range(r)], 1))
+    whole = jnp.stack(rows).reshape(r * s, r * s, channels, features)
+    return whole[: geometry.kernel[0], : geometry.kernel[1]]
+
+
+big_to_tiles, tiles_to_big = transposes(_big_to_tiles, _tiles_to_big)
+small_to_tiles, tiles_to_small = transposes(_small_to_tiles, _tiles_to_small)
+kernel_to_tiles, _ = transposes(_kernel_to_tiles, _tiles_to_kernel)
+
+
+def conv(x: jax.Array, kernel: jax.Array, geometry: Geometry, tile: Tile) -> jax.Array:
+    """(N, H, W, C) and (kh, kw, C, F) -> (N, h, w, F)."""
+    products = map(to_small, big_to_tiles(x, geometry, tile), kernel_to_tiles(kernel, geometry, tile))
+    return tiles_to_small(list(products), geometry, tile)
+
+
+def conv_transpose(y: jax.Array, kernel: jax.Array, geometry: Geometry, tile: Tile) -> jax.Array:
+    """(N, h, w, F) and (kh, kw, C, F) -> (N, H, W, C)."""
+    products = map(to_big, small_to_tiles(y, geometry, tile), kernel_to_tiles(kernel, geometry, tile))
+    return tiles_to_big(list(products), geometry, tile)
