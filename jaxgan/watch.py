@@ -1,0 +1,141 @@
+"""Notices that training has gone wrong: losses that are not finite, a discriminator that has won, samples all alike.
+
+Each is a streak: an observation counts from the last one that was fine, and an alarm is raised once a streak has lasted
+long enough, so that a rough start or a single bad batch raises none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Kind = Literal["non-finite", "saturated", "collapsed"]
+
+ADVICE: dict[Kind, str] = {
+    "non-finite": "Lower the learning rates, or use float32; look for damaged pictures.",
+    "saturated": "Lower the discriminator's learning rate or raise the generator's, or take a smaller discriminator.",
+    "collapsed": "Lower both learning rates (Adam's beta1 at 0.5), take a larger batch, or another seed.",
+}
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What went wrong.
+
+    Attributes:
+      kind: which of the three.
+      step: the step at which it was certain.
+      since: the last step at which all was well.
+      seen: what was seen, in words.
+    """
+
+    kind: Kind
+    step: int
+    since: int
+    seen: str
+
+    def __str__(self) -> str:
+        return f"Step {self.step}: {self.seen} since step {self.since}. What usually helps: {ADVICE[self.kind]}"
+
+
+@dataclass
+class _Streak:
+    """Observations in a row that were not fine."""
+
+    since: int = 0
+    length: int = 0
+    told: bool = False
+
+
+@dataclass
+class Watch:
+    """Follows a run; its memory goes into every checkpoint, so that a resumed run raises the same alarms.
+
+    Attributes:
+      probabilities: whether `d_real` and `d_fake` are probabilities. A critic's scores have no bound and are never
+        saturated.
+      real_diversity: the `diversity` of as many real pictures as a preview has, or None if it is not known.
+      saturation: D has won where it gives real pictures more than 1 − `saturation` and generated ones less than it.
+      saturation_steps: for how many steps D must have won without a break, in three log lines at least.
+      low_diversity: samples are alike below this share of the diversity that they had, and real pictures have.
+      low_previews: in how many previews in a row.
+      preview_every: steps between the previews that are looked at.
+      patience: until this step, samples may be alike because G has not learned to vary them.
+    """
+
+    probabilities: bool
+    real_diversity: float | None = None
+    saturation: float = 0.005
+    saturation_steps: int = 200
+    low_diversity: float = 0.25
+    low_previews: int = 3
+    preview_every: int = 100
+    patience: int = 3000
+    _streaks: dict[Kind, _Streak] = field(default_factory=lambda: {kind: _Streak() for kind in ADVICE}, repr=False)
+    _most_diverse: float = field(default=0.0, repr=False)
+
+    def see_metrics(self, line: Mapping[str, Any]) -> list[Alarm]:
+        """Looks at a line of `metrics.jsonl`; returns the alarms that it raises, each once in its streak."""
+        bad = ", ".join(line.get("non_finite", ()))
+        alarms = self._observe("non-finite", line["step"], bool(bad), f"not finite: {bad}")
+        if self.probabilities and "d_real" in line and "d_fake" in line:
+            d_real, d_fake = line["d_real"], line["d_fake"]
+            won = d_real > 1 - self.saturation and d_fake < self.saturation
+            seen = f"the discriminator is never in doubt (D(x) = {d_real:.4f}, D(G(z)) = {d_fake:.4f})"
+            alarms += self._observe("saturated", line["step"], won, seen, length=3, steps=self.saturation_steps)
+        return alarms
+
+    def see_preview(self, step: int, images: np.ndarray) -> list[Alarm]:
+        """Looks at samples from fixed noise, uint8 (N, height, width, channels); see `see_metrics`."""
+        value = diversity(images)
+        usual = self._most_diverse
+        if self.real_diversity is not None:
+            usual = self.real_diversity if step > self.patience else min(usual, self.real_diversity)
+        self._most_diverse = max(self._most_diverse, value)
+        seen = f"the samples are nearly alike (mean distance {value:.3f}, usually {usual:.3f})"
+        return self._observe("collapsed", step, value < self.low_diversity * usual, seen, length=self.low_previews)
+
+    def well_until(self, step: int) -> int:
+        """The last step, up to this one, at which nothing was amiss: checkpoints up to it can be gone back to."""
+        return min([streak.since for streak in self._streaks.values() if streak.length], default=step)
+
+    def memory(self) -> dict[str, Any]:
+        """What the watch remembers, as JSON can hold it."""
+        streaks = {kind: asdict(streak) for kind, streak in self._streaks.items()}
+        return {"streaks": streaks, "most_diverse": self._most_diverse}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Takes back what `memory` returned; an empty mapping forgets everything."""
+        known = memory.get("streaks", {})
+        self._streaks = {kind: _Streak(**known.get(kind, {})) for kind in ADVICE}
+        self._most_diverse = memory.get("most_diverse", 0.0)
+
+    def _observe(self, kind: Kind, step: int, bad: bool, seen: str, length: int = 1, steps: int = 0) -> list[Alarm]:
+        streak = self._streaks[kind]
+        if not bad:
+            self._streaks[kind] = _Streak(since=step)
+            return []
+        streak.length += 1
+        if streak.told or streak.length < length or step - streak.since < steps:
+            return []
+        streak.told = True
+        return [Alarm(kind, step, streak.since, seen)]
+
+
+def diversity(images: np.ndarray) -> float:
+    """How much pictures differ: the mean over all pairs of the root mean square difference of their pixels.
+
+    Args:
+      images: uint8 (N, height, width, channels), N at least 2.
+
+    Returns:
+      0 if all are the same; 2 between a black and a white picture (pixels count as numbers in [−1, 1]).
+    """
+    if len(images) < 2:
+        raise ValueError(f"diversity needs at least two pictures, got {len(images)}")
+    flat = np.asarray(images, np.float32).reshape(len(images), -1) / 127.5
+    flat = flat - flat.mean(axis=0)  # The distances stay; the rounding errors of the products shrink.
+    squares = np.einsum("ij,ij->i", flat, flat)
+    distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * flat @ flat.T, 0) / flat.shape[1])
+    return float(distances[np.triu_indices(len(flat), 1)].mean())

@@ -1,0 +1,126 @@
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from jaxgan.watch import Watch, diversity
+
+
+def line(step, d_real=0.7, d_fake=0.3, **more):
+    return {"step": step, "d_loss": 0.5, "g_loss": 1.0, "d_real": d_real, "d_fake": d_fake} | more
+
+
+def pictures(spread, seed=0):
+    noise = np.random.default_rng(seed).normal(128, spread, (16, 8, 8, 3))
+    return np.clip(noise, 0, 255).astype(np.uint8)
+
+
+def test_diversity_is_the_mean_distance_of_all_pairs():
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 2), np.uint8)
+    numbers = images / 127.5 - 1
+    expected = [np.sqrt(np.mean((a - b) ** 2)) for a, b in itertools.combinations(numbers, 2)]
+    assert diversity(images) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_diversity_from_none_to_most():
+    black_and_white = np.stack([np.zeros((4, 4, 1), np.uint8), np.full((4, 4, 1), 255, np.uint8)])
+    assert diversity(black_and_white) == pytest.approx(2.0)
+    assert diversity(np.full((9, 4, 4, 1), 200, np.uint8)) == 0.0
+    with pytest.raises(ValueError, match="at least two"):
+        diversity(black_and_white[:1])
+
+
+def test_losses_that_are_not_finite_alarm_at_once_and_once():
+    watch = Watch(probabilities=True)
+    assert watch.see_metrics(line(10)) == []
+    [alarm] = watch.see_metrics({"step": 20, "non_finite": ["d_loss", "g_loss"]})
+    assert (alarm.kind, alarm.step, alarm.since) == ("non-finite", 20, 10)
+    assert str(alarm).startswith("Step 20: not finite: d_loss, g_loss since step 10. What usually helps: Lower")
+    assert watch.see_metrics({"step": 30, "non_finite": ["d_loss"]}) == []
+
+
+def test_a_saturated_discriminator_alarms_after_its_window():
+    watch = Watch(probabilities=True, saturation_steps=200)
+    watch.see_metrics(line(100))
+    alarms = {step: watch.see_metrics(line(step, 0.999, 0.001)) for step in range(120, 400, 20)}
+    [(step, [alarm])] = [(step, found) for step, found in alarms.items() if found]
+    assert (step, alarm.kind, alarm.since) == (300, "saturated", 100)
+    assert "D(x) = 0.9990, D(G(z)) = 0.0010" in str(alarm)
+
+
+def test_rare_lines_need_three_in_a_row():
+    watch = Watch(probabilities=True, saturation_steps=200)
+    found = [bool(watch.see_metrics(line(step, 0.999, 0.001))) for step in (1000, 2000, 3000, 4000)]
+    assert found == [False, False, True, False]
+
+
+def test_a_moment_of_doubt_starts_the_window_anew():
+    watch = Watch(probabilities=True, saturation_steps=200)
+    for step in range(10, 5000, 10):
+        doubtful = step % 190 == 0
+        assert watch.see_metrics(line(step, 0.9 if doubtful else 0.999, 0.001)) == []
+
+
+def test_an_alarm_can_be_raised_again_after_it_was_over():
+    watch = Watch(probabilities=True, saturation_steps=20)
+    found = [bool(watch.see_metrics(line(step, 0.9 if step == 60 else 0.999, 0.0))) for step in range(10, 110, 10)]
+    assert found == [False, False, True, False, False, False, False, False, True, False]
+
+
+def test_a_critics_scores_are_never_saturated():
+    watch = Watch(probabilities=False)
+    assert not any(watch.see_metrics(line(step, 50.0, -50.0)) for step in range(0, 5000, 100))
+
+
+def test_samples_that_grow_alike_alarm_after_three_previews():
+    watch = Watch(probabilities=True)
+    for step in range(100, 600, 100):
+        assert watch.see_preview(step, pictures(40, step)) == []
+    found = [watch.see_preview(step, pictures(2, step)) for step in (600, 700, 800, 900)]
+    assert [len(alarms) for alarms in found] == [0, 0, 1, 0]
+    [alarm] = found[2]
+    assert (alarm.kind, alarm.step, alarm.since) == ("collapsed", 800, 500)
+
+
+def test_a_generator_that_has_not_begun_is_not_collapsed_until_patience_ends():
+    watch = Watch(probabilities=True, real_diversity=diversity(pictures(40)), patience=1000)
+    found = {step: watch.see_preview(step, pictures(2)) for step in range(100, 2000, 100)}
+    [alarm] = [alarm for alarms in found.values() for alarm in alarms]
+    assert (alarm.step, alarm.since) == (1300, 1000)
+
+
+def test_wild_first_samples_do_not_set_the_measure():
+    watch = Watch(probabilities=True, real_diversity=diversity(pictures(10)))
+    watch.see_preview(100, pictures(100))
+    assert not any(watch.see_preview(step, pictures(8)) for step in range(200, 6000, 100))
+
+
+def test_well_until_the_first_streak_began():
+    watch = Watch(probabilities=True, saturation_steps=1000)
+    watch.see_metrics(line(100))
+    assert watch.well_until(110) == 110
+    watch.see_metrics(line(200, 0.999, 0.001))
+    assert watch.well_until(210) == 100
+    watch.see_metrics(line(300))
+    assert watch.well_until(310) == 310
+
+
+def test_a_resumed_watch_raises_the_same_alarms():
+    def see(watch, step):
+        watch_line = line(step, 0.999, 0.001) if step > 150 else line(step)
+        return watch.see_metrics(watch_line) + watch.see_preview(step, pictures(40 if step < 250 else 2, step))
+
+    steady, expected = Watch(probabilities=True), []
+    for step in range(50, 700, 50):
+        expected += see(steady, step)
+    assert {alarm.kind for alarm in expected} == {"saturated", "collapsed"}
+    resumed, found = Watch(probabilities=True), []
+    for step in range(50, 700, 50):
+        found += see(resumed, step)
+        memory = json.loads(json.dumps(resumed.memory()))
+        resumed = Watch(probabilities=True)
+        resumed.remember(memory)
+    assert found == expected
+    resumed.remember({})
+    assert resumed == Watch(probabilities=True)
