@@ -1,0 +1,126 @@
+"""Cartoon faces, drawn by the library itself: labelled, of any size, the same for ever.
+
+A face is a pure function of (seed, index): the choices come from a hash of our own, and its geometry does not depend on
+the size at which it is drawn. Hair and eyes have the 12 and 11 colours of the tags of tutorial 000, so the pictures can
+condition a network, and ``measure_hair_colour`` counts whether the network obeys.
+"""
+
+import functools
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxgan.data import cache
+from jaxgan.data.avatars.dice import Dice
+from jaxgan.data.avatars.measure import measure_eye_colour, measure_hair_colour
+from jaxgan.data.avatars.palette import CONDITION_NAMES, EYE_COLOURS, HAIR_COLOURS, condition
+from jaxgan.data.avatars.scene import paint
+from jaxgan.data.avatars.traits import Traits, choose
+from jaxgan.data.pictures import Pictures
+from jaxgan.errors import UserError
+
+__all__ = [
+    "CONDITION_NAMES",
+    "EYE_COLOURS",
+    "HAIR_COLOURS",
+    "SIZES",
+    "Avatar",
+    "Traits",
+    "condition",
+    "draw",
+    "draw_example",
+    "load",
+    "measure_eye_colour",
+    "measure_hair_colour",
+]
+
+SIZES = range(16, 257)
+"""The sizes at which a face can be drawn, in pixels."""
+
+_EDITION = 1  # raised when the same (seed, index) gives another face than before, so that caches are drawn anew
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """A drawn face.
+
+    Attributes:
+        image: uint8 (size, size, 3).
+        traits: What was chosen about it.
+    """
+
+    image: np.ndarray
+    traits: Traits
+
+    @property
+    def hair(self) -> int:
+        """Index of the hair's colour in ``HAIR_COLOURS``."""
+        return self.traits.hair
+
+    @property
+    def eyes(self) -> int:
+        """Index of the eyes' colour in ``EYE_COLOURS``."""
+        return self.traits.eyes
+
+
+def draw(seed: int, index: int, size: int) -> Avatar:
+    """Draws one face.
+
+    Args:
+        seed: Seed of the set of faces, 0 <= seed < 2**64.
+        index: Number of the face in the set, 0 <= index < 2**64.
+        size: Side of the picture in pixels, 16 to 256. The face is the same at every size.
+
+    Returns:
+        The picture and what was chosen about it.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+    if size not in SIZES:
+        raise ValueError(f"size must be an integer from {SIZES[0]} to {SIZES[-1]}, not {size!r}")
+    dice = Dice(seed, index)
+    traits = choose(dice)
+    return Avatar(paint(traits, dice, int(size)), traits)
+
+
+def draw_example(index: int, *, seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns picture ``index`` of a set and its condition vector, uint8 (23,): ``draw`` as the cache calls it."""
+    avatar = draw(seed, index, size)
+    return avatar.image, condition(avatar.hair, avatar.eyes)
+
+
+def load(*, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.PathLike | None = None) -> Pictures:
+    """Opens a set of faces with their hair and eye colours; draws it, in parallel processes, if it is not cached.
+
+    Args:
+        size: Side of the pictures in pixels, 16 to 256.
+        count: How many faces.
+        seed: Seed of the set.
+        cache_dir: Where the set is kept; the user's cache directory if None.
+
+    Returns:
+        ``count`` pictures uint8 (size, size, 3) with conditions uint8 (23,).
+
+    Raises:
+        UserError: if the faces cannot be drawn at this size, none are asked for, or the cache cannot be written.
+    """
+    if size not in SIZES:
+        raise UserError(
+            f"--image_size={size}: the avatars are drawn at {SIZES[0]} to {SIZES[-1]} pixels; choose one of these"
+        )
+    if count < 1:
+        raise UserError(f"{count} avatars cannot be drawn: ask for at least 1")
+    if not 0 <= seed < 1 << 64:
+        raise UserError(f"--seed={seed}: the avatars take a seed from 0 to 2**64 - 1")
+    return cache.load_or_build(
+        "avatars",
+        {"edition": _EDITION, "size": int(size), "count": int(count), "seed": int(seed)},
+        int(count),
+        (int(size), int(size), 3),
+        functools.partial(draw_example, seed=int(seed), size=int(size)),
+        condition_names=CONDITION_NAMES,
+        cache_dir=cache_dir,
+        description="drawing avatars",
+    )

@@ -1,0 +1,68 @@
+"""A picture to draw on, in coordinates that do not depend on its size."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from jaxgan.data.avatars.palette import Colour
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Fills outlines into a Pillow picture, through an affine map from drawing coordinates to pixels.
+
+    Attributes:
+        image: The RGB picture that is drawn on.
+        opaque: Draws on it, covering what is below.
+        blending: Draws on it with transparent colours.
+        matrix: (2, 2), from drawing coordinates (row vectors) to pixels.
+        offset: (2,), the pixel of the drawing's origin.
+    """
+
+    image: Image.Image
+    opaque: ImageDraw.ImageDraw
+    blending: ImageDraw.ImageDraw
+    matrix: np.ndarray
+    offset: np.ndarray
+
+    @classmethod
+    def on(cls, image: Image.Image, matrix: np.ndarray, offset: np.ndarray) -> "Canvas":
+        """Returns a canvas on an RGB picture."""
+        return cls(image, ImageDraw.Draw(image), ImageDraw.Draw(image, "RGBA"), matrix, offset)
+
+    @classmethod
+    def blank(cls, side: int, colour: Colour) -> "Canvas":
+        """Returns a canvas of one colour, on which (0, 0) is the top left corner and (1, 1) the bottom right one."""
+        # Pixel centres have whole numbers in Pillow, hence the half.
+        return cls.on(Image.new("RGB", (side, side), colour), np.eye(2) * side, np.full(2, -0.5))
+
+    def moved(self, x: float, y: float, scale: float = 1.0, angle: float = 0.0) -> "Canvas":
+        """Returns a canvas on the same picture whose origin is (x, y), turned by ``angle`` radians and scaled."""
+        cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
+        matrix = np.array([[cosine, sine], [-sine, cosine]]) @ self.matrix
+        offset = np.array([x, y]) @ self.matrix + self.offset
+        return Canvas(self.image, self.opaque, self.blending, matrix, offset)
+
+    def fill(self, points: np.ndarray, colour: Colour, alpha: float = 1.0) -> None:
+        """Fills an outline (n, 2) with a colour, which covers a share ``alpha`` of what is below it."""
+        pixels = (points @ self.matrix + self.offset).ravel().tolist()
+        if alpha >= 1:
+            self.opaque.polygon(pixels, fill=colour)
+        else:
+            self.blending.polygon(pixels, fill=(*colour, round(255 * alpha)))
+
+    @contextmanager
+    def inside(self, outline: np.ndarray) -> Iterator["Canvas"]:
+        """Gives a canvas on which only what lies inside the outline (n, 2) will be kept."""
+        pixels = outline @ self.matrix + self.offset
+        low = np.maximum(np.floor(pixels.min(0)).astype(int), 0)
+        high = np.maximum(np.minimum(np.ceil(pixels.max(0)).astype(int) + 1, self.image.size), low + 1)
+        box = (*low.tolist(), *high.tolist())
+        layer = self.image.crop(box)
+        yield Canvas.on(layer, self.matrix, self.offset - low)
+        mask = Image.new("L", layer.size)
+        ImageDraw.Draw(mask).polygon((pixels - low).ravel().tolist(), fill=255)
+        self.image.paste(layer, box, mask)

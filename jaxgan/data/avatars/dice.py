@@ -1,0 +1,68 @@
+"""Random choices that are the same for ever.
+
+The streams of ``numpy.random`` may change from version to version. The faces must not, so their choices come from
+splitmix64, a small integer hash: a uniform number is a pure function of (seed, index, purpose).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypeVar
+
+_MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+Choice = TypeVar("Choice")
+
+
+def mix(value: int) -> int:
+    """Returns the splitmix64 hash of a 64-bit integer (Steele, Lea and Flood 2014): a bijection of 64 bits."""
+    value = (value + _GOLDEN) & _MASK
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
+    return value ^ (value >> 31)
+
+
+@lru_cache(maxsize=4096)
+def _word(purpose: str) -> int:
+    """Returns the 64-bit FNV-1a hash of a purpose's name."""
+    value = 0xCBF29CE484222325
+    for byte in purpose.encode():
+        value = ((value ^ byte) * 0x100000001B3) & _MASK
+    return value
+
+
+@dataclass(frozen=True)
+class Dice:
+    """The random numbers of one picture; each has a name, so that a new choice leaves the others as they are.
+
+    Attributes:
+        seed: Seed of the whole set, 0 <= seed < 2**64.
+        index: Number of the picture in the set, 0 <= index < 2**64.
+    """
+
+    seed: int
+    index: int
+    _key: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("seed", "index"):
+            value = getattr(self, name)
+            if not 0 <= value < 1 << 64:
+                raise ValueError(f"{name} must be an integer from 0 to 2**64 - 1, not {value!r}")
+        object.__setattr__(self, "_key", mix(mix(int(self.seed)) ^ int(self.index)))
+
+    def unit(self, purpose: str) -> float:
+        """Returns a uniform number in [0, 1), of 53 bits."""
+        return (mix(self._key ^ _word(purpose)) >> 11) / (1 << 53)
+
+    def uniform(self, purpose: str, low: float, high: float) -> float:
+        """Returns a uniform number in [low, high)."""
+        return low + (high - low) * self.unit(purpose)
+
+    def chance(self, purpose: str, probability: float) -> bool:
+        """Returns True with the given probability."""
+        return self.unit(purpose) < probability
+
+    def pick(self, purpose: str, options: Sequence[Choice]) -> Choice:
+        """Returns one of the options, each equally likely (an option named twice is twice as likely)."""
+        return options[int(self.unit(purpose) * len(options))]

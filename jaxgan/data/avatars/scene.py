@@ -1,0 +1,50 @@
+"""The order in which a face is painted, from the background to what is worn."""
+
+import numpy as np
+
+from jaxgan.data.avatars.accessories import draw_earrings, draw_glasses, draw_headwear
+from jaxgan.data.avatars.background import backdrop, draw_background
+from jaxgan.data.avatars.body import draw_clothes, draw_neck
+from jaxgan.data.avatars.canvas import Canvas
+from jaxgan.data.avatars.dice import Dice
+from jaxgan.data.avatars.eyes import draw_brows, draw_eyes
+from jaxgan.data.avatars.face import draw_ears, draw_face, draw_mouth
+from jaxgan.data.avatars.hair_back import draw_back_hair, draw_braids
+from jaxgan.data.avatars.hair_front import draw_fringe, fringe_outline
+from jaxgan.data.avatars.traits import Traits
+
+# Where the point between the eyes lies in the picture.
+CENTRE = (0.5, 0.565)
+_SMALLEST = 192  # pixels of the side at which a face is drawn, before it is reduced: thin lines need them
+
+
+def oversampling(size: int) -> int:
+    """Returns how many drawn pixels make the side of one pixel of a picture."""
+    return max(3 if size <= 128 else 2, -(-_SMALLEST // size))
+
+
+def paint(traits: Traits, dice: Dice, size: int) -> np.ndarray:
+    """Returns the picture of a face, uint8 (size, size, 3)."""
+    factor = oversampling(size)
+    colour = backdrop(traits, dice)
+    page = Canvas.blank(size * factor, colour)
+    x, y = CENTRE[0] + traits.x, CENTRE[1] + traits.y
+    draw_background(page, traits, dice, colour)
+    head = page.moved(x, y, traits.scale, traits.tilt)
+    body = page.moved(x, y, traits.scale, 0.25 * traits.tilt)
+    fringe = fringe_outline(traits, dice)
+    draw_back_hair(head, traits, dice)
+    draw_neck(body, traits)
+    draw_clothes(body, traits, dice)
+    draw_ears(head, traits)
+    draw_face(head, traits, dice, fringe)
+    draw_mouth(head, traits, dice)
+    draw_eyes(head, traits, dice)
+    draw_earrings(head, traits, dice)
+    if traits.style == "braids":
+        draw_braids(head, traits)
+    draw_glasses(head, traits, dice)
+    draw_fringe(head, traits, dice, fringe)
+    draw_brows(head, traits)
+    draw_headwear(head, traits, dice)
+    return np.asarray(page.image.reduce(factor))

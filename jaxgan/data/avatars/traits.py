@@ -1,0 +1,105 @@
+"""What a face looks like, before a line of it is drawn."""
+
+from dataclasses import dataclass
+
+from jaxgan.data.avatars.dice import Dice
+from jaxgan.data.avatars.palette import EYE_COLOURS, HAIR_COLOURS, SKINS
+
+HAIR_STYLES = (
+    "long", "wavy", "short", "bob", "spiky", "twin tails", "ponytail", "buns", "top bun", "curly", "braids",
+)  # fmt: skip
+FRINGES = ("straight", "zigzag", "swept", "parted", "tuft", "arched", "high", "locks")
+FACE_SHAPES = ("round", "oval", "heart", "soft square")
+EYE_SHAPES = ("round", "wide", "sharp", "droopy", "calm")
+MOUTHS = ("smile", "laugh", "small o", "cat", "line", "pout", "grin", "smirk", "fang")
+BROWS = ("soft", "raised", "worried", "firm", "short")
+BACKGROUNDS = (
+    "plain", "gradient", "diagonal", "halo", "stripes", "dots", "checks", "rays", "bokeh", "two-tone",
+)  # fmt: skip
+HEADWEAR = ("none", "ribbon", "two ribbons", "headband", "beret", "cat ears", "flower", "hair clip", "crown")
+GLASSES = ("none", "round", "square")
+CLOTHES = ("sailor", "turtleneck", "hoodie", "shirt", "blouse", "scarf")
+
+
+@dataclass(frozen=True)
+class Traits:
+    """All that is chosen about one face.
+
+    Attributes:
+        hair: Index into ``HAIR_COLOURS``.
+        eyes: Index into ``EYE_COLOURS``.
+        style: One of ``HAIR_STYLES``.
+        fringe: One of ``FRINGES``.
+        face: One of ``FACE_SHAPES``.
+        skin: Index into ``SKINS``.
+        eye_shape: One of ``EYE_SHAPES``.
+        mouth: One of ``MOUTHS``.
+        brows: One of ``BROWS``.
+        background: One of ``BACKGROUNDS``.
+        headwear: One of ``HEADWEAR``.
+        glasses: One of ``GLASSES``.
+        clothes: One of ``CLOTHES``.
+        earrings: Whether it wears earrings.
+        freckles: Whether it has freckles.
+        blush: Strength of the blush, 0 to 1.
+        tilt: Turn of the head in the picture, radians.
+        turn: Turn of the head to a side, -1 (left) to 1 (right).
+        scale: Size of the head, about 1.
+        x: Shift of the head to the right, as a share of the picture.
+        y: Shift of the head downwards.
+        side: -1 or 1, where an accessory or a parting sits.
+        light: Brightness of the hair, about 0 (-0.06 to 0.06).
+    """
+
+    hair: int
+    eyes: int
+    style: str
+    fringe: str
+    face: str
+    skin: int
+    eye_shape: str
+    mouth: str
+    brows: str
+    background: str
+    headwear: str
+    glasses: str
+    clothes: str
+    earrings: bool
+    freckles: bool
+    blush: float
+    tilt: float
+    turn: float
+    scale: float
+    x: float
+    y: float
+    side: int
+    light: float
+
+
+def choose(dice: Dice) -> Traits:
+    """Returns the traits of one face. Hair and eye colours are uniform and independent of all else."""
+    return Traits(
+        hair=dice.pick("hair", range(len(HAIR_COLOURS))),
+        eyes=dice.pick("eyes", range(len(EYE_COLOURS))),
+        style=dice.pick("style", ("long", "bob", "short", *HAIR_STYLES)),
+        fringe=dice.pick("fringe", FRINGES),
+        face=dice.pick("face", FACE_SHAPES),
+        skin=dice.pick("skin", (0, 0, 1, 1, 2, 2, *range(len(SKINS)))),
+        eye_shape=dice.pick("eye shape", EYE_SHAPES),
+        mouth=dice.pick("mouth", ("smile", "smile", "laugh", *MOUTHS)),
+        brows=dice.pick("brows", BROWS),
+        background=dice.pick("background", ("plain", "plain", "gradient", "gradient", *BACKGROUNDS)),
+        headwear=dice.pick("headwear", ("none",) * 6 + HEADWEAR),
+        glasses=dice.pick("glasses", ("none",) * 9 + GLASSES),
+        clothes=dice.pick("clothes", CLOTHES),
+        earrings=dice.chance("earrings", 0.2),
+        freckles=dice.chance("freckles", 0.07),
+        blush=max(0.0, dice.uniform("blush", -0.3, 1.0)),
+        tilt=dice.uniform("tilt a", -0.08, 0.08) + dice.uniform("tilt b", -0.08, 0.08),
+        turn=dice.uniform("turn a", -0.5, 0.5) + dice.uniform("turn b", -0.5, 0.5),
+        scale=dice.uniform("scale", 1.0, 1.08),
+        x=dice.uniform("x", -0.02, 0.02),
+        y=dice.uniform("y", -0.02, 0.02),
+        side=dice.pick("side", (-1, 1)),
+        light=dice.uniform("light", -0.06, 0.06),
+    )
