@@ -1,0 +1,56 @@
+"""Random changes of real pictures on the device, each example by its own key."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan import noise
+
+Augmentation = Callable[[jax.Array, jax.Array, str | None], jax.Array]
+
+
+def build(*, flip: bool = False, rotation: float = 0.0) -> Augmentation | None:
+    """An augmentation (key, images (N, H, W, C) in [−1, 1], axis_name) -> images, or None where nothing is to be changed.
+
+    Args:
+      flip: mirror left and right with probability ½.
+      rotation: turn by an angle drawn from U(−rotation, rotation), in degrees.
+    """
+    if not flip and not rotation:
+        return None
+
+    def augment(key: jax.Array, images: jax.Array, axis_name: str | None) -> jax.Array:
+        keys = noise.example_keys(key, images.shape[0], axis_name)
+        flip_keys, angle_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+        if flip:
+            mirrored = jax.vmap(jax.random.bernoulli)(flip_keys)
+            images = jnp.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+        if rotation:
+            draw = functools.partial(jax.random.uniform, minval=-rotation, maxval=rotation)
+            images = jax.vmap(rotate)(images, jax.vmap(draw)(angle_keys))
+        return images
+
+    return augment
+
+
+def rotate(image: jax.Array, degrees: jax.Array) -> jax.Array:
+    """A picture (H, W, C) turned anticlockwise about its centre, bilinear; what lies outside repeats the nearest edge."""
+    height, width, channels = image.shape
+    angle = jnp.deg2rad(degrees)
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    y, x = jnp.meshgrid(jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2, indexing="ij")
+    source_y = jnp.clip(cos * y + sin * x + (height - 1) / 2, 0, height - 1)
+    source_x = jnp.clip(cos * x - sin * y + (width - 1) / 2, 0, width - 1)
+    top = jnp.clip(jnp.floor(source_y), 0, max(height - 2, 0)).astype(jnp.int32)
+    left = jnp.clip(jnp.floor(source_x), 0, max(width - 2, 0)).astype(jnp.int32)
+    down, right = (source_y - top)[..., None], (source_x - left)[..., None]
+    flat = image.reshape(-1, channels)
+
+    def at(row: jax.Array, column: jax.Array) -> jax.Array:
+        return flat[jnp.minimum(row, height - 1) * width + jnp.minimum(column, width - 1)]
+
+    upper = at(top, left) * (1 - right) + at(top, left + 1) * right
+    lower = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right
+    return upper * (1 - down) + lower * down

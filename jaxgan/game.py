@@ -1,0 +1,316 @@
+"""The two-player game: what is known after each step, the rules it is played by, and the step itself.
+
+Everything here is a pure function of arrays and an explicit key. ``train_step`` is what ONE device does with its share of the batch;
+``jaxgan.parallel`` compiles it for one device or many. Whatever is random depends on the key, the step and an example's place in the global
+batch, so a run does not depend on how many devices carry it.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from jaxgan import models, noise, pixels, transforms
+
+Batch = dict[str, jax.Array]
+Metrics = dict[str, jax.Array]
+
+
+@struct.dataclass
+class Player:
+    """One network and its optimiser."""
+
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What the network's ``apply`` takes."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+@struct.dataclass
+class GANState:
+    """Everything that a run must keep to go on exactly as if it had never stopped.
+
+    Attributes:
+      step: generator steps taken, int32.
+      key: the key of the whole run; never used directly, only folded with the step.
+      generator: the generator and its optimiser.
+      discriminator: the discriminator (or critic) and its optimiser.
+      average: a moving average of the generator's whole variable tree, batch statistics included, or None.
+    """
+
+    step: jax.Array
+    key: jax.Array
+    generator: Player
+    discriminator: Player
+    average: Any = None
+
+    @property
+    def sampling_variables(self) -> dict[str, Any]:
+        """The generator's variables to draw samples with: the average where one is kept."""
+        return self.generator.variables if self.average is None else self.average
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What differs between the systems.
+
+    Attributes:
+      gan: the two networks.
+      discriminator_loss: of logits (real, fake); with ``matching_aware`` of (real, wrong_condition, wrong_image, fake).
+      generator_loss: of the logits of generated examples.
+      generator_optimizer: an optax transformation.
+      discriminator_optimizer: an optax transformation; the bound ``clip`` is put behind it.
+      critic_steps: discriminator steps to one generator step.
+      new_batch_each_critic_step: each of them sees pictures and noise of its own (WGAN), or all share one batch.
+      reuse_noise: the discriminator's noise serves the generator too; one forward pass of the generator is then enough.
+      joint_batch: the discriminator sees real and generated examples as one batch (batch statistics are taken over both).
+      matching_aware: it also sees real pictures under wrong conditions, and wrong pictures.
+      clip: bound of the discriminator's parameters after every step, at the start too, or None.
+      clip_normalization: whether the scales and biases of batch normalisation are bounded as well.
+      average_decay: decay of the moving average of the generator, or None for no average.
+      augment: applied to the real pictures: (key, images in [−1, 1], axis_name) -> images, or None.
+      score: what is logged of the logits: the probability (default), or the identity for critics.
+    """
+
+    gan: models.GAN
+    discriminator_loss: Callable[..., jax.Array]
+    generator_loss: Callable[[jax.Array], jax.Array]
+    generator_optimizer: optax.GradientTransformation
+    discriminator_optimizer: optax.GradientTransformation
+    critic_steps: int = 1
+    new_batch_each_critic_step: bool = False
+    reuse_noise: bool = False
+    joint_batch: bool = False
+    matching_aware: bool = False
+    clip: float | None = None
+    clip_normalization: bool = True
+    average_decay: float | None = None
+    augment: Callable[[jax.Array, jax.Array, str | None], jax.Array] | None = None
+    score: Callable[[jax.Array], jax.Array] = jax.nn.sigmoid
+
+    @property
+    def bounded_discriminator_optimizer(self) -> optax.GradientTransformation:
+        """The discriminator's optimiser with the bound behind it."""
+        if self.clip is None:
+            return self.discriminator_optimizer
+        bound = transforms.clip_params(self.clip)
+        return optax.chain(
+            self.discriminator_optimizer, bound if self.clip_normalization else optax.masked(bound, not_normalization)
+        )
+
+
+def not_normalization(params: Any) -> Any:
+    """True for every parameter outside batch normalisation, as a tree like ``params``."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: "BatchNorm" not in jax.tree_util.keystr(path), params)
+
+
+def init_state(key: jax.Array, rules: Rules) -> GANState:
+    """The state before the first step."""
+    generator_key, discriminator_key, run_key = jax.random.split(key, 3)
+    generator = _new_player(generator_key, rules.gan.generator, rules.generator_optimizer)
+    discriminator = _new_player(discriminator_key, rules.gan.discriminator, rules.bounded_discriminator_optimizer)
+    if rules.clip is not None:
+        bound = dataclasses.replace(rules, discriminator_optimizer=optax.identity()).bounded_discriminator_optimizer
+        params = discriminator.params
+        updates, _ = bound.update(jax.tree.map(jnp.zeros_like, params), bound.init(params), params)
+        discriminator = discriminator.replace(params=optax.apply_updates(params, updates))
+    average = None if rules.average_decay is None else jax.tree.map(jnp.copy, generator.variables)
+    return GANState(jnp.zeros((), jnp.int32), run_key, generator, discriminator, average)
+
+
+def _new_player(key: jax.Array, network: models.Network, optimizer: optax.GradientTransformation) -> Player:
+    variables = models.init(network, key)
+    return Player(variables["params"], variables["batch_stats"], optimizer.init(variables["params"]))
+
+
+def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | None = None) -> tuple[GANState, Metrics]:
+    """One generator step, with the discriminator steps that belong to it.
+
+    Args:
+      state: the state before the step; the same on every device.
+      batch: "image" with shape (rounds, N, H, W, C), or (N, H, W, C) for one round, uint8 or floating-point in [−1, 1], and for
+        conditional families "condition" with shape (rounds, N, condition_dim). There is one round, or, where
+        ``rules.new_batch_each_critic_step``, one for each critic step. N is this device's share.
+      rules: the game's rules.
+      axis_name: the mapped axis over which the global batch is split, if any.
+
+    Returns:
+      The state after the step, and metrics, scalars of the whole global batch: "d_loss", "g_loss", and "d_real" and "d_fake", the mean
+      score of real and of generated examples (all of the discriminator as the last critic step saw it).
+    """
+    gan = rules.gan.on(axis_name)
+    keys = dict(zip(("noise", "critic", "wrong", "augment"), jax.random.split(_step_key(state), 4), strict=True))
+    rounds = _rounds(batch, rules)
+
+    def generate(params: Any, key: jax.Array, conditions: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
+        z = noise.latents(key, rounds["image"].shape[1], gan.latent_dim, std=gan.latent_std, axis_name=axis_name)
+        variables = {"params": params, "batch_stats": state.generator.batch_stats}
+        fakes, updates = gan.generator.apply(variables, z, *conditions, train=True, mutable=["batch_stats"])
+        return fakes, updates.get("batch_stats", {})
+
+    # The generator does not change during the critic's steps, so its own forward pass may come first.
+    last_conditions = _conditions(jax.tree.map(lambda leaf: leaf[-1], rounds))
+    fakes, pull_back, generator_stats = jax.vjp(
+        lambda params: generate(params, keys["noise"], last_conditions), state.generator.params, has_aux=True
+    )
+
+    def critic_step(discriminator: Player, inputs: tuple[jax.Array, Batch]) -> tuple[Player, Metrics]:
+        index, current = inputs
+        critic_key, noise_key = jax.random.split(jax.random.fold_in(keys["critic"], index))
+        images, conditions = pixels.normalize(current["image"]), _conditions(current)
+        if rules.augment is not None:
+            images = rules.augment(jax.random.fold_in(keys["augment"], index), images, axis_name)
+        generated = fakes if rules.reuse_noise else generate(state.generator.params, noise_key, conditions)[0]
+        examples = _examples(images, conditions, jax.lax.stop_gradient(generated), keys["wrong"], rules, axis_name)
+        return _discriminator_update(discriminator, examples, critic_key, rules, gan, axis_name)
+
+    count = rounds["image"].shape[0]
+    discriminator, history = jax.lax.scan(critic_step, state.discriminator, (jnp.arange(count), rounds))
+
+    def generator_loss(images: jax.Array) -> jax.Array:
+        key = jax.random.fold_in(keys["critic"], count)
+        (logits,), _ = _judge(discriminator, [(images, *last_conditions)], key, rules, gan)
+        return rules.generator_loss(logits)
+
+    g_loss, fake_gradient = jax.value_and_grad(generator_loss)(fakes)
+    (gradient,) = pull_back(fake_gradient)
+    generator = _update(state.generator, gradient, rules.generator_optimizer, axis_name)
+    generator = generator.replace(batch_stats=generator_stats)
+
+    metrics = {**jax.tree.map(lambda values: values[-1], history), "g_loss": _mean(g_loss, axis_name)}
+    average = _moving_average(state, generator, rules)
+    return GANState(state.step + 1, state.key, generator, discriminator, average), metrics
+
+
+def _step_key(state: GANState) -> jax.Array:
+    """The key of everything random in this step."""
+    return jax.random.fold_in(state.key, state.step)
+
+
+def _rounds(batch: Batch, rules: Rules) -> Batch:
+    """The batch of each critic step, stacked: (critic steps, N, …)."""
+    if batch["image"].ndim == 4:
+        batch = jax.tree.map(lambda leaf: leaf[None], batch)
+    if rules.new_batch_each_critic_step:
+        return batch
+    if batch["image"].shape[0] != 1:
+        raise ValueError(f"these rules take one batch a step, got {batch['image'].shape[0]} rounds")
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (rules.critic_steps, *leaf.shape[1:])), batch)
+
+
+def _conditions(batch: Batch) -> tuple[jax.Array, ...]:
+    """The conditions as the networks take them: a tuple of none or one float array (N, condition_dim)."""
+    return (batch["condition"].astype(jnp.float32),) if "condition" in batch else ()
+
+
+def _examples(
+    images: jax.Array,
+    conditions: tuple[jax.Array, ...],
+    fakes: jax.Array,
+    key: jax.Array,
+    rules: Rules,
+    axis_name: str | None,
+) -> list[tuple[jax.Array, ...]]:
+    """What the discriminator judges, in the order of its loss's arguments."""
+    if not rules.matching_aware:
+        return [(images, *conditions), (fakes, *conditions)]
+    condition_key, image_key = jax.random.split(key)
+    (condition,) = conditions
+    wrong_condition = mismatched(condition_key, condition, axis_name)
+    wrong_image = mismatched(image_key, images, axis_name)
+    return [(images, condition), (images, wrong_condition), (wrong_image, condition), (fakes, condition)]
+
+
+def mismatched(key: jax.Array, examples: jax.Array, axis_name: str | None = None) -> jax.Array:
+    """Each example replaced by another of the global batch: the batch turned by a random number of places, never by 0.
+
+    Args:
+      key: decides the number of places, 1 to N − 1.
+      examples: this device's share, (n, …).
+      axis_name: the mapped axis over which the global batch of N is split, if any.
+
+    Returns:
+      This device's share of the turned batch, (n, …).
+    """
+    count = examples.shape[0]
+    everyone = examples if axis_name is None else jax.lax.all_gather(examples, axis_name, tiled=True)
+    places = jax.random.randint(key, (), 1, max(everyone.shape[0], 2))
+    turned = jnp.roll(everyone, places, axis=0)
+    first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
+    return jax.lax.dynamic_slice_in_dim(turned, first, count)
+
+
+def _discriminator_update(
+    discriminator: Player,
+    examples: Sequence[tuple[jax.Array, ...]],
+    key: jax.Array,
+    rules: Rules,
+    gan: models.GAN,
+    axis_name: str | None,
+) -> tuple[Player, Metrics]:
+    """One step of the discriminator on the examples, its bound included."""
+
+    def loss(params: Any) -> tuple[jax.Array, tuple[list[jax.Array], Any]]:
+        logits, batch_stats = _judge(discriminator.replace(params=params), examples, key, rules, gan)
+        return rules.discriminator_loss(*logits), (logits, batch_stats)
+
+    (d_loss, (logits, batch_stats)), gradient = jax.value_and_grad(loss, has_aux=True)(discriminator.params)
+    discriminator = _update(discriminator, gradient, rules.bounded_discriminator_optimizer, axis_name)
+    scores = [jnp.mean(rules.score(values.astype(jnp.float32))) for values in (logits[0], logits[-1])]
+    metrics = {"d_loss": d_loss, "d_real": scores[0], "d_fake": scores[1]}
+    return discriminator.replace(batch_stats=batch_stats), _mean(metrics, axis_name)
+
+
+def _judge(
+    discriminator: Player, examples: Sequence[tuple[jax.Array, ...]], key: jax.Array, rules: Rules, gan: models.GAN
+) -> tuple[list[jax.Array], Any]:
+    """The logits (N,) of each part of the examples, and the batch statistics afterwards."""
+
+    def apply(batch_stats: Any, inputs: Sequence[jax.Array], part: int) -> tuple[jax.Array, Any]:
+        logits, updates = gan.discriminator.apply(
+            {"params": discriminator.params, "batch_stats": batch_stats},
+            *inputs,
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": jax.random.fold_in(key, part)},
+        )
+        return logits, updates.get("batch_stats", {})
+
+    if rules.joint_batch and len(examples) > 1:
+        # Interleaved, so that an example's place in the global batch is the same on any number of devices.
+        joint = [jnp.stack(column, axis=1).reshape(-1, *column[0].shape[1:]) for column in zip(*examples, strict=True)]
+        logits, batch_stats = apply(discriminator.batch_stats, joint, 0)
+        return list(logits.reshape(-1, len(examples)).T), batch_stats
+    logits, batch_stats = [], discriminator.batch_stats
+    for part, inputs in enumerate(examples):
+        values, batch_stats = apply(batch_stats, inputs, part)
+        logits.append(values)
+    return logits, batch_stats
+
+
+def _update(player: Player, gradient: Any, optimizer: optax.GradientTransformation, axis_name: str | None) -> Player:
+    """The player after one step of its optimiser along the gradient averaged over all devices."""
+    updates, opt_state = optimizer.update(_mean(gradient, axis_name), player.opt_state, player.params)
+    return player.replace(params=optax.apply_updates(player.params, updates), opt_state=opt_state)
+
+
+def _mean(tree: Any, axis_name: str | None) -> Any:
+    """The mean over devices of each leaf."""
+    return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+
+def _moving_average(state: GANState, generator: Player, rules: Rules) -> Any:
+    """The average moved towards the new generator; quickly at first, so that it forgets the random start."""
+    if rules.average_decay is None:
+        return None
+    steps = state.step.astype(jnp.float32)
+    decay = jnp.minimum(rules.average_decay, (1.0 + steps) / (10.0 + steps))
+    return optax.incremental_update(generator.variables, state.average, 1.0 - decay)

@@ -1,0 +1,157 @@
+"""How a step is compiled: for one device, for several, and several steps to a call.
+
+A step is the body for one device, ``step(state, batch, axis_name=…) -> (state, metrics)``. The compiled program takes K batches and a number
+``count`` ≤ K of steps to run. ``count`` is an argument, not a constant: the loop over steps is then the same program for every K and for
+every shorter call, so a run is the same to the bit however its steps are grouped.
+
+The state is the same on every device and never has a device axis; batches are split along their examples.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxgan.errors import UserError
+
+AXIS = "batch"
+MODES = ("jit", "pmap", "shard_map")
+EXAMPLES = 2  # the axis of examples in (K, rounds, N, …)
+
+Step = Callable[..., tuple[Any, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A compiled step.
+
+    Attributes:
+      mode: "jit" (one device), "pmap" or "shard_map".
+      devices: the devices that share a batch.
+    """
+
+    mode: str
+    devices: tuple[jax.Device, ...]
+    _run: Callable[..., tuple[Any, Any]]
+
+    def __call__(self, state: Any, draws: Any, count: int, data: Any = None) -> tuple[Any, Any]:
+        """Runs ``count`` steps; ``state`` is used up.
+
+        Args:
+          state: the state pytree.
+          draws: with ``data``, example numbers (K, rounds, N); without, the batches themselves, leaves (K, rounds, N, …).
+          count: steps to run, 1 to K.
+          data: all examples, resident on the devices (see ``place_data``), or None.
+
+        Returns:
+          The state after the steps, and the metrics of each, leaves (K,); those from ``count`` on are zero.
+        """
+        return self._run(state, draws, np.int32(count), data)
+
+    def place_data(self, data: Any) -> Any:
+        """All examples, copied to every device of the program."""
+        if self.mode == "jit":
+            return jax.device_put(data, self.devices[0])
+        return jax.device_put(data, NamedSharding(_mesh(self.devices), P()))
+
+    def place_state(self, state: Any) -> Any:
+        """The state, copied to every device of the program; the caller's arrays stay its own."""
+        return self.place_data(jax.tree.map(jnp.copy, state))
+
+
+def compile_step(step: Step, *, mode: str | None = None, devices: Sequence[jax.Device] | None = None) -> Program:
+    """Compiles a step.
+
+    Args:
+      step: the body for one device, ``(state, batch, axis_name=…) -> (state, metrics)``.
+      mode: one of ``MODES``; None: "jit" for one device, "pmap" for several.
+      devices: the devices that share a batch; None: all local devices, or the first one for "jit".
+
+    Raises:
+      UserError: for an unknown mode.
+    """
+    devices = tuple(jax.local_devices() if devices is None else devices)
+    mode = mode or ("jit" if len(devices) == 1 else "pmap")
+    if mode not in MODES:
+        raise UserError(f"--parallel={mode}: choose one of {', '.join(MODES)}")
+    if mode == "jit":
+        return Program(mode, devices[:1], _jit(step))
+    return Program(mode, devices, {"pmap": _pmap, "shard_map": _shard_map}[mode](step, devices))
+
+
+def check_batch_size(batch_size: int, devices: int) -> None:
+    """Raises a UserError where the devices cannot share the batch equally."""
+    if batch_size < 1 or batch_size % devices:
+        raise UserError(f"--batch_size={batch_size}: must be a positive multiple of the {devices} devices that share it")
+
+
+def fuse(step: Step, axis_name: str | None) -> Step:
+    """``(state, draws, count, data) -> (state, metrics)``: ``count`` steps in one loop on the device."""
+
+    def run(state: Any, draws: Any, count: jax.Array, data: Any) -> tuple[Any, Any]:
+        def batch(index: Any) -> Any:
+            drawn = jax.tree.map(lambda leaf: leaf[index], draws)
+            return drawn if data is None else jax.tree.map(lambda leaf: leaf[drawn], data)
+
+        def body(index: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+            state, log = carry
+            state, metrics = step(state, batch(index), axis_name=axis_name)
+            return state, jax.tree.map(lambda column, value: column.at[index].set(value), log, metrics)
+
+        length = jax.tree.leaves(draws)[0].shape[0]
+        shapes = jax.eval_shape(lambda: step(state, batch(0), axis_name=axis_name)[1])
+        log = jax.tree.map(lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), shapes)
+        return jax.lax.fori_loop(0, count, body, (state, log))
+
+    return run
+
+
+def _jit(step: Step) -> Step:
+    return jax.jit(fuse(step, None), donate_argnums=0)
+
+
+def _pmap(step: Step, devices: tuple[jax.Device, ...]) -> Step:
+    run = jax.pmap(
+        fuse(step, AXIS),
+        AXIS,
+        in_axes=(None, EXAMPLES, None, None),
+        out_axes=None,
+        devices=devices,
+        donate_argnums=0,
+    )
+
+    def split(leaf: Any) -> Any:
+        count = leaf.shape[EXAMPLES]
+        check_batch_size(count, len(devices))
+        return leaf.reshape(*leaf.shape[:EXAMPLES], len(devices), -1, *leaf.shape[EXAMPLES + 1 :])
+
+    return lambda state, draws, count, data: run(state, jax.tree.map(split, draws), count, data)
+
+
+def _shard_map(step: Step, devices: tuple[jax.Device, ...]) -> Step:
+    examples = P(*([None] * EXAMPLES), AXIS)
+    # check_vma=False: with the check, gradients of replicated parameters arrive summed over devices and pmean leaves them too large.
+    run = jax.shard_map(
+        fuse(step, AXIS),
+        mesh=_mesh(devices),
+        in_specs=(P(), examples, P(), P()),
+        out_specs=P(),
+        check_vma=False,
+    )
+    compiled = jax.jit(run, donate_argnums=0)
+
+    def checked(state: Any, draws: Any, count: Any, data: Any) -> tuple[Any, Any]:
+        check_batch_size(jax.tree.leaves(draws)[0].shape[EXAMPLES], len(devices))
+        return compiled(state, draws, count, data)
+
+    return checked
+
+
+def _mesh(devices: tuple[jax.Device, ...]) -> Mesh:
+    # Auto axes: Explicit ones, make_mesh's default, would compile the state twice.
+    return Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,))
