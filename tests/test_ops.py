@@ -1,0 +1,250 @@
+"""Convolutions against float64 references, at every geometry of the models and at random ones."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax import lax
+from jax.sharding import PartitionSpec
+
+from jaxgan import ops, winograd
+from jaxgan.convolution import Geometry
+
+# size of the big side, its channels, size of the small side, its channels, kernel, stride, padding of the big side
+GEOMETRIES = {
+    "k4 s2, tiles of three": (12, 16, 6, 24, 4, 2, 1),
+    "k4 s2, tiles of two": (8, 32, 4, 16, 4, 2, 1),
+    "k4 s2, one tile in part": (14, 16, 7, 32, 4, 2, 1),
+    "k4 s2, odd picture": (13, 16, 6, 16, 4, 2, 1),
+    "k4 s2, to 3x3": (6, 16, 3, 20, 4, 2, 1),
+    "k4 s2, colour": (24, 3, 12, 16, 4, 2, 1),
+    "k4 s2, grey": (28, 1, 14, 16, 4, 2, 1),
+    "k4 s2, more padding than it needs": (10, 16, 7, 16, 4, 2, 3),
+    "k6 head": (6, 20, 1, 16, 6, 2, 0),
+    "k4 head": (4, 20, 1, 16, 4, 1, 0),
+    "k3 head": (3, 24, 1, 16, 3, 2, 0),
+    "k5 tail, a row unused": (6, 32, 1, 1, 5, 2, 0),
+    "k4 tail": (4, 32, 1, 1, 4, 1, 0),
+    "k3 tail": (3, 32, 1, 1, 3, 1, 0),
+    "k1": (4, 23, 4, 16, 1, 1, 0),
+    "k1 s2": (5, 6, 3, 4, 1, 2, 0),
+    "k3 s1": (7, 32, 7, 16, 3, 1, 1),
+    "k3 s1, few channels": (6, 4, 6, 5, 3, 1, 1),
+    "k3 s2 valid, grey, a row unused": (28, 1, 13, 16, 3, 2, 0),
+    "k3 s2 valid": (13, 16, 6, 32, 3, 2, 0),
+    "k5 s2 same, grey": (28, 1, 14, 16, 5, 2, ((1, 2), (1, 2))),
+    "k5 s2 same": (14, 16, 7, 32, 5, 2, ((1, 2), (1, 2))),
+    "k5 s3": (96, 3, 32, 16, 5, 3, 1),
+    "k2 s3, gaps": (9, 3, 3, 4, 2, 3, 0),
+    "negative padding": (12, 16, 5, 16, 3, 2, ((-1, 0), (1, -2))),
+}
+all_geometries = pytest.mark.parametrize("name", GEOMETRIES)
+
+# What is tested is the arithmetic: no time is spent on making it fast.
+quick_jit = functools.partial(jax.jit, compiler_options={
+    "xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True})
+
+
+def sides(padding):
+    return ((padding, padding),) * 2 if isinstance(padding, int) else padding
+
+
+def numbers(seed, *shapes):
+    generator = np.random.default_rng(seed)
+    return [generator.normal(size=shape) for shape in shapes]
+
+
+def example(name, batch=2):
+    big, channels, small, features, kernel, stride, padding = GEOMETRIES[name]
+    shapes = (batch, big, big, channels), (kernel, kernel, channels, features), (batch, small, small, features)
+    return *numbers(0, *shapes), stride, sides(padding)
+
+
+def lax_conv(x, kernel, stride, padding):
+    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def lax_reference(x, kernel, dy, stride, padding):
+    """The convolution of x and its two gradients along dy, in float64."""
+    with jax.enable_x64(True):
+        y, pull = jax.vjp(functools.partial(lax_conv, stride=stride, padding=padding), x, kernel)
+        return [np.asarray(a) for a in (y, *pull(dy))]
+
+
+def definition(x, kernel, dy, stride, padding):
+    """The same by the definition: a sum over the kernel's offsets."""
+    y, dx, dkernel = np.zeros_like(dy), np.zeros_like(x), np.zeros_like(kernel)
+    for offset in np.ndindex(kernel.shape[:2]):
+        pairs = []  # for each axis, (position in the big side, position in the small side)
+        for small, big, k, p in zip(dy.shape[1:3], x.shape[1:3], offset, padding, strict=True):
+            pairs.append([(i * stride + k - p[0], i) for i in range(small) if 0 <= i * stride + k - p[0] < big])
+        for (row, i) in pairs[0]:
+            for (column, j) in pairs[1]:
+                y[:, i, j] += x[:, row, column] @ kernel[offset]
+                dx[:, row, column] += dy[:, i, j] @ kernel[offset].T
+                dkernel[offset] += x[:, row, column].T @ dy[:, i, j]
+    return y, dx, dkernel
+
+
+def transposed_padding(x, kernel, dy, stride, padding):
+    """The padding of `conv_transpose` that leads back to the size of x, rows that the convolution left unused included."""
+    sizes = zip(x.shape[1:3], dy.shape[1:3], kernel.shape, padding, strict=False)
+    return tuple((before, (small - 1) * stride + k - before - big) for big, small, k, (before, _) in sizes)
+
+
+def assert_close(actual, expected, tolerance):
+    assert actual.shape == expected.shape
+    error = np.linalg.norm(np.asarray(actual, np.float64) - expected)
+    assert error <= tolerance * max(np.linalg.norm(expected), 1e-3)
+
+
+def check(reference, x, kernel, dy, stride, padding, dtypes, transform=quick_jit):
+    """Both operations and all their gradients: the transposed convolution is the convolution's gradient."""
+    y, dx, dkernel = reference(x, kernel, dy, stride, padding)
+    conv = functools.partial(ops.conv, stride=stride, padding=padding)
+    back = transposed_padding(x, kernel, dy, stride, padding)
+    conv_transpose = functools.partial(ops.conv_transpose, stride=stride, padding=back)
+
+    @transform
+    def ours(x, kernel, dy):
+        forward, pull = jax.vjp(conv, x, kernel)
+        backward, pull_transpose = jax.vjp(conv_transpose, dy, kernel)
+        return forward, *pull(dy), backward, *pull_transpose(x)
+
+    for dtype in dtypes:
+        with jax.enable_x64(True):
+            results = ours(*(jnp.asarray(a, dtype) for a in (x, kernel, dy)))
+        for result, expected in zip(results, (y, dx, dkernel, dx, y, dkernel), strict=True):
+            assert result.dtype == dtype
+            assert_close(result, expected, {"float32": 1e-5, "float64": 1e-12}[dtype])
+
+
+@all_geometries
+def test_values_and_gradients(name):
+    check(lax_reference, *example(name), ["float32", "float64"])
+
+
+@pytest.mark.parametrize("name", ["k4 s2, tiles of two", "k5 s2 same, grey", "k4 tail"])
+def test_values_and_gradients_inside_scan(name):
+    def scanned(function):
+        return quick_jit(lambda *arrays: [a[0] for a in lax.scan(lambda c, xs: (c, function(*xs)), 0,
+                                                                 [a[None] for a in arrays])[1]])
+
+    check(lax_reference, *example(name), ["float32"], scanned)
+
+
+@st.composite
+def random_examples(draw):
+    stride = draw(st.integers(1, 3))
+    kernel = draw(st.tuples(*[st.integers(1, 6)] * 2))
+    padding = draw(st.tuples(*[st.tuples(*[st.integers(-1, 3)] * 2)] * 2))
+    smallest = [max(1, k - sum(p)) for k, p in zip(kernel, padding, strict=True)]
+    big = [draw(st.integers(n, n + 8)) for n in smallest]
+    small = [(n + sum(p) - k) // stride + 1 for n, p, k in zip(big, padding, kernel, strict=True)]
+    channels, features, batch = (draw(st.sampled_from(n)) for n in ([1, 3, 16, 17], [1, 4, 16, 18], [1, 3]))
+    arrays = numbers(0, (batch, *big, channels), (*kernel, channels, features), (batch, *small, features))
+    return *arrays, stride, padding
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, print_blob=False)
+@given(random_examples())
+def test_values_and_gradients_at_random(drawn):
+    check(definition, *drawn, ["float64"])
+
+
+@pytest.mark.parametrize("tile", winograd.TILES, ids=lambda tile: f"F({tile.outputs}, {tile.taps})")
+def test_tile_is_an_exact_filter(tile):
+    signal, kernel = numbers(0, tile.points, tile.taps)
+    filtered = np.array(tile.small) @ ((np.array(tile.kernel) @ kernel) * (np.array(tile.big) @ signal))
+    np.testing.assert_allclose(filtered, np.correlate(signal, kernel, "valid"), rtol=1e-12)
+
+
+@all_geometries
+def test_form_of_other_platforms(name):
+    x, kernel, dy, stride, padding = example(name)
+    y, dx, _ = definition(x, kernel, dy, stride, padding)
+    before = tuple(p[0] for p in padding)
+    geometry = Geometry(x.shape[1:3], dy.shape[1:3], kernel.shape[:2], before, stride)
+    with jax.enable_x64(True):
+        assert_close(quick_jit(ops._lax_conv, static_argnums=2)(x, kernel, geometry), y, 1e-12)
+        assert_close(quick_jit(ops._lax_conv_transpose, static_argnums=2)(dy, kernel, geometry), dx, 1e-12)
+
+
+@pytest.mark.parametrize("operation", ["conv", "conv_transpose"])
+@pytest.mark.parametrize("name", ["k4 s2, tiles of two", "k4 s2, colour", "k4 tail"])
+def test_second_derivatives(name, operation):
+    """Both gradients of a gradient penalty, |d sum(tanh(conv(x))) / dx|²."""
+    x, kernel, dy, stride, padding = example(name)
+    theirs = functools.partial(lax_conv, stride=stride, padding=padding)
+    ours = functools.partial(getattr(ops, operation), stride=stride, padding=padding)
+    if operation == "conv_transpose":
+        shape, conv, x = x.shape, theirs, dy
+        theirs = lambda y, kernel: jax.vjp(lambda x: conv(x, kernel), jnp.zeros(shape))[1](y)[0]
+
+    def gradients(function):
+        penalty = lambda x, kernel: jnp.sum(jax.grad(lambda x: jnp.sum(jnp.tanh(function(x, kernel))))(x) ** 2)
+        return quick_jit(jax.grad(penalty, (0, 1)))(x, kernel)
+
+    with jax.enable_x64(True):
+        for actual, expected in zip(gradients(ours), gradients(theirs), strict=True):
+            assert_close(actual, np.asarray(expected), 1e-12)
+
+
+@pytest.mark.parametrize("name", ["k4 s2, tiles of two", "k3 s2 valid, grey, a row unused"])
+def test_vmap(name):
+    x, kernel, dy, stride, padding = example(name, batch=3)
+    x, kernel = (jnp.asarray(a, jnp.float32) for a in (x, kernel))
+    y = quick_jit(jax.vmap(functools.partial(ops.conv, stride=stride, padding=padding), (0, None)))(x[:, None], kernel)
+    assert_close(y[:, 0], definition(x, kernel, dy, stride, padding)[0], 1e-5)
+
+
+def test_shard_map_and_pmap():
+    x, kernel, dy, stride, padding = example("k4 s2, tiles of two")
+    arrays = [jnp.asarray(a, jnp.float32) for a in (x, kernel, dy)]
+
+    def body(x, kernel, dy):
+        return jax.vjp(functools.partial(ops.conv, stride=stride, padding=padding), x, kernel)[1](dy)
+
+    mesh = jax.make_mesh((1,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+    split, whole = PartitionSpec("batch"), PartitionSpec()
+    sharded = jax.shard_map(body, mesh=mesh, in_specs=(split, whole, split), out_specs=(split, whole), check_vma=False)
+    mapped = jax.pmap(body, "batch", in_axes=(0, None, 0))
+    _, dx, dkernel = definition(x, kernel, dy, stride, padding)
+    for actual in (quick_jit(sharded)(*arrays), [a[0] for a in mapped(*[arrays[0][None], arrays[1], arrays[2][None]])]):
+        assert_close(actual[0], dx, 1e-5)
+        assert_close(actual[1], dkernel, 1e-5)
+
+
+@pytest.mark.parametrize("types", [("bfloat16", "bfloat16"), ("bfloat16", "float32"), ("float32", "bfloat16")])
+@pytest.mark.parametrize("name", ["k4 s2, tiles of three", "k3 s2 valid, grey, a row unused"])
+def test_half_precision(name, types):
+    """Rounded once, at the end: the sums are float32. Mixed types give the promoted one; gradients keep their own."""
+    x, kernel, dy, stride, padding = example(name)
+    x, kernel = (jnp.asarray(a, t) for a, t in zip((x, kernel), types, strict=True))
+
+    @quick_jit
+    def ours(x, kernel):
+        y, pull = jax.vjp(functools.partial(ops.conv, stride=stride, padding=padding), x, kernel)
+        return y, *pull(jnp.asarray(dy, y.dtype))
+
+    results = ours(x, kernel)
+    assert [a.dtype for a in results] == [jnp.promote_types(*types), *types]
+    wide = [np.asarray(a, np.float64) for a in (x, kernel)]
+    for result, expected in zip(results, definition(*wide, dy, stride, padding), strict=True):
+        assert_close(result, expected, 3e-3)
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: ops.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 3, 5))), "do not fit"),
+    (lambda: ops.conv_transpose(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 2, 5))), "do not fit"),
+    (lambda: ops.conv(jnp.zeros((1, 2, 2, 2)), jnp.zeros((3, 3, 2, 5))), "does not fit into"),
+    (lambda: ops.conv_transpose(jnp.zeros((1, 1, 1, 2)), jnp.zeros((2, 2, 5, 2)), padding=1), "crops all"),
+    (lambda: ops.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 2, 5)), stride=0), "stride"),
+])
+def test_shapes_that_do_not_fit(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
