@@ -1,0 +1,111 @@
+"""Weights from and to PyTorch's state dicts.
+
+A state dict names its arrays in the order in which the layers are defined, and so they are matched: by order, with the last part of every
+name (``weight``, ``bias``, ``running_mean``, ``running_var``) and every shape checked. The names before it may be anything.
+
+| PyTorch                                 | here                               |
+| --------------------------------------- | ---------------------------------- |
+| ``Linear`` (out, in)                    | ``Dense`` (in, out)                |
+| ``Conv2d`` (out, in, h, w)              | ``Conv`` (h, w, in, out)           |
+| ``ConvTranspose2d`` (in, out, h, w)     | ``ConvTranspose`` (h, w, out, in)  |
+| ``BatchNorm*`` weight, bias             | ``BatchNorm`` scale, bias          |
+| running_mean, running_var               | mean, var                          |
+| num_batches_tracked                     | not needed; exported as it was     |
+
+Axes are transposed, nothing is flipped or permuted: this library's networks after PyTorch sources order the features of a flattened
+picture as PyTorch does.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxgan.errors import UserError
+from jaxgan.interop import definition
+from jaxgan.interop.definition import Entry
+from jaxgan.models import Network
+
+_NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+_AXES = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}  # of an array here, in PyTorch's order
+_COUNTER = "num_batches_tracked"
+
+
+def import_variables(module: Network, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's variables out of the weights of the same network in PyTorch.
+
+    Args:
+      module: the network, such as ``models.build("mlp_b").generator``.
+      state_dict: the name and the values of each array, in the order of definition: what ``torch.load(path, weights_only=True)`` gives for
+        a saved state dict, or NumPy arrays.
+
+    Returns:
+      {"params": …, "batch_stats": …}, NumPy arrays with the values, and the type (float32 or float64), of the state dict; copies.
+
+    Raises:
+      UserError: if an array is missing, left over, misshapen, not finite or of another type; the message names it.
+    """
+    arrays = {}
+    for entry, name in _match(module, state_dict).items():
+        array = definition.checked(state_dict[name], name, _torch_shape(entry))
+        arrays[entry] = array.transpose(np.argsort(_AXES[array.ndim])).copy(order="C")
+    return definition.assemble(arrays)
+
+
+def export_state_dict(
+    module: Network, variables: Mapping[str, Any], *, like: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """The inverse of ``import_variables``: exact, to the bit.
+
+    Args:
+      module: the network.
+      variables: {"params": …, "batch_stats": …} of that network, arrays of any framework.
+      like: a state dict of the same network in PyTorch, for the names and for ``num_batches_tracked``; its weights do not matter.
+
+    Returns:
+      The names of ``like``, in its order, with the values of the variables in PyTorch's layout: NumPy arrays, copies.
+      ``torch_module.load_state_dict({name: torch.from_numpy(array) for name, array in exported.items()})`` takes them.
+
+    Raises:
+      UserError: if the variables or ``like`` do not belong to the network; the message names the array.
+    """
+    arrays = definition.take_apart(module, variables)
+    entries = {name: entry for entry, name in _match(module, like).items()}
+    exported = {}
+    for name, value in like.items():
+        if name in entries:
+            entry = entries[name]
+            if np.shape(value) != _torch_shape(entry):
+                raise UserError(f"{name} has the shape {np.shape(value)}, but the network needs {_torch_shape(entry)}")
+            exported[name] = arrays[entry].transpose(_AXES[len(entry.shape)]).copy(order="C")
+        else:
+            exported[name] = np.array(value)
+    return exported
+
+
+def _torch_shape(entry: Entry) -> tuple[int, ...]:
+    return tuple(entry.shape[axis] for axis in _AXES[len(entry.shape)])
+
+
+def _match(module: Network, state_dict: Mapping[str, Any]) -> dict[Entry, str]:
+    """The name of each array of the network in the state dict; counters of batches have none."""
+    names = list(state_dict)
+    matched: dict[Entry, str] = {}
+    for layer in definition.layers(module):
+        prefix = names[0].rpartition(".")[0] if names else ""
+        for entry in layer:
+            shape = _torch_shape(entry)
+            if not names:
+                raise UserError(f"the state dict ends before the {_NAMES[entry.name]} {shape} of {entry}")
+            name = names.pop(0)
+            if name.rpartition(".")[::2] != (prefix, _NAMES[entry.name]):
+                raise UserError(
+                    f"{name} {np.shape(state_dict[name])} stands in the state dict where the network needs the "
+                    f"{_NAMES[entry.name]} {shape} of {entry}"
+                )
+            matched[entry] = name
+        if names and layer[-1].name == "var" and names[0].rpartition(".")[::2] == (prefix, _COUNTER):
+            names.pop(0)
+    if names:
+        raise UserError(f"the network has no place for {', '.join(names)}; leave it out of the state dict")
+    return matched
