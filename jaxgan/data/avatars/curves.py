@@ -81,8 +81,9 @@ def stroke(points: np.ndarray, width: float, start: float = 0.0, end: float = 0.
         start: Share of the width at the first point, 0 (a sharp end) to 1.
         end: Share of the width at the last point.
     """
-    padded = np.concatenate([points[:1], points, points[-1:]])
-    across = _across(padded) * (_taper(len(points), start, end) * (width / 2))
+    across = _across(np.concatenate([points[:1], points, points[-1:]])) * (
+        _taper(len(points), start, end) * (width / 2)
+    )
     return np.concatenate([points + across, (points - across)[::-1]])
 
 
@@ -93,15 +94,15 @@ def _taper(count: int, start: float, end: float) -> np.ndarray:
 
 
 def _across(padded: np.ndarray) -> np.ndarray:
-    """Returns the unit normals of a line, given with one more point at each end."""
-    ahead = padded[2:] - padded[:-2]
-    x, y = ahead[:, 0], ahead[:, 1]
-    return ahead[:, ::-1] * _FLIP / (np.sqrt(x * x + y * y) + 1e-9)[:, None]
+    """Returns the unit normals of a line, to its left on the screen, given with one more point at each end."""
+    plane = padded.view(np.complex128)[:, 0]
+    ahead = plane[2:] - plane[:-2]
+    return (ahead * (-1j / (np.abs(ahead) + 1e-9))).view(np.float64).reshape(-1, 2)
 
 
 def grown(points: np.ndarray, width: float) -> np.ndarray:
     """Returns a closed outline moved outwards by ``width``: filled in a dark colour first, it becomes a contour."""
     padded = np.concatenate([points[-1:], points, points[:1]])
-    x, y = padded[:, 0], padded[:, 1]
-    area = x[:-1] @ y[1:] - y[:-1] @ x[1:]
-    return points - _across(padded) * (width if area > 0 else -width)
+    plane = padded.view(np.complex128)[:, 0]
+    area = np.vdot(plane[:-1], plane[1:]).imag  # twice the area; positive if it runs clockwise on the screen
+    return points + _across(padded) * (width if area > 0 else -width)
