@@ -47,19 +47,21 @@ def manifold_scores(
     Raises:
         ValueError: if a set has not more than k points, or the sets differ in their number of features.
     """
-    real, generated = feature_matrix(real), feature_matrix(generated)
-    if real.shape[1] != generated.shape[1]:
-        raise ValueError(f"real pictures have {real.shape[1]} features, generated ones {generated.shape[1]}")
-    centre = real.mean(axis=0)  # distances near the origin lose less to rounding
-    real, generated = real - centre, generated - centre
-    real_radii = neighbour_radii(real, neighbours=neighbours, chunk_size=chunk_size)
-    generated_radii = neighbour_radii(generated, neighbours=neighbours, chunk_size=chunk_size)
+    real_points, generated_points = feature_matrix(real), feature_matrix(generated)
+    if real_points.shape[1] != generated_points.shape[1]:
+        raise ValueError(
+            f"real pictures have {real_points.shape[1]} features, generated ones {generated_points.shape[1]}"
+        )
+    centre = real_points.mean(axis=0)  # distances near the origin lose less to rounding
+    real_points, generated_points = real_points - centre, generated_points - centre
+    real_radii = neighbour_radii(real_points, neighbours=neighbours, chunk_size=chunk_size)
+    generated_radii = neighbour_radii(generated_points, neighbours=neighbours, chunk_size=chunk_size)
 
-    balls_holding_generated = np.empty(len(generated))
-    real_is_recalled = np.zeros(len(real), bool)
-    real_is_covered = np.zeros(len(real), bool)
-    for rows in slabs(len(generated), chunk_size):
-        distances = squared_distances(generated[rows], real)
+    balls_holding_generated = np.empty(len(generated_points))
+    real_is_recalled = np.zeros(len(real_points), np.bool_)
+    real_is_covered = np.zeros(len(real_points), np.bool_)
+    for rows in slabs(len(generated_points), chunk_size):
+        distances = squared_distances(generated_points[rows], real_points)
         in_real_ball = distances <= real_radii
         balls_holding_generated[rows] = in_real_ball.sum(axis=1)
         real_is_covered |= in_real_ball.any(axis=0)

@@ -1,0 +1,189 @@
+"""A small convolutional classifier whose last hidden layer serves as the features of a picture, and its training."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from tqdm import tqdm
+
+from jaxgan import layers, pixels
+from jaxgan.data import order
+from jaxgan.metrics.heads import Head
+
+Variables = Mapping[str, Any]
+
+
+class Classifier(nn.Module):
+    """Strided convolutions down to 8×8 or less, one hidden layer of features, one linear layer of logits.
+
+    Attributes:
+        classes: how many logits, those of all heads together.
+        features: how many features.
+        widths: channels after each halving of the picture; the last serves for all further ones.
+    """
+
+    classes: int
+    features: int = 128
+    widths: Sequence[int] = (32, 64)
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+        """Images (N, H, W, C), uint8 or in [-1, 1] -> features (N, features), not negative, and logits (N, classes)."""
+        x = pixels.normalize(images)
+        stage = 0
+        while max(x.shape[1:3]) > 8 or stage == 0:
+            x = self._block(x, self.widths[min(stage, len(self.widths) - 1)], train, kernel_size=4, stride=2)
+            stage += 1
+        x = self._block(x, self.widths[-1], train, kernel_size=3, stride=1)
+        x = layers.Dense(self.features, use_bias=False, name="hidden")(x.reshape(len(x), -1))
+        features = nn.relu(layers.BatchNorm()(x, train=train))
+        return features, layers.Dense(self.classes, name="logits")(features)
+
+    def _block(self, x: jax.Array, width: int, train: bool, *, kernel_size: int, stride: int) -> jax.Array:
+        x = layers.Conv(width, kernel_size=kernel_size, stride=stride, padding=1, use_bias=False)(x)
+        return nn.relu(layers.BatchNorm()(x, train=train))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a classifier is trained: AdamW on the cross-entropy of each head, with random shifts of the pictures.
+
+    Attributes:
+        epochs: passes over the training pictures.
+        batch_size: pictures in a step.
+        learning_rate: the highest; it rises over the first fifth of the steps and then falls to 0 along a cosine.
+        weight_decay: of AdamW.
+        shift: the farthest that a picture is moved, in pixels, along each axis.
+        seed: chooses the initial weights, the order and the shifts.
+    """
+
+    epochs: int = 4
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    shift: int = 1
+    seed: int = 0
+
+
+class TrainingState(NamedTuple):
+    """What a training step carries on."""
+
+    key: jax.Array
+    variables: Variables
+    optimizer_state: optax.OptState
+
+
+def train_classifier(
+    images: np.ndarray, conditions: np.ndarray, heads: Sequence[Head], recipe: Recipe, *, progress: bool = True
+) -> Variables:
+    """Trains a classifier; the same arguments give the same weights, to the bit on the same machine.
+
+    Args:
+        images: (N, H, W, C) uint8.
+        conditions: (N, c) uint8 multi-hot. An example without a choice in a head does not teach that head.
+        heads: the choices.
+        recipe: how.
+        progress: whether to show a bar with the time left.
+
+    Returns:
+        {"params": ..., "batch_stats": ...} of a `Classifier` with c classes.
+
+    Raises:
+        ValueError: if there are fewer pictures than a batch.
+    """
+    steps = recipe.epochs * len(images) // recipe.batch_size
+    if not steps:
+        raise ValueError(f"{len(images)} pictures do not fill a batch of {recipe.batch_size}")
+    module = Classifier(conditions.shape[1])
+    init_key, key = jax.random.split(jax.random.key(recipe.seed))
+    variables = _init(module, init_key, images[:1])
+    optimizer_state = _optimizer(recipe.weight_decay).init(variables["params"])
+    state = TrainingState(key, variables, optimizer_state)
+    learning_rate = _learning_rate(recipe, steps)
+    batches = tqdm(
+        _batches(images, conditions, recipe, steps), "training the feature network", steps, disable=not progress
+    )
+    for number, batch in enumerate(batches):
+        rate = np.float32(learning_rate(number))
+        state = _train_step(module, tuple(heads), recipe.shift, recipe.weight_decay, state, number, rate, *batch)
+    return jax.device_get(state.variables)
+
+
+@partial(jax.jit, static_argnums=0)
+def _init(module: Classifier, key: jax.Array, images: jax.Array) -> Variables:
+    return module.init(key, images, train=False)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=4)
+def _train_step(
+    module: Classifier,
+    heads: tuple[Head, ...],
+    shift: int,
+    weight_decay: float,
+    state: TrainingState,
+    number: jax.Array,
+    learning_rate: jax.Array,
+    images: jax.Array,
+    conditions: jax.Array,
+) -> TrainingState:
+    shifted = _shift(jax.random.fold_in(state.key, number), images, shift)
+
+    def loss_of(params: Any) -> tuple[jax.Array, Variables]:
+        variables = {**state.variables, "params": params}
+        (_, logits), updated = module.apply(variables, shifted, train=True, mutable=["batch_stats"])
+        losses = [_cross_entropy(logits[:, head.columns], conditions[:, head.columns]) for head in heads]
+        return jnp.sum(jnp.stack(losses)), updated
+
+    params = state.variables["params"]
+    gradients, updated = jax.grad(loss_of, has_aux=True)(params)
+    updates, optimizer_state = _optimizer(weight_decay).update(gradients, state.optimizer_state, params)
+    params = jax.tree.map(lambda param, update: param - learning_rate * update, params, updates)
+    return TrainingState(state.key, {"params": params, **updated}, optimizer_state)
+
+
+def _optimizer(weight_decay: float) -> optax.GradientTransformation:
+    """AdamW, but for the learning rate."""
+    return optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(weight_decay))
+
+
+def _cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """Mean over the batch; a row of zeros names no class and adds nothing."""
+    return jnp.mean(optax.softmax_cross_entropy(logits, targets.astype(logits.dtype)))
+
+
+def _shift(key: jax.Array, images: jax.Array, limit: int) -> jax.Array:
+    """Moves each picture by up to `limit` pixels along each axis; its border pixels fill the gap."""
+    if limit == 0:
+        return images
+    padded = jnp.pad(images, ((0, 0), (limit, limit), (limit, limit), (0, 0)), mode="edge")
+    starts = jax.random.randint(key, (len(images), 2), 0, 2 * limit + 1)
+    cut = jax.vmap(lambda image, start: jax.lax.dynamic_slice(image, (start[0], start[1], 0), images.shape[1:]))
+    return cut(padded, starts)
+
+
+def _batches(
+    images: np.ndarray, conditions: np.ndarray, recipe: Recipe, steps: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for step in range(steps):
+        chosen = order.indices(recipe.seed, step * recipe.batch_size, recipe.batch_size, len(images))
+        chosen.sort()  # ascending reads are kinder to a memory map
+        yield images[chosen], conditions[chosen]
+
+
+def _learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    """Up along a line for a fifth of the steps, then down along a cosine."""
+    rise = max(steps // 5, 1)
+
+    def rate(step: int) -> float:
+        if step < rise:
+            return recipe.learning_rate * (step + 1) / rise
+        return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
+
+    return rate

@@ -1,0 +1,224 @@
+"""Feature networks: from pictures to the features that distances are measured on, and to classes.
+
+Scores under different networks are different numbers, so each network has a name and a digest that travel with them.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import traverse_util
+from numpy.typing import ArrayLike
+
+from jaxgan.data.pictures import Pictures
+from jaxgan.digest import digest_leaves
+from jaxgan.errors import UserError
+from jaxgan.metrics import store
+from jaxgan.metrics.classifiers import Classifier, Recipe, Variables, train_classifier
+from jaxgan.metrics.distances import slabs
+from jaxgan.metrics.heads import Head, heads_of
+from jaxgan.metrics.rotations import ROTATIONS, rotated
+
+_FORMAT = 1  # raised when networks of older versions must not be used any more
+_BATCH_SIZE = 200
+_PIXELS_SEEN = 240_000 * 28 * 28  # by a classifier in training
+_PICTURES_SEEN_AT_LEAST = 40_000
+_PICTURES_TURNED = 20_000  # at most, of those without labels: turned copies are held in memory
+
+
+class Embedding(NamedTuple):
+    """What a feature network says of pictures.
+
+    Attributes:
+        features: (n, d) float32.
+        logits: (n, classes) float32, the heads' side by side; None from a network that knows no classes.
+    """
+
+    features: np.ndarray
+    logits: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class FeatureNetwork:
+    """A feature network, ready for use.
+
+    Attributes:
+        name: says what it is to a reader, such as "mnist-classifier".
+        digest: sha256 of its weights.
+        apply: pictures (n, H, W, C), uint8 or in [-1, 1], any number of them -> `Embedding`.
+        heads: what its logits mean; () if it knows no classes.
+        accuracy: share of the test pictures that each head gets right, by the head's name.
+    """
+
+    name: str
+    digest: str
+    apply: Callable[[np.ndarray | jax.Array], Embedding]
+    heads: tuple[Head, ...] = ()
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+
+
+def load(
+    dataset_name: str,
+    train: Pictures,
+    test: Pictures,
+    *,
+    recipe: Recipe | None = None,
+    cache_dir: str | Path | None = None,
+    progress: bool = True,
+) -> FeatureNetwork:
+    """The feature network of a data set: a small classifier of its labels, trained on first use and then kept.
+
+    Pictures without labels teach the network which way up they are instead: it learns to tell how far each was turned,
+    and then has no heads (Gidaris et al., "Unsupervised Representation Learning by Predicting Image Rotations", 2018).
+
+    Args:
+        dataset_name: begins the network's name.
+        train: what it learns from.
+        test: what its accuracy is measured on, at the same resolution.
+        recipe: how it is trained; see `default_recipe`.
+        cache_dir: where networks are kept; see `jaxgan.data.cache.cache_directory`.
+        progress: whether to show a bar with the time left while training.
+
+    Raises:
+        UserError: the pictures have no labels and are not square, or are too few, or the cache cannot be written.
+        ValueError: training and test pictures differ in shape or in their labels' names.
+    """
+    if train.image_shape != test.image_shape or train.condition_names != test.condition_names:
+        raise ValueError("training and test pictures differ in shape or labels")
+    recipe = recipe or default_recipe(len(train), train.image_shape)
+    if len(train) < recipe.batch_size:
+        raise UserError(
+            f"{len(train)} pictures are too few to train a feature network; give {recipe.batch_size} or more"
+        )
+    settings = {
+        "format": _FORMAT,
+        "train": train.digest,
+        "test": test.digest,
+        "recipe": asdict(recipe),
+        "condition_names": list(train.condition_names),
+    }
+    entry = store.entry(f"{dataset_name}-classifier", settings, cache_dir)
+    found = store.read(entry)
+    if found is None:
+        variables, accuracy = _train(train, test, recipe, progress)
+        found = store.write(entry, traverse_util.flatten_dict(variables, sep="/"), {"accuracy": accuracy, **settings})
+    arrays, facts = found
+    heads = heads_of(train.condition_names)
+    return FeatureNetwork(
+        name=f"{dataset_name}-classifier" if heads else f"{dataset_name}-rotations",
+        digest=digest_leaves(arrays),
+        apply=partial(_apply, traverse_util.unflatten_dict(arrays, sep="/"), train.image_shape, bool(heads)),
+        heads=heads,
+        accuracy=facts["accuracy"],
+    )
+
+
+def from_function(function: Callable[[np.ndarray], ArrayLike], *, name: str, digest: str) -> FeatureNetwork:
+    """A feature network of your own.
+
+    Args:
+        function: pictures (n, H, W, C) uint8, at most 200 at a time -> features (n, d). It resizes as it needs to.
+        name: what it is, such as "inception-v3-pool3".
+        digest: what tells its weights from others, such as the sha256 of their file.
+    """
+
+    def apply(images: np.ndarray | jax.Array) -> Embedding:
+        parts = [np.asarray(function(np.asarray(images[rows])), np.float32) for rows in slabs(len(images), _BATCH_SIZE)]
+        return Embedding(np.concatenate(parts), None)
+
+    return FeatureNetwork(name, digest, apply)
+
+
+def from_file(
+    build: Callable[[dict[str, np.ndarray]], Callable[[np.ndarray], ArrayLike]],
+    path: str | Path,
+    *,
+    sha256: str,
+    name: str,
+) -> FeatureNetwork:
+    """A feature network of your own whose weights, such as those of Inception v3, lie in an .npz file.
+
+    Args:
+        build: from the file's named arrays to the function that `from_function` takes.
+        path: the file; arrays only, no objects.
+        sha256: of the file, as hexadecimal; it becomes the network's digest.
+        name: what it is.
+
+    Raises:
+        UserError: the file is absent, has another digest, or holds anything but arrays.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read the weights {path}: {error.strerror}") from None
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != sha256.lower():
+        raise UserError(
+            f"the weights {path} have sha256 {digest}, not {sha256}: get the right file, or name its digest"
+        )
+    try:
+        arrays = store.parse_arrays(data)
+    except ValueError as error:
+        raise UserError(f"cannot use the weights {path}: {error}") from None
+    return from_function(build(arrays), name=name, digest=digest)
+
+
+def default_recipe(count: int, image_shape: tuple[int, ...]) -> Recipe:
+    """The recipe for so many training pictures of this shape: as many epochs as take some minutes on a small CPU."""
+    pictures_seen = max(_PIXELS_SEEN // (image_shape[0] * image_shape[1]), _PICTURES_SEEN_AT_LEAST)
+    return Recipe(epochs=max(1, round(pictures_seen / count)))
+
+
+def _train(train: Pictures, test: Pictures, recipe: Recipe, progress: bool) -> tuple[Variables, dict[str, float]]:
+    """The trained variables, and the share of the test pictures that each head gets right."""
+    heads = heads_of(train.condition_names) or ROTATIONS
+    images, conditions = _labelled(train, seed=0)
+    variables = train_classifier(images, conditions, heads, recipe, progress=progress)
+    images, conditions = _labelled(test, seed=1)
+    _, logits = _embed(variables, images)
+    return variables, {head.name: _accuracy(logits[:, head.columns], head.labels(conditions)) for head in heads}
+
+
+def _labelled(pictures: Pictures, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    if pictures.conditions is not None:
+        return pictures.images, pictures.conditions
+    return rotated(pictures.images[:_PICTURES_TURNED], seed)
+
+
+def _accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    named = labels >= 0
+    return float(np.mean(logits[named].argmax(axis=1) == labels[named]))
+
+
+def _apply(
+    variables: Variables, image_shape: tuple[int, ...], knows_classes: bool, images: np.ndarray | jax.Array
+) -> Embedding:
+    """What `FeatureNetwork.apply` does with a trained classifier."""
+    if tuple(images.shape[1:]) != image_shape:
+        raise ValueError(f"the feature network takes pictures of {image_shape}, got {images.shape[1:]}")
+    features, logits = _embed(variables, images)
+    return Embedding(features, logits if knows_classes else None)
+
+
+def _embed(variables: Variables, images: np.ndarray | jax.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Features and logits, by batches; the last is filled up, so that one program serves all."""
+    parts = []
+    for rows in slabs(len(images), _BATCH_SIZE):
+        batch = np.asarray(images[rows])
+        filled = np.pad(batch, ((0, _BATCH_SIZE - len(batch)), (0, 0), (0, 0), (0, 0)))
+        features, logits = _embed_batch(variables, filled)
+        parts.append((np.asarray(features)[: len(batch)], np.asarray(logits)[: len(batch)]))
+    all_features, all_logits = zip(*parts, strict=True)
+    return np.concatenate(all_features), np.concatenate(all_logits)
+
+
+@jax.jit
+def _embed_batch(variables: Variables, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    classes = len(variables["params"]["logits"]["bias"])
+    outputs: Any = Classifier(classes).apply(variables, images, train=False)
+    return outputs

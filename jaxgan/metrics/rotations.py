@@ -1,0 +1,34 @@
+"""Labels for pictures that have none: which way up is it?
+
+Source: Gidaris, Singh and Komodakis, "Unsupervised Representation Learning by Predicting Image Rotations" (2018).
+"""
+
+import numpy as np
+
+from jaxgan.errors import UserError
+from jaxgan.metrics.heads import Head
+
+ROTATIONS = (Head("rotation", ("0°", "90°", "180°", "270°")),)
+"""The one head of a network that tells how far a picture was turned."""
+
+
+def rotated(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Turns each picture by a random number of right angles.
+
+    Args:
+        images: (N, S, S, C).
+        seed: chooses the angles.
+
+    Returns:
+        The turned pictures, and their angles one-hot, (N, 4) uint8.
+
+    Raises:
+        UserError: the pictures are not square.
+    """
+    if images.shape[1] != images.shape[2]:
+        raise UserError(f"pictures of {images.shape[1]}x{images.shape[2]} without labels: give square ones, or labels")
+    turns = np.random.Generator(np.random.PCG64(seed)).integers(0, 4, len(images))
+    turned = np.empty(images.shape, images.dtype)
+    for turn in range(4):
+        turned[turns == turn] = np.rot90(images[turns == turn], turn, axes=(1, 2))
+    return turned, np.eye(4, dtype=np.uint8)[turns]

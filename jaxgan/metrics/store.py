@@ -1,0 +1,96 @@
+"""Trained feature networks, kept in the user's cache directory as arrays with a digest."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgan.data.cache import cache_directory
+from jaxgan.digest import digest_leaves
+from jaxgan.errors import UserError
+
+Arrays = dict[str, np.ndarray]
+
+
+def entry(name: str, settings: Mapping[str, Any], cache_dir: str | os.PathLike | None = None) -> Path:
+    """Where the arrays made with these JSON-able settings belong: a path that `.npz` and `.json` are added to."""
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    name = re.sub("[^A-Za-z0-9_.]+", "-", name).lstrip(".")
+    return cache_directory(cache_dir) / "feature_networks" / f"{name}-{key[:32]}"
+
+
+def read(path: Path) -> tuple[Arrays, dict[str, Any]] | None:
+    """Arrays and facts as `write` took them; None if they are absent, or damaged, which one line on stderr says."""
+    facts_path, arrays_path = _files(path)
+    if not facts_path.exists():
+        return None
+    try:
+        facts = json.loads(facts_path.read_bytes())
+        arrays = parse_arrays(arrays_path.read_bytes())
+        if digest_leaves(arrays) != facts["digest"]:
+            raise ValueError("the arrays do not match their digest")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"The feature network in {arrays_path} cannot be used and is trained again: {error}", file=sys.stderr)
+        return None
+    return arrays, facts
+
+
+def write(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> tuple[Arrays, dict[str, Any]]:
+    """Keeps named arrays and JSON-able facts about them, and gives them back.
+
+    The facts come last, each file under a temporary name until it is whole: what a killed process leaves is not read.
+
+    Raises:
+        UserError: the cache directory cannot be written.
+    """
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    facts = {**facts, "digest": digest_leaves(arrays)}
+    facts_path, arrays_path = _files(path)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # names are no options of savez
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _replace(arrays_path, buffer.getvalue())
+        _replace(facts_path, json.dumps(facts, indent=1).encode())
+    except OSError as error:
+        way_out = "choose another directory by $JAXGAN_CACHE_DIR"
+        raise UserError(f"cannot keep the feature network in {path.parent}: {error.strerror}; {way_out}") from error
+    return arrays, facts
+
+
+def parse_arrays(data: bytes) -> Arrays:
+    """The named arrays of an .npz file's bytes; objects are refused.
+
+    Raises:
+        ValueError: the bytes are no whole .npz file of plain arrays.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
+        raise ValueError(f"no whole .npz file of plain arrays: {error}") from error
+
+
+def _files(path: Path) -> tuple[Path, Path]:
+    return path.with_name(path.name + ".json"), path.with_name(path.name + ".npz")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
