@@ -108,7 +108,9 @@ def test_everything_public_is_documented(package):
 def test_comparisons_with_pytorch_carry_the_mark_that_ci_selects():
     for path in sorted((REPOSITORY / "tests").glob("test_*.py")):
         content = path.read_text(encoding="utf-8")
-        if path != Path(__file__) and re.search(r'^\s*import torch\b|importorskip\(\s*"torch"', content, re.MULTILINE):
+        if path != Path(__file__) and re.search(
+            r'^\s*(?:import torch\b|from reference.*torch)|importorskip\(\s*"torch"', content, re.MULTILINE
+        ):
             assert "pytest.mark.torch" in content, (
                 f"{path.name} needs `pytestmark = pytest.mark.torch`, or CI never runs it"
             )
