@@ -1,4 +1,4 @@
-"""The one exception that stands for a user's mistake."""
+"""The one exception that stands for a user's mistake, and how it quotes what it was given."""
 
 
 class UserError(ValueError):
@@ -6,3 +6,9 @@ class UserError(ValueError):
 
     The commands print the message and leave with status 2, without a traceback.
     """
+
+
+def printable(text: object) -> str:
+    """A path or a stranger's text as it may stand in a message: one line, at most 200 characters, all printable."""
+    line = "".join(character if character.isprintable() else "?" for character in str(text).strip())
+    return line if len(line) <= 200 else line[:197] + "..."

@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,7 @@ def load_or_build(
         return found
     step = chunk_length(shape)
     spans = [(start, min(start + step, count)) for start in range(0, count, step)]
-    draw_chunk = functools.partial(_draw_span, draw=workers.reference(draw))
-    chunks = workers.ordered_map(draw_chunk, spans) if len(spans) > 1 else map(draw_chunk, spans)
+    chunks = workers.ordered_map(functools.partial(_draw_span, draw=workers.reference(draw)), spans)
     return build(
         kind,
         settings,
@@ -108,7 +107,7 @@ def find(kind: str, settings: dict[str, Any], *, cache_dir: str | os.PathLike | 
 def build(
     kind: str,
     settings: dict[str, Any],
-    chunks: Iterable[Chunk],
+    chunks: Generator[Chunk, None, None],
     expected_count: int,
     shape: tuple[int, int, int],
     *,
@@ -133,7 +132,8 @@ def build(
         temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
     try:
         bar = tqdm(total=expected_count, desc=description, unit=" pictures", delay=1)
-        with bar, contextlib.closing(ArraysWriter(temporary, shape, len(condition_names))) as writer:
+        arrays = ArraysWriter(temporary, shape, len(condition_names))
+        with bar, contextlib.closing(chunks), contextlib.closing(arrays) as writer:
             for chunk in chunks:
                 with _as_user_error(parent):
                     writer.append(chunk)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgan.errors import UserError
+from jaxgan.errors import UserError, printable
 
 HAIR = ("orange", "white", "aqua", "gray", "green", "red", "purple", "pink", "blue", "black", "brown", "blonde")
 EYES = ("gray", "black", "orange", "pink", "yellow", "aqua", "purple", "green", "brown", "red", "blue")
@@ -38,7 +38,7 @@ def parse_condition(text: str, names: Sequence[str] = CONDITION_NAMES) -> np.nda
         condition[index] = 1
         position += length
     if not condition.any():
-        raise UserError(f'the condition "{text.strip()}" names nothing: give for example "{names[0]}"')
+        raise UserError(f'the condition "{printable(text)}" names nothing: give for example "{names[0]}"')
     return condition
 
 
@@ -57,9 +57,9 @@ def read_conditions(path: str | os.PathLike, names: Sequence[str] = CONDITION_NA
             try:
                 conditions.append(parse_condition(line, names))
             except UserError as error:
-                raise UserError(f"{path}, line {number}: {error}") from None
+                raise UserError(f"{printable(path)}, line {number}: {error}") from None
     if not conditions:
-        raise UserError(f'{path} holds no condition: write one a line, for example "blue hair red eyes"')
+        raise UserError(f'{printable(path)} holds no condition: write one a line, for example "blue hair red eyes"')
     return np.stack(conditions)
 
 
@@ -80,10 +80,11 @@ def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
             continue
         identifier, comma, text = line.partition(",")
         identifier = identifier.strip()
+        where = f"{printable(path)}, line {number}"
         if not comma or not identifier:
-            raise UserError(f'{path}, line {number}: "{_shown(line)}" is not of the form "2,blonde hair pink eyes"')
+            raise UserError(f'{where}: "{printable(line)}" is not of the form "2,blonde hair pink eyes"')
         if identifier in seen:
-            raise UserError(f"{path}, line {number}: the id {_shown(identifier)} has a line already; keep one of them")
+            raise UserError(f"{where}: the id {printable(identifier)} has a line already; keep one of them")
         seen[identifier] = _tags_in(text)
     return {identifier: condition for identifier, condition in seen.items() if condition.sum() in (1, 2)}
 
@@ -110,27 +111,21 @@ def _name_at(words: list[str], position: int, names: Sequence[str]) -> tuple[int
 
 def _unknown_name(rest: list[str], text: str, names: Sequence[str]) -> str:
     length = max(len(name.split()) for name in names)
+    problem = f'the condition "{printable(text)}" has no known name at'
     candidates = [" ".join(rest[:count]) for count in range(length, 0, -1)]
     lowered = {name.lower(): name for name in names}
     for candidate in candidates:
         nearest = difflib.get_close_matches(candidate, lowered, n=1)
         if nearest:
             known = lowered[nearest[0]]
-            return f'the condition "{_shown(text)}" has no known name at "{candidate}": did you mean "{known}"?'
-    unknown = _shown(candidates[0])
-    return f'the condition "{_shown(text)}" has no known name at "{unknown}": choose from {", ".join(names)}'
+            return f'{problem} "{printable(candidate)}": did you mean "{known}"?'
+    return f'{problem} "{printable(candidates[0])}": choose from {", ".join(names)}'
 
 
 def _read_lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        raise UserError(f"{printable(path)} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path} is not a UTF-8 text file") from None
-
-
-def _shown(text: str) -> str:
-    """A stranger's text as one short printable line."""
-    line = "".join(character if character.isprintable() else "?" for character in text.strip())
-    return line if len(line) <= 60 else line[:57] + "..."
+        raise UserError(f"{printable(path)} is not a UTF-8 text file") from None

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import Any, BinaryIO, NamedTuple
@@ -73,35 +73,36 @@ def _imported(module: str, name: str) -> Callable[..., Any]:
     return functools.reduce(getattr, name.split("."), importlib.import_module(module))
 
 
-def ordered_map(
-    function: Callable[[Any], Chunk], tasks: Iterable[Any], *, processes: int | None = None
-) -> Iterator[Chunk]:
-    """Yields `function(task)` for each task, in order, computed in parallel processes.
+def ordered_map(function: Callable[[Any], Chunk], tasks: Sequence[Any]) -> Generator[Chunk, None, None]:
+    """Yields `function(task)` for each task, in order, computed by one process a core.
 
-    At most two tasks a process are in flight, so memory does not grow with their number.
+    At most two tasks a process are in flight, so memory does not grow with their number. A single task, or a single
+    core, is served by this process itself. Close the generator to stop early.
 
     Args:
         function: See `reference`.
         tasks: JSON-able values.
-        processes: How many; the cores of this process if None.
 
     Raises:
-        RuntimeError: The function raised, or its process died.
+        RuntimeError: The function raised in a worker process, or the process died.
     """
-    count = processes or cpu_count()
     call = reference(function)
+    count = min(cpu_count(), len(tasks))
+    if count <= 1:
+        yield from map(resolve(call), tasks)
+        return
     with ExitStack() as stack:
-        workers: deque[_Worker] = deque(stack.enter_context(_Worker(call)) for _ in range(count))
-        threads = stack.enter_context(ThreadPoolExecutor(count))
+        idle = deque(stack.enter_context(_Worker(call)) for _ in range(count))
+        threads = stack.enter_context(ThreadPoolExecutor(count))  # as many as workers: a running task finds an idle one
         pending: deque[Future[Chunk]] = deque()
         stack.callback(lambda: [future.cancel() for future in pending])
 
         def run(task: Any) -> Chunk:
-            worker = workers.popleft()  # one thread a worker: there is always a free one
+            worker = idle.popleft()
             try:
                 return worker.run(task)
             finally:
-                workers.append(worker)
+                idle.append(worker)
 
         for task in tasks:
             if len(pending) == 2 * count:

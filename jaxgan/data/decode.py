@@ -1,0 +1,108 @@
+"""One picture file to uint8 pixels of a fixed size, with Pillow."""
+
+import os
+import warnings
+
+import numpy as np
+from PIL import ExifTags, Image
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"})
+"""File names that are taken for pictures, in lower case."""
+
+MAX_PIXELS = 1 << 26
+"""Pictures of more pixels are not decoded: a file of a few bytes may claim any size."""
+
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
+_DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+
+
+def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarray:
+    """Reads a picture: first frame, upright, over white, its short side resized to `image_size`, its centre cut out.
+
+    Of 16 bits a channel the upper 8 are kept, as Pillow does.
+
+    Args:
+        path: A JPEG, PNG, WebP, BMP or GIF file.
+        image_size: Height and width of the result.
+        channels: 1 for grey or 3 for RGB.
+
+    Returns:
+        (image_size, image_size, channels) uint8.
+
+    Raises:
+        Exception: The file cannot be read. Pillow raises almost anything for a damaged file.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged metadata beside good pixels
+        with Image.open(path, formats=_FORMATS) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise ValueError(f"{width} by {height} pixels are more than {MAX_PIXELS}")
+            # JPEG can leave out frequencies while decoding; twice the size keeps what the resizing needs.
+            picture.draft(None, (2 * image_size, 2 * image_size))
+            return fit(_upright(picture), image_size, channels)
+
+
+def fit(picture: Image.Image, image_size: int, channels: int) -> np.ndarray:
+    """The middle square of a picture, over white, resized with anti-aliasing.
+
+    Args:
+        picture: Of any size and Pillow mode.
+        image_size: Height and width of the result.
+        channels: 1 for grey or 3 for RGB.
+
+    Returns:
+        (image_size, image_size, channels) uint8.
+    """
+    picture = _over_white(_centre_square(picture)).convert("L" if channels == 1 else "RGB")
+    if picture.width != image_size:
+        picture = picture.resize((image_size, image_size), Image.Resampling.BICUBIC)
+    return np.asarray(picture).reshape(image_size, image_size, channels)
+
+
+def is_colour(path: str | os.PathLike) -> bool:
+    """Whether the header of a picture file says that it may hold colours; False if it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_FORMATS) as picture:
+                if picture.mode == "P":
+                    palette = np.reshape(picture.getpalette("RGB"), (-1, 3))
+                    return bool((palette != palette[:, :1]).any())
+                return picture.mode not in _GREY_MODES
+    except Exception:  # Pillow raises almost anything for a damaged file
+        return False
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Applies the orientation that a camera wrote into the metadata."""
+    try:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # damaged metadata beside good pixels
+        orientation = None
+    return picture.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else picture
+
+
+def _centre_square(picture: Image.Image) -> Image.Image:
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return picture if picture.size == (side, side) else picture.crop((left, top, left + side, top + side))
+
+
+def _over_white(picture: Image.Image) -> Image.Image:
+    if picture.mode in _DEEP_MODES:
+        return Image.fromarray((np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8))
+    if not picture.has_transparency_data:
+        return picture
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture.convert("RGBA"))

@@ -1,0 +1,202 @@
+"""A folder of pictures as a source."""
+
+import functools
+import hashlib
+import os
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan.data import cache, workers
+from jaxgan.data.decode import EXTENSIONS, decode, is_colour
+from jaxgan.data.pictures import Pictures
+from jaxgan.data.tags import CONDITION_NAMES, read_tags
+from jaxgan.data.workers import Chunk
+from jaxgan.errors import UserError, printable
+
+TAG_FILE = "tags.csv"
+_WORST_UNREADABLE_SHARE = 0.1
+_NAMED_FILES = 5
+
+
+def load(
+    path: str | os.PathLike,
+    image_size: int,
+    *,
+    channels: int | None = None,
+    cache_dir: str | os.PathLike | None = None,
+    tags: bool = False,
+) -> Pictures:
+    """Opens all pictures of a folder, however nested and named; decodes them in parallel the first time.
+
+    JPEG, PNG, WebP, BMP and GIF files (first frame) are found by their extension, in the order of their paths. Hidden
+    files and folders and all other files are passed over. Symbolic links are not followed: what they lead to inside
+    the folder is found there, and what lies outside is not read. Each picture is turned upright, put over white, and
+    its middle square resized to `image_size`. The cache is keyed by the paths, sizes and times of the files, so that a
+    second run does not read them.
+
+    Args:
+        path: The folder.
+        image_size: Height and width of the pictures, in pixels.
+        channels: 1 or 3; if None, 1 when every picture is grey, else 3.
+        cache_dir: See `cache.cache_directory`.
+        tags: Whether to take conditions from the `tags.csv` in the folder: see `read_tags`. Only the
+            pictures with one or two tags are used; a line `7,red hair` belongs to the file `7.jpg` in any subfolder.
+
+    Raises:
+        UserError: The folder is missing or has no pictures, more than a tenth of them cannot be read, or the tags are
+            missing or wrong.
+    """
+    if image_size < 1 or channels not in (None, 1, 3):
+        raise ValueError(f"image_size must be positive and channels 1, 3 or None: {image_size}, {channels}")
+    root = Path(path).resolve()
+    files = _list_files(root, path)
+    conditions = _tagged(root, files) if tags else None
+    if conditions is not None:
+        files = [file for file in files if file.path in conditions]
+    settings = {
+        "folder": os.fsencode(root).hex(),
+        "listing": _digest([repr(tuple(file)) for file in files]),
+        "conditions": None if conditions is None else _digest([str(conditions[file.path].tolist()) for file in files]),
+        "image_size": image_size,
+        "channels": channels,
+    }
+    found = cache.find("folder", settings, cache_dir=cache_dir)
+    return found or _build(root, files, conditions, settings, cache_dir)
+
+
+class _File(NamedTuple):
+    path: str  # within the folder
+    size: int  # bytes
+    modified: int  # nanoseconds
+
+
+def _list_files(root: Path, shown: str | os.PathLike) -> list[_File]:
+    if not root.is_dir():
+        raise UserError(f"--data_dir={printable(shown)}: there is no such folder; give a folder of pictures")
+    links: list[str] = []
+    try:
+        files = sorted(_walk(str(root), links))
+    except OSError as error:
+        raise UserError(
+            f"--data_dir={printable(shown)}: {printable(error.filename)} cannot be read: {error.strerror}"
+        ) from None
+    left_out = f"{len(links)} symbolic links, which are not followed, were left out" if links else ""
+    if not files:
+        extensions = " ".join(sorted(EXTENSIONS))
+        reason = f"{left_out}; give the folder that they lead to" if links else f"pictures end in {extensions}"
+        raise UserError(f"--data_dir={printable(shown)}: there are no pictures in this folder ({reason})")
+    if links:
+        print(f"{printable(shown)}: {left_out}", file=sys.stderr)
+    return files
+
+
+def _walk(root: str, links: list[str]) -> Iterator[_File]:
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(os.path.join(root, folder)) as entries:
+            for entry in entries:
+                path = os.path.join(folder, entry.name)
+                is_picture = os.path.splitext(entry.name)[1].lower() in EXTENSIONS
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_symlink():
+                    if is_picture or entry.is_dir():
+                        links.append(path)
+                elif entry.is_dir():
+                    folders.append(path)
+                elif is_picture and entry.is_file():
+                    status = entry.stat()
+                    yield _File(path, status.st_size, status.st_mtime_ns)
+
+
+def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
+    """From the path of each picture with tags to its condition."""
+    by_identifier = read_tags(root / TAG_FILE)
+    where = printable(root / TAG_FILE)
+    path_of: dict[str, str] = {}
+    for file in files:
+        identifier = Path(file.path).stem
+        if identifier in path_of:
+            both = f"{printable(path_of[identifier])} and {printable(file.path)}"
+            raise UserError(f"{where}: the id {printable(identifier)} belongs to two files, {both}; rename one of them")
+        if identifier in by_identifier:
+            path_of[identifier] = file.path
+    if not path_of:
+        raise UserError(f"{where}: no line with one or two of the tags belongs to a picture of the folder")
+    return {path: by_identifier[identifier] for identifier, path in path_of.items()}
+
+
+def _build(
+    root: Path,
+    files: Sequence[_File],
+    conditions: dict[str, np.ndarray] | None,
+    settings: dict,
+    cache_dir: str | os.PathLike | None,
+) -> Pictures:
+    image_size = settings["image_size"]
+    channels = settings["channels"] or (3 if any(is_colour(root / file.path) for file in files) else 1)
+    shape = (image_size, image_size, channels)
+    unreadable: list[str] = []
+    chunks = _decoded(root, [file.path for file in files], shape, conditions, unreadable)
+    names = () if conditions is None else CONDITION_NAMES
+    pictures = cache.build(
+        "folder",
+        settings,
+        chunks,
+        len(files),
+        shape,
+        condition_names=names,
+        cache_dir=cache_dir,
+        description="decoding pictures",
+    )
+    if unreadable:
+        print(_report(root, unreadable, len(files)), file=sys.stderr)
+    return pictures
+
+
+def _decoded(
+    root: Path,
+    paths: Sequence[str],
+    shape: tuple[int, int, int],
+    conditions: dict[str, np.ndarray] | None,
+    unreadable: list[str],
+) -> Generator[Chunk, None, None]:
+    """The pictures that can be read, in order; the paths of the others are added to `unreadable`."""
+    step = cache.chunk_length(shape)
+    tasks = [list(paths[start : start + step]) for start in range(0, len(paths), step)]
+    decode_chunk = functools.partial(_decode_files, root=str(root), image_size=shape[0], channels=shape[2])
+    for task, chunk in zip(tasks, workers.ordered_map(decode_chunk, tasks), strict=True):
+        unreadable.extend(chunk.notes)
+        broken = set(chunk.notes)
+        labels = None if conditions is None else [conditions[path] for path in task if path not in broken]
+        if len(chunk.images):
+            yield Chunk(chunk.images, None if labels is None else np.stack(labels))
+    if len(unreadable) > _WORST_UNREADABLE_SHARE * len(paths):
+        raise UserError(f"--data_dir={printable(root)}: {_report(root, unreadable, len(paths))}; mend or remove them")
+
+
+def _decode_files(paths: Sequence[str], *, root: str, image_size: int, channels: int) -> Chunk:
+    """Decodes files in a worker process; the notes are the paths of those that cannot be read."""
+    images, unreadable = [], []
+    for path in paths:
+        try:
+            images.append(decode(os.path.join(root, path), image_size, channels))
+        except Exception:  # Pillow raises almost anything for a damaged file
+            unreadable.append(path)
+    shape = (len(images), image_size, image_size, channels)
+    return Chunk(np.reshape(images, shape).astype(np.uint8), None, tuple(unreadable))
+
+
+def _report(root: Path, unreadable: Sequence[str], total: int) -> str:
+    named = ", ".join(printable(path) for path in unreadable[:_NAMED_FILES])
+    more = ", ..." if len(unreadable) > _NAMED_FILES else ""
+    return f"{len(unreadable)} of {total} pictures in {printable(root)} cannot be read: {named}{more}"
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,167 @@
+"""TensorFlow Datasets as a source. TensorFlow is needed only for the first use of a data set."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from jaxgan.data import cache
+from jaxgan.data.decode import fit
+from jaxgan.data.pictures import Pictures
+from jaxgan.data.workers import Chunk
+from jaxgan.errors import UserError, printable
+
+
+def load(
+    name: str,
+    image_size: int,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    split: str = "train",
+    cache_dir: str | os.PathLike | None = None,
+) -> Pictures:
+    """Opens a data set that has an `image` feature, such as "mnist"; downloads and prepares it where it is not yet.
+
+    Pictures are cut and resized as those of a folder are; a `label` feature of classes becomes a one-hot condition.
+
+    Args:
+        name: As TFDS has it: "mnist", "mnist:3.0.1", "cats_vs_dogs", "builder/config".
+        image_size: Height and width of the pictures, in pixels.
+        data_dir: TFDS's directory; $TFDS_DATA_DIR or ~/tensorflow_datasets if None.
+        split: As TFDS has it: "train", "test", "train[:1000]".
+        cache_dir: See `cache.cache_directory`.
+
+    Raises:
+        UserError: The data set is unknown, cannot be got, or has no such pictures; or TensorFlow is needed and absent.
+    """
+    if image_size < 1:
+        raise ValueError(f"image_size must be positive: {image_size}")
+    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets").expanduser()
+    prepared = _prepared(root, name)
+    if prepared is not None:
+        found = cache.find(_kind(name), _settings(prepared, name, split, image_size), cache_dir=cache_dir)
+        if found is not None:
+            return found
+    builder = _builder(name, root, prepared)
+    settings = _settings(Path(builder.data_dir), name, split, image_size)
+    channels, names = _features(builder, name)
+    try:
+        count = builder.info.splits[split].num_examples
+    except ValueError:
+        splits = ", ".join(builder.info.splits)
+        raise UserError(f"--dataset={printable(name)} has no split {printable(split)}; it has {splits}") from None
+    shape = (image_size, image_size, channels)
+    return cache.build(
+        _kind(name),
+        settings,
+        _decoded(builder, split, shape, len(names)),
+        count,
+        shape,
+        condition_names=names,
+        cache_dir=cache_dir,
+        description=f"reading {name}",
+    )
+
+
+def _prepared(root: Path, name: str) -> Path | None:
+    """The directory of the newest prepared version, found without TensorFlow."""
+    builder, _, version = name.partition(":")
+    if ".." in Path(builder).parts or Path(builder).is_absolute():
+        raise UserError(f"--dataset={printable(name)} is not the name of a data set")
+    versions = [path.parent for path in (root / builder).glob(f"{version or '*'}/dataset_info.json")]
+    numbered = [path for path in versions if path.name.replace(".", "").isdecimal()]
+    return max(numbered, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
+
+
+def _kind(name: str) -> str:
+    return f"tfds-{name}"
+
+
+def _settings(prepared: Path, name: str, split: str, image_size: int) -> dict[str, Any]:
+    """What the pictures depend on; the names and sizes of the files stand for what is in them."""
+    files = sorted((path.name, path.stat().st_size) for path in prepared.iterdir() if path.is_file())
+    info = hashlib.sha256((prepared / "dataset_info.json").read_bytes()).hexdigest()
+    return {
+        "name": name,
+        "version": prepared.name,
+        "info": info,
+        "files": [list(file) for file in files],
+        "split": split,
+        "image_size": image_size,
+    }
+
+
+def _builder(name: str, root: Path, prepared: Path | None) -> Any:
+    """The data set's TFDS builder, prepared on the disk."""
+    tensorflow_datasets = _import_tfds()
+    try:
+        if prepared is not None:
+            return tensorflow_datasets.builder_from_directory(str(prepared))
+        builder = tensorflow_datasets.builder(name, data_dir=str(root))
+    except tensorflow_datasets.core.DatasetNotFoundError:
+        raise UserError(
+            f"--dataset={printable(name)} is neither avatars, nor folder, nor a data set of TFDS, "
+            f"nor prepared in --data_dir={printable(root)}"
+        ) from None
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # the network, the disk, a manual download: TFDS raises almost anything
+        first_line = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"--dataset={printable(name)} is not in --data_dir={printable(root)} and cannot be downloaded: "
+            f"{type(error).__name__}: {printable(first_line)}"
+        ) from error
+    return builder
+
+
+def _import_tfds() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import tensorflow
+        import tensorflow_datasets
+    except ImportError as error:
+        raise UserError(
+            "--dataset: a TFDS data set that is not in the cache needs TensorFlow (pip install tensorflow-cpu "
+            f"tensorflow-datasets): {error}"
+        ) from None
+    with contextlib.suppress(RuntimeError):  # its devices are in use already
+        tensorflow.config.set_visible_devices([], "GPU")
+    tensorflow_datasets.disable_progress_bar()
+    return tensorflow_datasets
+
+
+def _features(builder: Any, name: str) -> tuple[int, tuple[str, ...]]:
+    """The number of channels, 1 or 3, and the names of the classes, () without labels."""
+    features = dict(builder.info.features.items()) if hasattr(builder.info.features, "items") else {}
+    image = features.get("image")
+    if image is None or len(image.shape or ()) != 3 or image.np_dtype != np.uint8:
+        raise UserError(f"--dataset={printable(name)} has no feature `image` of 8-bit pictures")
+    return 1 if image.shape[-1] == 1 else 3, tuple(getattr(features.get("label"), "names", None) or ())
+
+
+def _decoded(builder: Any, split: str, shape: tuple[int, int, int], classes: int) -> Generator[Chunk, None, None]:
+    import tensorflow_datasets
+
+    read_config = tensorflow_datasets.ReadConfig(try_autocache=False, interleave_cycle_length=1)
+    dataset = builder.as_dataset(split=split, shuffle_files=False, read_config=read_config)
+    images: list[np.ndarray] = []
+    labels: list[int] = []
+    length = cache.chunk_length(shape)
+    for example in tensorflow_datasets.as_numpy(dataset):
+        pixels = example["image"]
+        images.append(fit(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), shape[0], shape[2]))
+        labels.append(example.get("label", 0))
+        if len(images) == length:
+            yield _chunk(images, labels, classes)
+            images, labels = [], []
+    if images:
+        yield _chunk(images, labels, classes)
+
+
+def _chunk(images: list[np.ndarray], labels: list[int], classes: int) -> Chunk:
+    return Chunk(np.stack(images), np.eye(classes, dtype=np.uint8)[labels] if classes else None)
