@@ -1,0 +1,154 @@
+"""What every command shares: flags, one-line errors, exit statuses, and what a process may set for itself."""
+
+import ctypes
+import dataclasses
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+import jax
+from absl import app, flags, logging
+
+from jaxgan.data.cache import cache_directory
+from jaxgan.errors import UserError
+from jaxgan.interruption import Interrupted
+
+
+def define_flags(schema: type) -> None:
+    """One flag for each field of a dataclass; unset unless given."""
+    hints = get_type_hints(schema)
+    for field in dataclasses.fields(schema):
+        define, extra = _definition(hints[field.name], field.metadata["choices"])
+        default = "" if field.default is None else f" [{field.default}]"
+        define(field.name, None, *extra, field.metadata["help"] + default)
+
+
+def _definition(hint: Any, choices: Sequence[str]) -> tuple[Callable[..., Any], list[Any]]:
+    """The absl function that defines a flag of this type, and its further arguments."""
+    kind = next(arg for arg in get_args(hint) if arg is not type(None)) if isinstance(hint, UnionType) else hint
+    if choices:
+        return flags.DEFINE_enum, [choices]
+    return {
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_bool,
+        str: flags.DEFINE_string,
+    }[kind], []
+
+
+def given_flags(schema: type) -> dict[str, Any]:
+    """The fields of a dataclass whose flags were given, with their values."""
+    values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(schema)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def flag_lines(values: Any) -> str:
+    """A dataclass as the text of a flag file that repeats it."""
+    lines = []
+    for field in dataclasses.fields(values):
+        value = getattr(values, field.name)
+        if isinstance(value, bool):
+            lines.append(f"--{'' if value else 'no'}{field.name}")
+        elif value is not None:
+            lines.append(f"--{field.name}={value}")
+    return "\n".join(lines) + "\n"
+
+
+def read_flag_lines(schema: type, path: Path) -> dict[str, Any]:
+    """What a flag file written by ``flag_lines`` says, by the names of a dataclass' fields.
+
+    Raises:
+      UserError: where the file is not such a file.
+    """
+    values = flags.FlagValues()
+    hints = get_type_hints(schema)
+    for field in dataclasses.fields(schema):
+        define, extra = _definition(hints[field.name], field.metadata["choices"])
+        define(field.name, None, *extra, "", flag_values=values)
+    try:
+        values([sys.argv[0], *path.read_text(encoding="utf-8").splitlines()])
+    except (flags.Error, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path}: not the flags of a run ({error})") from error
+    found = {field.name: values[field.name].value for field in dataclasses.fields(schema)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses the flags and runs a command; a user's mistake is one line and status 2, an interruption 130 or 143."""
+
+    def guarded(argv: Sequence[str]) -> None:
+        if argv[1:]:
+            _fail(f"{argv[1]}: not a flag; every argument begins with --")
+        try:
+            _set_up_process()
+            main()
+        except UserError as error:
+            _fail(str(error))
+        except Interrupted as interrupted:
+            print(interrupted, file=sys.stderr)
+            sys.exit(interrupted.status)
+        except KeyboardInterrupt:
+            print("Stopped by Ctrl-C.", file=sys.stderr)
+            sys.exit(130)
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except (flags.Error, UnicodeDecodeError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> Any:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(2)
+
+
+def _set_up_process() -> None:
+    """Settings that belong to a program, never to an import of the library."""
+    logging.set_verbosity(logging.WARNING)  # Orbax tells every detail of a save
+    _keep_freed_memory()
+    _cache_compilations()
+
+
+def _keep_freed_memory() -> None:
+    """Lets glibc keep big freed buffers: else each step faults in the same pages again, 3 to 10 % of a step on a CPU."""
+    if sys.platform != "linux":
+        return
+    trim_threshold, mmap_threshold = -1, -3  # mallopt's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, (1 << 31) - 1)
+
+
+def _cache_compilations() -> None:
+    """Keeps compiled programs in the user's cache; it is trusted code, so its directory is the owner's alone."""
+    directory = cache_directory() / "compiled" / _machine()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = directory.stat()
+    except OSError:
+        return  # Without a cache everything works, only later.
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        print(f"{directory} can be written by others: compiled programs are not cached there.", file=sys.stderr)
+        return
+    jax.config.update("jax_compilation_cache_dir", str(directory))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _machine() -> str:
+    """A name for this kind of processor: code compiled for another may not run here."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        described = "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    except OSError:
+        described = sys.platform
+    return hashlib.sha256(described.encode()).hexdigest()[:16]

@@ -1,0 +1,12 @@
+"""Trains a fully connected GAN on digits.
+
+    python -m experiments.gan --flagfile=mnist.flags            # mlp_b on MNIST
+    python -m experiments.gan --model=mlp_keras --dataset=fashion_mnist
+"""
+
+from experiments import launch
+
+MODELS = ("mlp_b", "mlp_a", "mlp_keras")
+
+if __name__ == "__main__":
+    launch.main(MODELS)

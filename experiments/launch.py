@@ -1,0 +1,231 @@
+"""From a recipe to a run: the data, the networks, the compiled step, and the loop."""
+
+import dataclasses
+import functools
+import json
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import command
+from experiments.recipes import Recipe, resolve
+from experiments.systems import build_gan, build_rules, is_conditional, native_image_size
+from jaxgan import data, feeding, game, images, models, parallel, sampling, training, watch
+from jaxgan.data import tags
+from jaxgan.data.pictures import Pictures
+from jaxgan.errors import UserError
+from jaxgan.rounds import Rounds
+from jaxgan.workdir import Workdir, write_text
+
+GRID = 64  # pictures in a preview, 8×8
+CONDITIONS = 5  # conditions in the preview of tagged faces, 5×5
+MAY_CHANGE = (  # in a run that is continued
+    *("steps", "epochs", "workdir", "data_dir", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"),
+    *("on_collapse", "conditions", "steps_per_call", "parallel", "placement"),
+)
+
+
+def main(family: tuple[str, ...]) -> None:
+    """The command that trains the models of a family."""
+    command.define_flags(Recipe)
+    command.run(lambda: train(recipe_from_flags(family)))
+
+
+def recipe_from_flags(family: tuple[str, ...]) -> Recipe:
+    """What the flags ask for; a run that is continued fills in what they leave out."""
+    given = command.given_flags(Recipe)
+    recipe = resolve(given, family)
+    path = Workdir(str(recipe.workdir)).flags
+    if not path.exists():
+        return recipe
+    former = command.read_flag_lines(Recipe, path)
+    for name, value in given.items():
+        if name not in MAY_CHANGE and former.get(name, value) != value:
+            raise UserError(
+                f"--{name}={value}: {recipe.workdir} holds a run with --{name}={former[name]}; choose another --workdir"
+            )
+    if {"steps", "epochs"} & set(given):
+        former = {name: value for name, value in former.items() if name not in ("steps", "epochs")}
+    return resolve({**former, **given}, family)
+
+
+def train(recipe: Recipe) -> None:
+    """Trains to the end of the recipe, from where the workdir is."""
+    program_devices = _devices(recipe)
+    parallel.check_batch_size(recipe.batch_size, len(program_devices))
+    build_gan(recipe, channels=3, condition_dim=1)  # refuses impossible sizes before any picture is read
+    with Workdir(str(recipe.workdir)) as workdir:
+        pictures = load_pictures(recipe)
+        _remember(recipe, pictures, workdir)
+        gan = build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
+        rules = build_rules(recipe, gan)
+        step = functools.partial(game.train_step, rules=rules)
+        program = parallel.compile_step(step, mode=recipe.parallel, devices=program_devices)
+        rounds = Rounds(recipe.critic_steps if recipe.new_batch_each_critic_step else 1, recipe.critic_warmup)
+        steps_per_call = recipe.steps_per_call or _steps_per_call(recipe)
+        feed = feeding.Feed(
+            program,
+            pictures,
+            seed=recipe.seed,
+            batch_size=recipe.batch_size,
+            rounds=rounds,
+            steps_per_call=steps_per_call,
+            conditional=is_conditional(recipe),
+            placement=recipe.placement,
+        )
+        init_key, preview_key = jax.random.split(jax.random.key(recipe.seed))
+        z, condition, columns = preview_inputs(recipe, gan, pictures.condition_names, preview_key)
+        state = program.place_state(jax.jit(functools.partial(game.init_state, rules=rules))(init_key))
+        job = training.Job(
+            description=_description(recipe, gan, state, pictures, program, feed),
+            step_fn=feed,
+            preview=lambda state: sampling.generate(gan, _local(state.sampling_variables), z, condition),
+            pictures_per_step=recipe.batch_size * rounds.usual,
+            columns=columns,
+            probabilities=recipe.loss in ("nonsaturating", "minimax"),
+            branch=lambda state, count: state.replace(key=jax.random.fold_in(state.key, count)),
+            data_wait=lambda: feed.waited,
+        )
+        schedule = training.Schedule(
+            total_steps=total_steps(recipe, len(pictures), rounds.usual),
+            steps_per_call=steps_per_call,
+            log_every=recipe.log_every,
+            sample_every=recipe.sample_every,
+            checkpoint_every=recipe.checkpoint_every,
+            keep=recipe.keep_checkpoints,
+            on_collapse=recipe.on_collapse,  # type: ignore[arg-type]
+        )
+        training.train(state, job, schedule, workdir, watch=_watch(recipe, pictures))
+
+
+def load_pictures(recipe: Recipe, split: str = "train") -> Pictures:
+    """The pictures that a recipe trains on."""
+    return data.load(
+        str(recipe.dataset),
+        image_size=native_image_size(recipe),
+        data_dir=recipe.data_dir,
+        conditional=is_conditional(recipe),
+        num_examples=recipe.num_examples,
+        split=split,
+    )
+
+
+def total_steps(recipe: Recipe, pictures: int, batches_per_step: int) -> int:
+    """The generator steps to reach."""
+    if recipe.steps is not None:
+        return recipe.steps
+    return max(1, int(float(recipe.epochs or 1) * pictures / (recipe.batch_size * batches_per_step)))
+
+
+def preview_inputs(
+    recipe: Recipe, gan: models.GAN, condition_names: tuple[str, ...], key: jax.Array
+) -> tuple[jax.Array, jax.Array | None, int]:
+    """Latents, conditions and columns of the grid that shows how a run goes; a condition keeps to its row."""
+    if not gan.condition_dim:
+        return sampling.fixed_latents(key, gan, GRID), None, 8
+    if recipe.conditions is not None:
+        rows = tags.read_conditions(recipe.conditions, condition_names)
+        columns = CONDITIONS
+    elif condition_names == tags.CONDITION_NAMES:
+        rows = np.stack([tags.parse_condition(text) for text in DEFAULT_CONDITIONS])
+        columns = CONDITIONS
+    else:
+        rows = np.eye(gan.condition_dim, dtype=np.uint8)
+        columns = 8
+    conditions = jnp.asarray(np.repeat(rows, columns, axis=0), jnp.float32)
+    return sampling.fixed_latents(key, gan, len(conditions)), conditions, columns
+
+
+DEFAULT_CONDITIONS = (
+    "blue hair red eyes",
+    "blonde hair green eyes",
+    "pink hair purple eyes",
+    "black hair brown eyes",
+    "green hair blue eyes",
+)
+
+
+def _devices(recipe: Recipe) -> list[jax.Device]:
+    devices = jax.local_devices()
+    return devices[:1] if recipe.parallel == "jit" else devices
+
+
+def _steps_per_call(recipe: Recipe) -> int:
+    """Steps in a call: many where a step is short, so that the device never waits; one where it is long."""
+    if recipe.model.startswith("mlp"):
+        return 50
+    return 1 if jax.default_backend() == "cpu" else 20
+
+
+def _remember(recipe: Recipe, pictures: Pictures, workdir: Workdir) -> None:
+    """Writes the run's flags and what it trains on; refuses to go on with other pictures."""
+    path = workdir.path / "dataset.json"
+    described = {
+        "dataset": recipe.dataset,
+        "pictures": len(pictures),
+        "shape": list(pictures.image_shape),
+        "condition_names": list(pictures.condition_names),
+        "sha256": pictures.digest,
+    }
+    if path.exists() and workdir.flags.exists():
+        try:
+            former = json.loads(path.read_text(encoding="utf-8"))["sha256"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not the description of a run's pictures; choose another --workdir") from error
+        if former != pictures.digest:
+            raise UserError(
+                f"--workdir={recipe.workdir}: its run was trained on other pictures than these (the folder or the data"
+                " set has changed); choose another --workdir, or bring the pictures back"
+            )
+    try:
+        write_text(path, json.dumps(described, indent=1) + "\n")
+        write_text(workdir.flags, command.flag_lines(recipe))
+        images.save_png(workdir.path / "real.png", images.grid(np.asarray(pictures.images[:GRID]), 8))
+    except OSError as error:
+        raise UserError(f"--workdir={recipe.workdir}: cannot be written to ({error.strerror})") from error
+
+
+def _watch(recipe: Recipe, pictures: Pictures) -> watch.Watch:
+    return watch.Watch(
+        probabilities=recipe.loss in ("nonsaturating", "minimax"),
+        real_diversity=watch.diversity(np.asarray(pictures.images[:GRID])),
+    )
+
+
+def _local(variables: Any) -> Any:
+    """Variables as one device's arrays: previews are drawn on one device."""
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), variables)
+
+
+def _description(
+    recipe: Recipe,
+    gan: models.GAN,
+    state: Any,
+    pictures: Pictures,
+    program: parallel.Program,
+    feed: feeding.Feed,
+) -> str:
+    sizes = [sum(leaf.size for leaf in jax.tree.leaves(p.params)) for p in (state.generator, state.discriminator)]
+    shape = "×".join(map(str, gan.image_shape))
+    where = "in the device's memory" if feed.placement == "device" else "streamed"
+    devices = f"{len(program.devices)} {program.devices[0].platform} device{'s' * (len(program.devices) > 1)}"
+    return (
+        f"{gan.name} (G {sizes[0]:,} and D {sizes[1]:,} parameters) on {len(pictures):,} pictures {shape} of"
+        f" {recipe.dataset}, {where}; {devices}, {program.mode}, {recipe.precision}, batch {recipe.batch_size}"
+    )
+
+
+def workdir_recipe(path: str) -> Recipe:
+    """The recipe of a run that is there.
+
+    Raises:
+      UserError: where the workdir holds no run.
+    """
+    workdir = Workdir(path)
+    if not workdir.flags.is_file():
+        raise UserError(f"--workdir={path}: holds no run (there is no flags.txt)")
+    values = command.read_flag_lines(Recipe, workdir.flags)
+    return dataclasses.replace(resolve(values, tuple(models.names())), workdir=path)
+

@@ -1,0 +1,178 @@
+"""What each system is trained with, as its source has it, and the flags by which every number can be changed."""
+
+import dataclasses
+from typing import Any
+
+from jaxgan import models
+from jaxgan.errors import UserError
+
+DATASET_HELP = "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist"
+LOSSES = ("nonsaturating", "minimax", "wasserstein", "least_squares", "hinge")
+
+
+def option(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
+    """A field of ``Recipe`` that is a flag too."""
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole run. Each field is a flag of the same name; None means that the program chooses, as the help says."""
+
+    model: str = option("", "the system to train; its recipe gives every other flag its default")
+    dataset: str | None = option(None, f"{DATASET_HELP}; default: folder if --data_dir is given, else avatars")
+    data_dir: str | None = option(None, "the folder of pictures (any nesting, any names), or the directory of TFDS")
+    workdir: str | None = option(None, "everything that the run writes; a run that is there is continued")
+    steps: int | None = option(None, "the TOTAL number of generator steps to reach")
+    epochs: float | None = option(None, "the TOTAL number of passes over the pictures to reach, instead of --steps")
+    batch_size: int = option(64, "pictures in a batch, over all devices together")
+    seed: int = option(0, "decides everything that is random")
+    num_examples: int = option(30_000, "how many avatars are drawn")
+
+    image_size: int | None = option(None, "height and width of the pictures; default: the model's own")
+    latent_dim: int | None = option(None, "numbers in the noise z; default: the model's own")
+    generator_width: int | None = option(None, "the smallest number of channels in the generator; default: the model's")
+    discriminator_width: int | None = option(None, "the same of the discriminator")
+    dropout_rate: float | None = option(None, "of the discriminator, where the model has dropout; default: the model's")
+    precision: str = option("float32", "the type to compute in", ("float32", "bfloat16"))
+
+    loss: str = option("nonsaturating", "the pair of losses", LOSSES)
+    label_smoothing: float = option(0.0, "real examples count as 1 minus this (minimax and nonsaturating losses)")
+    matching_aware: bool = option(False, "show the discriminator wrong conditions and wrong pictures too")
+    joint_batch: bool = option(False, "real and generated examples pass the discriminator as one batch")
+    reuse_noise: bool = option(False, "the discriminator's noise serves the generator's step too")
+    critic_steps: int = option(1, "discriminator steps to one generator step")
+    new_batch_each_critic_step: bool = option(False, "each of them sees pictures and noise of its own")
+    critic_warmup: bool = option(False, "100 critic steps in each of the first 25 generator steps and every 500th")
+    clip: float | None = option(None, "bound of every discriminator parameter, after each step; default: no bound")
+    clip_normalization: bool = option(True, "bound the scales and biases of batch normalisation too")
+
+    optimizer: str = option("adam", "of both players", ("adam", "rmsprop", "sgd"))
+    generator_learning_rate: float = option(2e-4, "the generator's learning rate")
+    discriminator_learning_rate: float = option(2e-4, "the discriminator's learning rate")
+    beta1: float = option(0.5, "Adam's decay of the gradient's mean")
+    beta2: float = option(0.999, "Adam's decay of the gradient's square; RMSprop's is 0.9")
+    decay_every: int | None = option(None, "steps after which both learning rates are multiplied by --decay_rate")
+    decay_rate: float = option(0.5, "the factor of --decay_every")
+    average_decay: float | None = option(None, "sample from a moving average of the generator with this decay")
+    flip: bool = option(False, "mirror real pictures left and right at random")
+    rotation: float = option(0.0, "turn real pictures by up to this many degrees at random")
+
+    log_every: int = option(100, "steps to a line in metrics.jsonl")
+    sample_every: int = option(1000, "steps to a grid of samples")
+    checkpoint_every: int = option(1000, "steps to a checkpoint")
+    keep_checkpoints: int = option(3, "how many of the newest checkpoints are kept")
+    on_collapse: str = option("warn", "what happens when training goes wrong", ("warn", "stop", "rollback"))
+    conditions: str | None = option(None, "a file with a condition a line, for the grid of a conditional model")
+    steps_per_call: int | None = option(None, "steps that run on the device without a break; default: by model, device")
+    parallel: str | None = option(None, "jit (one device), pmap or shard_map; default: by the number of devices")
+    placement: str | None = option(None, "keep all pictures on the device, or stream them; default: device if they fit")
+
+
+_GAN = {"reuse_noise": True, "beta1": 0.9, "batch_size": 64}
+_MNIST_A = {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-5}
+_KERAS = {
+    "optimizer": "rmsprop",
+    "generator_learning_rate": 1e-3,
+    "discriminator_learning_rate": 1e-3,
+    "joint_batch": True,
+    "batch_size": 32,
+    "epochs": 50,
+}
+
+RECIPES: dict[str, Recipe] = {
+    name: Recipe(model=name, **settings)
+    for name, settings in {
+        "mlp_a": {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4, "epochs": 200},
+        "mlp_b": {"beta1": 0.9, "batch_size": 100, "epochs": 200},
+        "mlp_keras": _KERAS,
+        "dcgan_mnist_a": {**_MNIST_A, "epochs": 40},
+        "dcgan_mnist_keras": _KERAS,
+        "dcgan_anime_a": {
+            "reuse_noise": True,
+            "generator_learning_rate": 1e-4,
+            "discriminator_learning_rate": 1e-4,
+            "epochs": 500,
+        },
+        "dcgan_anime_b": {"batch_size": 256, "epochs": 200},
+        "dcgan_64": {"batch_size": 128, "epochs": 25},
+        "wgan_anime": {
+            "loss": "wasserstein",
+            "optimizer": "rmsprop",
+            "generator_learning_rate": 5e-5,
+            "discriminator_learning_rate": 5e-5,
+            "critic_steps": 5,
+            "new_batch_each_critic_step": True,
+            "clip": 0.01,
+            "rotation": 20.0,
+            "steps": 100_000,
+        },
+        "cgan_anime": {
+            "reuse_noise": True,
+            "matching_aware": True,
+            "critic_steps": 2,
+            "beta1": 0.9,
+            "generator_learning_rate": 1e-4,
+            "discriminator_learning_rate": 1e-4,
+            "epochs": 100,
+            "sample_every": 5000,
+            "checkpoint_every": 5000,
+        },
+        "cgan_mnist": {**_MNIST_A, "epochs": 100},
+    }.items()
+}
+
+
+def resolve(given: dict[str, Any], family: tuple[str, ...]) -> Recipe:
+    """The recipe of ``given["model"]`` with everything else that was given put in its place.
+
+    Args:
+      given: flags that were set, by name.
+      family: the models that the command trains; the first is the default.
+
+    Raises:
+      UserError: for a model of another family, or values that cannot be.
+    """
+    model = given.get("model") or family[0]
+    if model not in family:
+        raise UserError(f"--model={model}: this command trains {', '.join(family)} (see experiments/ for the others)")
+    if given.get("steps") is not None and given.get("epochs") is not None:
+        raise UserError("--steps and --epochs: give one of the two")
+    recipe = RECIPES[model]
+    if given.get("steps") is not None or given.get("epochs") is not None:
+        recipe = dataclasses.replace(recipe, steps=None, epochs=None)
+    recipe = dataclasses.replace(recipe, **{**given, "model": model})
+    if recipe.dataset is None:
+        recipe = dataclasses.replace(recipe, dataset="folder" if recipe.data_dir else "avatars")
+    if recipe.workdir is None:
+        recipe = dataclasses.replace(recipe, workdir=f"runs/{recipe.model}-{recipe.dataset}")
+    _check(recipe)
+    return recipe
+
+
+def _check(recipe: Recipe) -> None:
+    """Raises a UserError for a number out of range."""
+    for name in ("steps", "epochs", "image_size", "decay_every", "clip"):
+        value = getattr(recipe, name)
+        if value is not None and not value > 0:
+            raise UserError(f"--{name}={value}: must be above 0")
+    positive = ("batch_size", "num_examples", "critic_steps", "log_every", "sample_every", "checkpoint_every")
+    for name in (*positive, "keep_checkpoints"):
+        if getattr(recipe, name) < 1:
+            raise UserError(f"--{name}={getattr(recipe, name)}: must be at least 1")
+    for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation", "decay_rate"):
+        if not 0 <= getattr(recipe, name) < float("inf"):
+            raise UserError(f"--{name}={getattr(recipe, name)}: must be 0 or more")
+    for name in ("beta1", "beta2", "label_smoothing", "average_decay", "dropout_rate"):
+        value = getattr(recipe, name)
+        if value is not None and not 0 <= value < 1:
+            raise UserError(f"--{name}={value}: must be at least 0 and below 1")
+    if recipe.matching_aware and not recipe.model.startswith("cgan"):
+        raise UserError(f"--matching_aware: {recipe.model} has no condition; use a model of experiments.cgan")
+    if recipe.dataset == "folder" and not recipe.data_dir:
+        raise UserError("--dataset=folder: name the folder with --data_dir")
+
+
+def family(prefix: str) -> tuple[str, ...]:
+    """The models whose id begins with a prefix."""
+    return tuple(name for name in models.names() if name.startswith(prefix))

@@ -1,0 +1,66 @@
+"""A finished or running run, read back for sampling, measuring and looking."""
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from experiments.launch import workdir_recipe
+from experiments.recipes import Recipe
+from experiments.systems import build_gan, build_rules
+from jaxgan import game, models
+from jaxgan.checkpoints import Checkpoints
+from jaxgan.errors import UserError
+from jaxgan.workdir import Workdir
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a workdir holds.
+
+    Attributes:
+      recipe: how it was trained.
+      gan: the networks.
+      step: the step of the newest intact checkpoint.
+      state: the state at that step.
+      condition_names: what the elements of a condition stand for; () without conditions.
+    """
+
+    recipe: Recipe
+    gan: models.GAN
+    step: int
+    state: game.GANState
+    condition_names: tuple[str, ...]
+
+
+def load_run(path: str | None) -> Run:
+    """The newest intact checkpoint of a workdir, with its networks.
+
+    Raises:
+      UserError: where there is no run, or none of its checkpoints is intact.
+    """
+    if not path:
+        raise UserError("--workdir: name the directory of a run")
+    recipe = workdir_recipe(path)
+    dataset = _read_dataset(Path(path) / "dataset.json")
+    names = tuple(dataset["condition_names"])
+    gan = build_gan(recipe, dataset["shape"][-1], len(names))
+    template = jax.jit(functools.partial(game.init_state, rules=build_rules(recipe, gan)))(jax.random.key(0))
+    restored = Checkpoints(Workdir(path).checkpoints).restore_latest(template)
+    if restored is None:
+        raise UserError(f"--workdir={path}: has no intact checkpoint yet; the run writes one every checkpoint_every steps")
+    step, state, _ = restored
+    return Run(recipe, gan, step, state, names)
+
+
+def _read_dataset(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found["condition_names"], list) and len(found["shape"]) == 3:
+            return found
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise UserError(f"{path}: not the description of a run's pictures")

@@ -1,0 +1,95 @@
+"""From a recipe to the networks and the rules that it stands for."""
+
+import inspect
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+
+from experiments.recipes import Recipe
+from jaxgan import augment, game, losses, models
+from jaxgan.errors import UserError
+
+_SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate")
+
+_LOSSES = {
+    "minimax": (losses.minimax_discriminator_loss, losses.minimax_generator_loss),
+    "nonsaturating": (losses.minimax_discriminator_loss, losses.nonsaturating_generator_loss),
+    "wasserstein": (losses.wasserstein_discriminator_loss, losses.wasserstein_generator_loss),
+    "least_squares": (losses.least_squares_discriminator_loss, losses.least_squares_generator_loss),
+    "hinge": (losses.hinge_discriminator_loss, losses.hinge_generator_loss),
+}
+
+
+def build_gan(recipe: Recipe, channels: int, condition_dim: int) -> models.GAN:
+    """The networks of a recipe for pictures with this many channels and conditions of this length (0: none)."""
+    overrides: dict[str, Any] = {name: getattr(recipe, name) for name in _SIZES if getattr(recipe, name) is not None}
+    if recipe.precision == "bfloat16":
+        overrides["dtype"] = jnp.bfloat16
+    if is_conditional(recipe):
+        if not condition_dim:
+            raise UserError(f"--dataset={recipe.dataset}: {recipe.model} needs conditions, and these pictures have none")
+        overrides["condition_dim"] = condition_dim
+    try:
+        return models.build(recipe.model, channels=channels, **overrides)
+    except TypeError as error:
+        raise UserError(f"--model={recipe.model}: {error}") from error
+
+
+def is_conditional(recipe: Recipe) -> bool:
+    """Whether the networks take a condition."""
+    return recipe.model.startswith("cgan")
+
+
+def native_image_size(recipe: Recipe) -> int:
+    """The size of the pictures that the recipe asks for, or else the model's own."""
+    return recipe.image_size or models.build(recipe.model).image_shape[0]
+
+
+def build_rules(recipe: Recipe, gan: models.GAN) -> game.Rules:
+    """The rules of the game that a recipe describes."""
+    critic = recipe.loss == "wasserstein"
+    return game.Rules(
+        gan=gan,
+        discriminator_loss=discriminator_loss(recipe),
+        generator_loss=_LOSSES[recipe.loss][1],
+        generator_optimizer=optimizer(recipe, recipe.generator_learning_rate, 1),
+        discriminator_optimizer=optimizer(recipe, recipe.discriminator_learning_rate, recipe.critic_steps),
+        critic_steps=recipe.critic_steps,
+        new_batch_each_critic_step=recipe.new_batch_each_critic_step,
+        reuse_noise=recipe.reuse_noise,
+        joint_batch=recipe.joint_batch,
+        matching_aware=recipe.matching_aware,
+        clip=recipe.clip,
+        clip_normalization=recipe.clip_normalization,
+        average_decay=recipe.average_decay,
+        augment=augment.build(flip=recipe.flip, rotation=recipe.rotation),
+        **({"score": lambda logits: logits} if critic else {}),
+    )
+
+
+def discriminator_loss(recipe: Recipe) -> Any:
+    """The discriminator's loss, with what the recipe asks of it."""
+    if recipe.matching_aware:
+        return losses.matching_aware_discriminator_loss
+    if recipe.joint_batch:
+        return losses.joint_batch_discriminator_loss
+    loss = _LOSSES[recipe.loss][0]
+    if not recipe.label_smoothing:
+        return loss
+    if "label_smoothing" not in inspect.signature(loss).parameters:
+        raise UserError(f"--label_smoothing: the loss {recipe.loss} has no labels to smooth")
+    return lambda real, fake: loss(real, fake, label_smoothing=recipe.label_smoothing)
+
+
+def optimizer(recipe: Recipe, learning_rate: float, updates_per_step: int) -> optax.GradientTransformation:
+    """One player's optimiser; with ``decay_every`` its rate falls in stairs, counted in generator steps."""
+    rate: float | optax.Schedule = learning_rate
+    if recipe.decay_every is not None:
+        every = recipe.decay_every * updates_per_step
+        rate = optax.exponential_decay(learning_rate, every, recipe.decay_rate, staircase=True)
+    if recipe.optimizer == "rmsprop":  # Keras': ε inside the root
+        return optax.rmsprop(rate, decay=0.9, eps=1e-7, eps_in_sqrt=True)
+    if recipe.optimizer == "sgd":
+        return optax.sgd(rate)
+    return optax.adam(rate, b1=recipe.beta1, b2=recipe.beta2, eps=1e-8)

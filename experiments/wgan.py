@@ -1,0 +1,11 @@
+"""Trains a Wasserstein GAN with a clipped critic on faces.
+
+    python -m experiments.wgan --flagfile=wgan.flags --data_dir=FOLDER
+"""
+
+from experiments import launch
+
+MODELS = ("wgan_anime",)
+
+if __name__ == "__main__":
+    launch.main(MODELS)
