@@ -97,7 +97,7 @@ class Checkpoints:
 
     # Saving
 
-    def save(self, step: int, state: Any, metadata: dict[str, Any], *, last_good: int | None = None) -> None:
+    def save(self, step: int, state: Any, metadata: dict[str, Any], *, good_until: int | None = None) -> None:
         """Saves a state in the background; returns as soon as the state has been copied to the host.
 
         A save that fails is tried once more, then reported.
@@ -106,14 +106,13 @@ class Checkpoints:
           step: the name of the checkpoint.
           state: a pytree of arrays, on any number of devices.
           metadata: anything that JSON can hold.
-          last_good: a step whose checkpoint is kept in any case, from now until another is named.
+          good_until: the step up to which the run is known to be well: the newest checkpoint up to it is kept.
 
         Raises:
           CheckpointError: if this is the second save in a row that failed.
         """
         self._settle()
-        if last_good is not None:
-            self._retention.last_good = last_good
+        self._retention.good_until = good_until
         self._saving = self._worker.submit(self._save_with_retry, step, host_leaves(state), metadata)
 
     def check(self) -> None:
@@ -128,6 +127,10 @@ class Checkpoints:
           CheckpointError: if it could not be saved.
         """
         self._settle(failures_allowed=0)
+
+    def close(self) -> None:
+        """Lets the save under way come to its end, however it ends; another process may have the directory then."""
+        self._worker.shutdown()
 
     def _settle(self, failures_allowed: int = 1) -> None:
         """Waits for the save under way and counts the failures in a row."""
@@ -197,6 +200,7 @@ class Checkpoints:
 
     def read_latest(self, *, at_most: int | None = None) -> Stored | None:
         """Reads the newest intact checkpoint as named arrays, without a template; see `restore_latest`."""
+        self._settle()
         for step in reversed(self.steps()):
             if at_most is not None and step > at_most:
                 continue
@@ -227,16 +231,17 @@ class _Retention:
 
     keep: int
     keep_every: int | None
-    last_good: int | None = None
+    good_until: int | None = None
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
         del context
-        steps = [checkpoint.step for checkpoint in checkpoints]
-        newest = set(sorted(steps)[-self.keep :])
-        return [
-            step in newest or step == self.last_good or (self.keep_every is not None and step % self.keep_every == 0)
-            for step in steps
-        ]
+        steps = sorted(checkpoint.step for checkpoint in checkpoints)
+        kept = set(steps[-self.keep :])
+        if self.keep_every is not None:
+            kept.update(step for step in steps if step % self.keep_every == 0)
+        if self.good_until is not None:
+            kept.update([step for step in steps if step <= self.good_until][-1:])
+        return [checkpoint.step in kept for checkpoint in checkpoints]
 
 
 def _manager(directory: Path, retention: _Retention | None = None) -> ocp.CheckpointManager:

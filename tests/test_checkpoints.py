@@ -197,10 +197,18 @@ def test_keeps_the_newest_every_so_many_steps_and_the_last_good_one(tmp_path):
     saver, _ = open_checkpoints(tmp_path, keep=2, keep_every=4)
     save_steps(saver, 1, 2, 3)
     assert saver.steps() == [2, 3]
-    save_steps(saver, 4, 5, 6, 7, last_good=3)
+    save_steps(saver, 4, 5, 6, 7, good_until=3)
     assert saver.steps() == [3, 4, 6, 7]
-    save_steps(saver, 8, 9, last_good=9)
+    save_steps(saver, 8, 9, good_until=9)
     assert saver.steps() == [4, 8, 9]
+
+
+def test_a_good_one_is_the_newest_up_to_a_step(tmp_path):
+    saver, _ = open_checkpoints(tmp_path, keep=1)
+    save_steps(saver, 10, 20, 30, good_until=25)
+    assert saver.steps() == [20, 30]
+    save_steps(saver, 40)
+    assert saver.steps() == [40]
 
 
 def test_later_checkpoints_can_be_deleted_and_saved_anew(damageable):

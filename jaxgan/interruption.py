@@ -1,0 +1,58 @@
+"""SIGTERM and Ctrl-C: asked once, a run finishes what it is doing; a second Ctrl-C ends the process at once."""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Interrupted(Exception):
+    """The run was asked to stop by a signal, and saved itself.
+
+    Attributes:
+      status: the exit status for the command: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.status = 128 + number
+
+
+class StopSignals:
+    """Within `with`, SIGTERM and Ctrl-C are only noted, for the loop to see between two calls.
+
+    Outside the main thread Python delivers no signals, and this does nothing.
+
+    Attributes:
+      caught: the number of the first signal, or None.
+    """
+
+    def __init__(self) -> None:
+        self.caught: int | None = None
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._former[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.caught is None:
+            self.caught = number
+            _write("\nFinishing the current call and saving; Ctrl-C leaves at once.\n")
+        elif number == signal.SIGINT:
+            os._exit(128 + number)  # Every file is whole at any moment, so nothing is harmed.
+
+
+def _write(message: str) -> None:
+    """Writes past Python's buffers, which the interrupted code may be using."""
+    os.write(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, message.encode())

@@ -1,0 +1,158 @@
+"""What a run writes as it goes: log lines, events, grids; and at its end an animation and a plot."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from jaxgan import images, runlog
+from jaxgan.errors import UserError
+from jaxgan.events import EventLog
+from jaxgan.runlog import Line, RunLog
+from jaxgan.workdir import Workdir, remove_temporaries
+
+
+class Recorder:
+    """Writes the files of a run; on opening, cuts off what lies beyond the step from which the run goes on.
+
+    A line of the log holds means over the steps since the last line. The unfinished sums of a line belong into every
+    checkpoint (`memory`), so that a resumed run writes the same lines.
+
+    Args:
+      workdir: where to write.
+      step: the step from which the run goes on.
+      memory: what `memory` returned then; empty at the start.
+      pictures_per_step: for `images_per_sec`.
+      data_wait: the seconds spent waiting for data since the process began.
+    """
+
+    def __init__(
+        self,
+        workdir: Workdir,
+        step: int,
+        memory: Mapping[str, Any],
+        *,
+        pictures_per_step: int,
+        data_wait: Callable[[], float],
+    ) -> None:
+        self._workdir = workdir
+        self._sums: dict[str, float] = dict(memory.get("sums", {}))
+        self._steps: int = memory.get("steps", 0)
+        self._pictures_per_step = pictures_per_step
+        self.clock = Clock(data_wait)
+        with writing_to(workdir):
+            _cut_samples(workdir, step)
+            self._log = RunLog(workdir.metrics, step)
+            self._events = EventLog(workdir.tensorboard, step)
+
+    def memory(self) -> dict[str, Any]:
+        """The unfinished sums, as JSON can hold them."""
+        return {"sums": dict(self._sums), "steps": self._steps}
+
+    def add(self, metrics: Mapping[str, np.ndarray]) -> int:
+        """Takes the metrics of one call, each of shape (count,); returns count.
+
+        They are summed step by step, so that the sums do not depend on how the steps were divided into calls.
+        """
+        [count] = {len(values) for values in metrics.values()}
+        for name, values in metrics.items():
+            total = self._sums.get(name, 0.0)
+            for value in values.tolist():
+                total += value
+            self._sums[name] = total
+        self._steps += count
+        self.clock.lap(count)
+        return count
+
+    def write_line(self, step: int) -> Line:
+        """Writes the means since the last line, and returns the line."""
+        values = {name: total / self._steps for name, total in self._sums.items()}
+        values |= self.clock.rates(self._pictures_per_step)
+        line = self._log.append(step, values)
+        self._events.add_scalars(step, {name: line[name] for name in values if name in line})
+        self._sums, self._steps = {}, 0
+        return line
+
+    def save_grid(self, step: int, pictures: np.ndarray, columns: int) -> None:
+        """Saves pictures, uint8 (N, height, width, channels), as the grid of a step."""
+        grid = images.grid(pictures, columns)
+        with writing_to(self._workdir):
+            images.save_png(self._workdir.sample(step), grid)
+        self._events.add_image(step, "samples", grid)
+
+    def sync(self) -> None:
+        """Waits until log and events are on the disk, so that no checkpoint knows more than they do."""
+        with writing_to(self._workdir):
+            self._log.sync()
+            self._events.sync()
+
+    def close(self) -> None:
+        """Closes the files."""
+        with writing_to(self._workdir):
+            self._log.close()
+            self._events.close()
+
+
+class Clock:
+    """Measures what training costs: without the first call, which compiles, and without grids and checkpoints.
+
+    Args:
+      data_wait: the seconds spent waiting for data since the process began.
+    """
+
+    def __init__(self, data_wait: Callable[[], float]) -> None:
+        self._data_wait = data_wait
+        self._compiled = False
+        self._clear()
+        self.start()
+
+    def start(self) -> None:
+        """Time counts from now."""
+        self._began, self._waited_before = time.perf_counter(), self._data_wait()
+
+    def lap(self, steps: int) -> None:
+        """Counts the time since the last lap or start for some steps."""
+        if self._compiled:
+            self._steps += steps
+            self._seconds += time.perf_counter() - self._began
+            self._waited += self._data_wait() - self._waited_before
+        self._compiled = True
+        self.start()
+
+    def rates(self, pictures_per_step: int) -> dict[str, float]:
+        """`images_per_sec` and `data_wait` (share of the time) since the last call; nothing if nothing was measured."""
+        steps, seconds, waited = self._steps, self._seconds, self._waited
+        self._clear()
+        if not steps or seconds <= 0:
+            return {}
+        return {"images_per_sec": steps * pictures_per_step / seconds, "data_wait": min(waited / seconds, 1.0)}
+
+    def _clear(self) -> None:
+        self._steps, self._seconds, self._waited = 0, 0.0, 0.0
+
+
+def draw_summary(workdir: Workdir, title: str, probabilities: bool) -> None:
+    """Makes `evolution.gif` of the grids and `losses.png` of the log; see `jaxgan.images.save_losses`."""
+    with writing_to(workdir):
+        images.save_evolution(workdir.evolution, workdir.samples)
+        images.save_losses(workdir.losses, runlog.read(workdir.metrics), title=title, probabilities=probabilities)
+
+
+@contextmanager
+def writing_to(workdir: Workdir) -> Iterator[None]:
+    """Turns a disk that is full, read-only or gone into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"--workdir {workdir.path} cannot be written to ({reason}); mend that, and go on.") from error
+
+
+def _cut_samples(workdir: Workdir, step: int) -> None:
+    for directory in (workdir.path, workdir.samples):
+        remove_temporaries(directory)
+    for path in workdir.samples.glob("*.png"):
+        if path.stem.isdecimal() and int(path.stem) > step:
+            path.unlink()
