@@ -118,7 +118,7 @@ def _set_up_process() -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Lets glibc keep big freed buffers: else each step faults in the same pages again, 3 to 10 % of a step on a CPU."""
+    """Lets glibc keep big freed buffers, else each step faults in the same pages again (3 to 10 % of it on a CPU)."""
     if sys.platform != "linux":
         return
     trim_threshold, mmap_threshold = -1, -3  # mallopt's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD

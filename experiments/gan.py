@@ -1,7 +1,7 @@
 """Trains a fully connected GAN on digits.
 
-    python -m experiments.gan --flagfile=mnist.flags            # mlp_b on MNIST
-    python -m experiments.gan --model=mlp_keras --dataset=fashion_mnist
+python -m experiments.gan --flagfile=mnist.flags            # mlp_b on MNIST
+python -m experiments.gan --model=mlp_keras --dataset=fashion_mnist
 """
 
 from experiments import launch

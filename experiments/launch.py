@@ -228,4 +228,3 @@ def workdir_recipe(path: str) -> Recipe:
         raise UserError(f"--workdir={path}: holds no run (there is no flags.txt)")
     values = command.read_flag_lines(Recipe, workdir.flags)
     return dataclasses.replace(resolve(values, tuple(models.names())), workdir=path)
-

@@ -51,7 +51,9 @@ def load_run(path: str | None) -> Run:
     template = jax.jit(functools.partial(game.init_state, rules=build_rules(recipe, gan)))(jax.random.key(0))
     restored = Checkpoints(Workdir(path).checkpoints).restore_latest(template)
     if restored is None:
-        raise UserError(f"--workdir={path}: has no intact checkpoint yet; the run writes one every checkpoint_every steps")
+        raise UserError(
+            f"--workdir={path}: has no intact checkpoint yet; the run writes one every checkpoint_every steps"
+        )
     step, state, _ = restored
     return Run(recipe, gan, step, state, names)
 

@@ -4,8 +4,8 @@
     python -m experiments.sample --workdir=W --num=64 --best_of=512 --out=best.png    # those that D believes most
     python -m experiments.sample --workdir=W --num=25 --condition="blue hair red eyes" --out=blue.png
 
-A .png is one grid; a .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and `labels` (the condition of each picture, uint8 N,c; c = 0
-without conditions); any other name is a folder that gets one file a picture.
+A .png is one grid; a .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and `labels` (the condition of
+each picture, uint8 N,c; c = 0 without conditions); any other name is a folder that gets one file a picture.
 """
 
 import dataclasses

@@ -28,7 +28,9 @@ def build_gan(recipe: Recipe, channels: int, condition_dim: int) -> models.GAN:
         overrides["dtype"] = jnp.bfloat16
     if is_conditional(recipe):
         if not condition_dim:
-            raise UserError(f"--dataset={recipe.dataset}: {recipe.model} needs conditions, and these pictures have none")
+            raise UserError(
+                f"--dataset={recipe.dataset}: {recipe.model} needs conditions, and these pictures have none"
+            )
         overrides["condition_dim"] = condition_dim
     try:
         return models.build(recipe.model, channels=channels, **overrides)

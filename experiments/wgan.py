@@ -1,6 +1,6 @@
 """Trains a Wasserstein GAN with a clipped critic on faces.
 
-    python -m experiments.wgan --flagfile=wgan.flags --data_dir=FOLDER
+python -m experiments.wgan --flagfile=wgan.flags --data_dir=FOLDER
 """
 
 from experiments import launch

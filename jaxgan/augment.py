@@ -12,7 +12,7 @@ Augmentation = Callable[[jax.Array, jax.Array, str | None], jax.Array]
 
 
 def build(*, flip: bool = False, rotation: float = 0.0) -> Augmentation | None:
-    """An augmentation (key, images (N, H, W, C) in [−1, 1], axis_name) -> images, or None where nothing is to be changed.
+    """An augmentation (key, images (N, H, W, C) in [−1, 1], axis_name) -> images, or None where nothing changes.
 
     Args:
       flip: mirror left and right with probability ½.
@@ -36,7 +36,7 @@ def build(*, flip: bool = False, rotation: float = 0.0) -> Augmentation | None:
 
 
 def rotate(image: jax.Array, degrees: jax.Array) -> jax.Array:
-    """A picture (H, W, C) turned anticlockwise about its centre, bilinear; what lies outside repeats the nearest edge."""
+    """A picture (H, W, C) turned anticlockwise about its centre, bilinear; the nearest edge repeats outside it."""
     height, width, channels = image.shape
     angle = jnp.deg2rad(degrees)
     cos, sin = jnp.cos(angle), jnp.sin(angle)

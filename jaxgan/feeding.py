@@ -1,5 +1,6 @@
 """Gives a compiled step its batches, from the device's memory or from a stream: the same ones in the same order."""
 
+import operator
 import os
 import time
 from collections.abc import Iterator
@@ -21,8 +22,8 @@ LARGEST_SHARE = 0.25  # of a device's memory, for pictures
 class Feed:
     """The step of a run, ``(state, first_step, count) -> (state, metrics)``, with the data behind it.
 
-    Batch b holds the positions b·N to (b + 1)·N − 1 of the endless shuffled stream of ``jaxgan.data.order``, so that a step finds its
-    batches by arithmetic.
+    Batch b holds the positions b·N to (b + 1)·N − 1 of the endless shuffled stream of ``jaxgan.data.order``, so that
+    a step finds its batches by arithmetic.
 
     Args:
       program: the compiled step.
@@ -73,7 +74,7 @@ class Feed:
             draws = self._draws(start, length)
             self.waited += time.perf_counter() - began
             state, log = self._program(state, draws, length, self._data)
-            logs.append(log if length == self._steps_per_call else jax.tree.map(lambda leaf: leaf[:length], log))  # noqa: B023
+            logs.append(jax.tree.map(operator.itemgetter(slice(length)), log))
         return state, logs[0] if len(logs) == 1 else jax.tree.map(lambda *leaves: np.concatenate(leaves), *logs)
 
     def _runs_of_equal_rounds(self, first: int, count: int) -> Iterator[tuple[int, int]]:

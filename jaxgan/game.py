@@ -1,8 +1,8 @@
 """The two-player game: what is known after each step, the rules it is played by, and the step itself.
 
-Everything here is a pure function of arrays and an explicit key. ``train_step`` is what ONE device does with its share of the batch;
-``jaxgan.parallel`` compiles it for one device or many. Whatever is random depends on the key, the step and an example's place in the global
-batch, so a run does not depend on how many devices carry it.
+Everything here is a pure function of arrays and an explicit key. ``train_step`` is what ONE device does with its
+share of the batch; ``jaxgan.parallel`` compiles it for one device or many. Whatever is random depends on the key, the
+step and an example's place in the global batch, so a run does not depend on how many devices carry it.
 """
 
 import dataclasses
@@ -71,7 +71,8 @@ class Rules:
       critic_steps: discriminator steps to one generator step.
       new_batch_each_critic_step: each of them sees pictures and noise of its own (WGAN), or all share one batch.
       reuse_noise: the discriminator's noise serves the generator too; one forward pass of the generator is then enough.
-      joint_batch: the discriminator sees real and generated examples as one batch (batch statistics are taken over both).
+      joint_batch: the discriminator sees real and generated examples as one batch (batch statistics are taken over
+        both).
       matching_aware: it also sees real pictures under wrong conditions, and wrong pictures.
       clip: bound of the discriminator's parameters after every step, at the start too, or None.
       clip_normalization: whether the scales and biases of batch normalisation are bounded as well.
@@ -136,15 +137,16 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
 
     Args:
       state: the state before the step; the same on every device.
-      batch: "image" with shape (rounds, N, H, W, C), or (N, H, W, C) for one round, uint8 or floating-point in [−1, 1], and for
-        conditional families "condition" with shape (rounds, N, condition_dim). There is one round, or, where
-        ``rules.new_batch_each_critic_step``, one for each critic step. N is this device's share.
+      batch: "image" with shape (rounds, N, H, W, C), or (N, H, W, C) for one round, uint8 or floating-point in
+        [−1, 1], and for conditional families "condition" with shape (rounds, N, condition_dim). There is one round,
+        or, where ``rules.new_batch_each_critic_step``, one for each critic step. N is this device's share.
       rules: the game's rules.
       axis_name: the mapped axis over which the global batch is split, if any.
 
     Returns:
-      The state after the step, and metrics, scalars of the whole global batch: "d_loss", "g_loss", and "d_real" and "d_fake", the mean
-      score of real and of generated examples (all of the discriminator as the last critic step saw it).
+      The state after the step, and metrics, scalars of the whole global batch: "d_loss", "g_loss", and "d_real" and
+      "d_fake", the mean score of real and of generated examples (all of the discriminator as the last critic step saw
+      it).
     """
     gan = rules.gan.on(axis_name)
     keys = dict(zip(("noise", "critic", "wrong", "augment"), jax.random.split(_step_key(state), 4), strict=True))

@@ -1,11 +1,12 @@
-"""Linen layers with the geometry, the initialisers and the batch normalisation of PyTorch, and of Keras where it is asked for.
+"""Linen layers with the geometry, initialisers and batch normalisation of PyTorch, and of Keras where asked for.
 
-Images are (N, H, W, C). ``Conv`` and ``ConvTranspose`` hold kernels of one layout, (height, width, channels of the larger picture, channels
-of the smaller one): a transposed convolution's kernel is that of the convolution it is the transpose of, as in PyTorch and Keras, so
-weights travel between the libraries by transposing axes alone, never by flipping.
+Images are (N, H, W, C). ``Conv`` and ``ConvTranspose`` hold kernels of one layout, (height, width, channels of the
+larger picture, channels of the smaller one): a transposed convolution's kernel is that of the convolution it is the
+transpose of, as in PyTorch and Keras, so weights travel between the libraries by transposing axes alone, never by
+flipping.
 
-Every layer computes in ``dtype`` (None: the promotion of its input and its parameters) and keeps its parameters in float32 (float64 if JAX
-runs with 64 bits and they are given so).
+Every layer computes in ``dtype`` (None: the promotion of its input and its parameters) and keeps its parameters in
+float32 (float64 if JAX runs with 64 bits and they are given so).
 """
 
 from collections.abc import Callable
@@ -109,9 +110,10 @@ class ConvTranspose(_Weighted):
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last, synchronised over ``axis_name``.
 
-    Running statistics move as running ← momentum · running + (1 − momentum) · batch: ``momentum`` is Flax's and Keras' word, one minus
-    PyTorch's. PyTorch puts the UNBIASED variance (divided by n − 1) into the running estimate although it normalises with the biased
-    one; Keras uses the biased one for both. ``unbiased_running_variance`` chooses.
+    Running statistics move as running ← momentum · running + (1 − momentum) · batch: ``momentum`` is Flax's and
+    Keras' word, one minus PyTorch's. PyTorch puts the UNBIASED variance (divided by n − 1) into the running estimate
+    although it normalises with the biased one; Keras uses the biased one for both. ``unbiased_running_variance``
+    chooses.
 
     Reference:
       Ioffe and Szegedy, "Batch Normalization", 2015.
@@ -162,7 +164,8 @@ class BatchNorm(nn.Module):
 class Dropout(nn.Module):
     """Dropout whose mask belongs to an example's place in the global batch; the rest is scaled by 1 / (1 − rate).
 
-    With ``whole_channels`` a channel of a picture is kept or dropped as a whole (PyTorch's dropout2d). Needs the random stream "dropout".
+    With ``whole_channels`` a channel of a picture is kept or dropped as a whole (PyTorch's dropout2d). Needs the
+    random stream "dropout".
 
     Reference:
       Srivastava et al., "Dropout", 2014; Tompson et al., "Efficient Object Localization", 2015 (whole channels).

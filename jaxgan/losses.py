@@ -1,10 +1,12 @@
 """Losses of the two players as pure functions of logits.
 
-Each function takes the discriminator's raw outputs, one number an example, shape (N,), and returns a scalar: the mean over the batch,
-computed in float32 (in float64 where the logits are float64), to be minimised. Nothing here ever passes through a sigmoid and a logarithm
-one after the other: both are written as softplus, which stays finite and keeps its gradient at logits of ±1e4 and beyond.
+Each function takes the discriminator's raw outputs, one number an example, shape (N,), and returns a scalar: the mean
+over the batch, computed in float32 (in float64 where the logits are float64), to be minimised. Nothing here ever
+passes through a sigmoid and a logarithm one after the other: both are written as softplus, which stays finite and
+keeps its gradient at logits of ±1e4 and beyond.
 
-All functions raise ``ValueError`` where the logits are not one number an example, or where the batches of one loss differ in size.
+All functions raise ``ValueError`` where the logits are not one number an example, or where the batches of one loss
+differ in size.
 """
 
 import jax
@@ -57,7 +59,7 @@ def minimax_generator_loss(fake_logits: ArrayLike) -> jax.Array:
 
 
 def nonsaturating_generator_loss(fake_logits: ArrayLike) -> jax.Array:
-    """−mean log D(G(z)): the same fixed point as the minimax game, a strong gradient where D wins. All the tutorials use it.
+    """−mean log D(G(z)): the minimax game's fixed point, a strong gradient where D wins; all tutorials' choice.
 
     Reference:
       Goodfellow et al., "Generative Adversarial Networks", 2014, section 3.
@@ -67,7 +69,7 @@ def nonsaturating_generator_loss(fake_logits: ArrayLike) -> jax.Array:
 
 
 def joint_batch_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    """Binary cross-entropy averaged over ONE batch of real and generated examples: half of ``minimax_discriminator_loss``.
+    """Binary cross-entropy over ONE batch of real and generated examples: half of ``minimax_discriminator_loss``.
 
     Reference:
       Tutorial 003 (Keras), which trains D on the concatenated batch.
@@ -110,8 +112,8 @@ def matching_aware_discriminator_loss(
       Cross-entropy of the first against 1, plus a third of each of the other three against 0.
 
     Reference:
-      Reed et al., "Generative Adversarial Text to Image Synthesis", 2016, algorithm 1 (two negatives); the third, x′, and the
-      average are tutorial 000's.
+      Reed et al., "Generative Adversarial Text to Image Synthesis", 2016, algorithm 1 (two negatives); the third, x′,
+      and the average are tutorial 000's.
     """
     real, *negatives = _checked(real_logits, wrong_condition_logits, wrong_image_logits, fake_logits)
     return _cross_entropy(real, 1.0) + sum(_cross_entropy(logits, 0.0) for logits in negatives) / 3.0

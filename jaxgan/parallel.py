@@ -1,8 +1,9 @@
 """How a step is compiled: for one device, for several, and several steps to a call.
 
-A step is the body for one device, ``step(state, batch, axis_name=…) -> (state, metrics)``. The compiled program takes K batches and a number
-``count`` ≤ K of steps to run. ``count`` is an argument, not a constant: the loop over steps is then the same program for every K and for
-every shorter call, so a run is the same to the bit however its steps are grouped.
+A step is the body for one device, ``step(state, batch, axis_name=…) -> (state, metrics)``. The compiled program takes
+K batches and a number ``count`` ≤ K of steps to run. ``count`` is an argument, not a constant: the loop over steps is
+then the same program for every K and for every shorter call, so a run is the same to the bit however its steps are
+grouped.
 
 The state is the same on every device and never has a device axis; batches are split along their examples.
 """
@@ -44,7 +45,8 @@ class Program:
 
         Args:
           state: the state pytree.
-          draws: with ``data``, example numbers (K, rounds, N); without, the batches themselves, leaves (K, rounds, N, …).
+          draws: with ``data``, example numbers (K, rounds, N); without, the batches themselves, leaves (K, rounds, N,
+            …).
           count: steps to run, 1 to K.
           data: all examples, resident on the devices (see ``place_data``), or None.
 
@@ -87,7 +89,9 @@ def compile_step(step: Step, *, mode: str | None = None, devices: Sequence[jax.D
 def check_batch_size(batch_size: int, devices: int) -> None:
     """Raises a UserError where the devices cannot share the batch equally."""
     if batch_size < 1 or batch_size % devices:
-        raise UserError(f"--batch_size={batch_size}: must be a positive multiple of the {devices} devices that share it")
+        raise UserError(
+            f"--batch_size={batch_size}: must be a positive multiple of the {devices} devices that share it"
+        )
 
 
 def fuse(step: Step, axis_name: str | None) -> Step:
@@ -135,7 +139,8 @@ def _pmap(step: Step, devices: tuple[jax.Device, ...]) -> Step:
 
 def _shard_map(step: Step, devices: tuple[jax.Device, ...]) -> Step:
     examples = P(*([None] * EXAMPLES), AXIS)
-    # check_vma=False: with the check, gradients of replicated parameters arrive summed over devices and pmean leaves them too large.
+    # check_vma=False: with the check, gradients of replicated parameters arrive summed over devices and pmean leaves
+    # them too large.
     run = jax.shard_map(
         fuse(step, AXIS),
         mesh=_mesh(devices),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 
 def normalize(images: jax.Array) -> jax.Array:
-    """uint8 pixels to float32 in [−1, 1]: (x − 127.5) / 127.5. Floating-point images are taken as normalised already."""
+    """Pixels 0..255 to float32 in [−1, 1], (x − 127.5) / 127.5; floating-point images are taken as normalised."""
     if jnp.issubdtype(images.dtype, jnp.floating):
         return images
     if images.dtype != jnp.uint8:

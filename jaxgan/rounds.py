@@ -11,7 +11,8 @@ class Rounds:
 
     Attributes:
       usual: batches of an ordinary step: the critic's steps where each takes a new batch, else 1.
-      warmup: whether the first 25 steps and every 500th take 100, so that the critic is near its optimum when it matters.
+      warmup: whether the first 25 steps and every 500th take 100, so that the critic is near its optimum when it
+        matters.
 
     Reference:
       Arjovsky et al., "Wasserstein GAN", 2017: the authors' own program, for ``warmup``.

@@ -75,7 +75,7 @@ def best(
 
 
 def fixed_latents(key: jax.Array, gan: models.GAN, count: int, *, mean: float = 0.0, std: float = 1.0) -> jax.Array:
-    """Latents for pictures that are to be compared over time: z = mean + std · (the model's own noise), (N, latent_dim)."""
+    """Latents to compare pictures by: z = mean + std · (the model's own noise), shape (N, latent_dim)."""
     return mean + std * noise.latents(key, count, gan.latent_dim, std=gan.latent_std)
 
 

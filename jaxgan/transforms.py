@@ -8,9 +8,10 @@ import optax
 def clip_params(limit: float) -> optax.GradientTransformation:
     """Bounds the parameters, not the updates: after ``optax.apply_updates`` every parameter lies in [−limit, limit].
 
-    The transformation replaces an update u of a parameter p by clip(p + u) − p, so it must come LAST in a chain and needs ``params``
-    in ``update``. Rounding of that difference could leave p + u up to a unit in the last place outside; such updates are moved inwards,
-    so that the bound holds exactly, for any start. Restrict it to some parameters with ``optax.masked``.
+    The transformation replaces an update u of a parameter p by clip(p + u) − p, so it must come LAST in a chain and
+    needs ``params`` in ``update``. Rounding of that difference could leave p + u up to a unit in the last place
+    outside; such updates are moved inwards, so that the bound holds exactly, for any start. Restrict it to some
+    parameters with ``optax.masked``.
 
     Args:
       limit: the bound c > 0; WGAN's is 0.01.

@@ -1,8 +1,8 @@
 """The networks of every system, by id.
 
-    gan = models.build("dcgan_anime_a")
-    variables = models.init(gan.generator, jax.random.key(0))
-    images, updates = gan.generator.apply(variables, z, train=True, mutable=["batch_stats"])
+gan = models.build("dcgan_anime_a")
+variables = models.init(gan.generator, jax.random.key(0))
+images, updates = gan.generator.apply(variables, z, train=True, mutable=["batch_stats"])
 """
 
 import inspect
@@ -50,9 +50,10 @@ def build(name: str, **overrides: Any) -> GAN:
 
     Args:
       name: an id of ``names()``.
-      **overrides: ``image_size``, ``channels``, ``latent_dim``, ``generator_width``, ``discriminator_width`` (the smallest number of
-        channels of each network, from which the others follow) and ``dtype`` (the type to compute in) for all; ``condition_dim`` for
-        conditional families; ``dropout_rate`` where there is dropout. Left out: the source's own.
+      **overrides: ``image_size``, ``channels``, ``latent_dim``, ``generator_width``, ``discriminator_width`` (the
+        smallest number of channels of each network, from which the others follow) and ``dtype`` (the type to compute
+        in) for all; ``condition_dim`` for conditional families; ``dropout_rate`` where there is dropout. Left out:
+        the source's own.
 
     Raises:
       UserError: for an unknown id, or a size that the network cannot make.

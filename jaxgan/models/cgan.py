@@ -2,22 +2,24 @@
 
 ``cgan_anime``, z with 62 numbers, y with 23 tags:
 
-| generator            | kernel, stride, padding | output     | discriminator        | kernel, stride, padding | output    |
-| -------------------- | ----------------------- | ---------- | -------------------- | ----------------------- | --------- |
-| z and y              |                         | 85         | picture              |                         | 64×64×3   |
-| Dense, BN            |                         | 4×4×384    | Conv, LeakyReLU      | 4, 2, 1                 | 32×32×64  |
-| ConvT, BN, ReLU      | 4, 2, 1                 | 8×8×256    | Conv, LeakyReLU      | 4, 2, 1                 | 16×16×128 |
-| ConvT, BN, ReLU      | 4, 2, 1                 | 16×16×128  | Conv, LeakyReLU      | 4, 2, 1                 | 8×8×256   |
-| ConvT, BN, ReLU      | 4, 2, 1                 | 32×32×64   | Conv, LeakyReLU      | 4, 2, 1                 | 4×4×384   |
-| ConvT, tanh          | 4, 2, 1                 | 64×64×3    | with y tiled         |                         | 4×4×407   |
-|                      |                         |            | Conv, LeakyReLU      | 1, 1, 0                 | 4×4×384   |
-|                      |                         |            | Dense                |                         | 1         |
+| generator       | kernel, stride, padding | output    | discriminator   | kernel, stride, padding | output    |
+| --------------- | ----------------------- | --------- | --------------- | ----------------------- | --------- |
+| z and y         |                         | 85        | picture         |                         | 64×64×3   |
+| Dense, BN       |                         | 4×4×384   | Conv, LeakyReLU | 4, 2, 1                 | 32×32×64  |
+| ConvT, BN, ReLU | 4, 2, 1                 | 8×8×256   | Conv, LeakyReLU | 4, 2, 1                 | 16×16×128 |
+| ConvT, BN, ReLU | 4, 2, 1                 | 16×16×128 | Conv, LeakyReLU | 4, 2, 1                 | 8×8×256   |
+| ConvT, BN, ReLU | 4, 2, 1                 | 32×32×64  | Conv, LeakyReLU | 4, 2, 1                 | 4×4×384   |
+| ConvT, tanh     | 4, 2, 1                 | 64×64×3   | with y tiled    |                         | 4×4×407   |
+|                 |                         |           | Conv, LeakyReLU | 1, 1, 0                 | 4×4×384   |
+|                 |                         |           | Dense           |                         | 1         |
 
-``cgan_mnist``: z and the one-hot digit each pass Dense, ReLU, BN to 7×7×128, side by side 7×7×256, then ``dcgan_mnist_a``; in the
-discriminator the digit becomes a second channel of the picture through Dense, LeakyReLU 0.01.
+``cgan_mnist``: z and the one-hot digit each pass Dense, ReLU, BN to 7×7×128, side by side 7×7×256, then
+``dcgan_mnist_a``; in the discriminator the digit becomes a second channel of the picture through Dense, LeakyReLU
+0.01.
 
 Reference:
-  Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014; tutorial 000 section 6 (``cgan_anime``), 002 (``cgan_mnist``).
+  Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014; tutorial 000 section 6 (``cgan_anime``), 002
+  (``cgan_mnist``).
 """
 
 import math
@@ -46,10 +48,6 @@ class AnimeGenerator(ConvolutionalNetwork):
     condition_dim: int = ANIME_TAGS
     width: int = 64
 
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return ((self.latent_dim,), (self.condition_dim,))
-
     @nn.compact
     def __call__(self, z: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
         """(N, latent_dim), (N, condition_dim) -> (N, *image_shape) in [−1, 1]."""
@@ -70,10 +68,6 @@ class AnimeDiscriminator(ConvolutionalNetwork):
     condition_dim: int = ANIME_TAGS
     width: int = 64
 
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return (self.image_shape, (self.condition_dim,))
-
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
         """(N, *image_shape), (N, condition_dim) -> logits (N,)."""
@@ -91,10 +85,6 @@ class MnistGenerator(Network):
     latent_dim: int = 100
     condition_dim: int = 10
     width: int = 64
-
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return ((self.latent_dim,), (self.condition_dim,))
 
     @nn.compact
     def __call__(self, z: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
@@ -116,10 +106,6 @@ class MnistDiscriminator(Network):
     condition_dim: int = 10
     width: int = 64
     dropout_rate: float = 0.5
-
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return (self.image_shape, (self.condition_dim,))
 
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:

@@ -2,21 +2,22 @@
 
 Shapes of ``dcgan_anime_a`` at its default size (height × width × channels; BN = batch normalisation):
 
-| generator            | kernel, stride, padding | output     | discriminator        | kernel, stride, padding | output    |
-| -------------------- | ----------------------- | ---------- | -------------------- | ----------------------- | --------- |
-| z                    |                         | 1×1×100    | picture              |                         | 96×96×3   |
-| ConvT, BN, ReLU      | 6, 2, 0                 | 6×6×512    | Conv, LeakyReLU      | 4, 2, 1                 | 48×48×64  |
-| ConvT, BN, ReLU      | 4, 2, 1                 | 12×12×256  | Conv, BN, LeakyReLU  | 4, 2, 1                 | 24×24×128 |
-| ConvT, BN, ReLU      | 4, 2, 1                 | 24×24×128  | Conv, BN, LeakyReLU  | 4, 2, 1                 | 12×12×256 |
-| ConvT, BN, ReLU      | 4, 2, 1                 | 48×48×64   | Conv, BN, LeakyReLU  | 4, 2, 1                 | 6×6×512   |
-| ConvT, tanh          | 4, 2, 1                 | 96×96×3    | Conv                 | 5, 2, 0                 | 1×1×1     |
+| generator       | kernel, stride, padding | output    | discriminator       | kernel, stride, padding | output    |
+| --------------- | ----------------------- | --------- | ------------------- | ----------------------- | --------- |
+| z               |                         | 1×1×100   | picture             |                         | 96×96×3   |
+| ConvT, BN, ReLU | 6, 2, 0                 | 6×6×512   | Conv, LeakyReLU     | 4, 2, 1                 | 48×48×64  |
+| ConvT, BN, ReLU | 4, 2, 1                 | 12×12×256 | Conv, BN, LeakyReLU | 4, 2, 1                 | 24×24×128 |
+| ConvT, BN, ReLU | 4, 2, 1                 | 24×24×128 | Conv, BN, LeakyReLU | 4, 2, 1                 | 12×12×256 |
+| ConvT, BN, ReLU | 4, 2, 1                 | 48×48×64  | Conv, BN, LeakyReLU | 4, 2, 1                 | 6×6×512   |
+| ConvT, tanh     | 4, 2, 1                 | 96×96×3   | Conv                | 5, 2, 0                 | 1×1×1     |
 
-``dcgan_anime_b`` begins at 4×4 (ConvT 4, 1, 0), passes 8×8, 16×16 and 32×32, and ends with ConvT 5, 3, 1; its discriminator begins with
-Conv 5, 3, 1 and ends with Conv 4, 1, 0. ``dcgan_64`` is the paper's figure: 4×4×1024, 8×8×512, 16×16×256, 32×32×128, 64×64×3.
+``dcgan_anime_b`` begins at 4×4 (ConvT 4, 1, 0), passes 8×8, 16×16 and 32×32, and ends with ConvT 5, 3, 1; its
+discriminator begins with Conv 5, 3, 1 and ends with Conv 4, 1, 0. ``dcgan_64`` is the paper's figure: 4×4×1024,
+8×8×512, 16×16×256, 32×32×128, 64×64×3.
 
 Reference:
-  Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks", 2016; tutorial 000
-  section 4 (``dcgan_anime_a``), tutorial 001 (``dcgan_anime_b``).
+  Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
+  2016; tutorial 000 section 4 (``dcgan_anime_a``), tutorial 001 (``dcgan_anime_b``).
 """
 
 from typing import Any
@@ -43,10 +44,6 @@ class Generator(ConvolutionalNetwork):
     head: Geometry = (6, 2, 0)
     tail: Geometry = HALVE
 
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return ((self.latent_dim,),)
-
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         """(N, latent_dim) -> (N, *image_shape) in [−1, 1]."""
@@ -63,10 +60,6 @@ class Discriminator(ConvolutionalNetwork):
     widths: tuple[int, ...] = (64, 128, 256, 512)
     head: Geometry = HALVE
     tail: Geometry = (5, 2, 0)
-
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return (self.image_shape,)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -183,7 +176,7 @@ def dcgan_64(
 
 
 def _doublings(image_size: int, smallest: int, name: str, sizes: str) -> int:
-    """n ≥ 1 with image_size = smallest · 2^n."""
+    """N ≥ 1 with image_size = smallest · 2^n."""
     n = (image_size // smallest).bit_length() - 1
     if n < 1 or image_size != smallest * 2**n:
         raise UserError(f"--image_size={image_size}: {name} makes pictures of {sizes}")

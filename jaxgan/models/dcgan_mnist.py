@@ -1,21 +1,22 @@
 """Small deep convolutional GANs for 28×28 digits, one from a PyTorch tutorial, one from a Keras tutorial.
 
-``dcgan_mnist_a`` (all layers with biases; the activation comes BEFORE batch normalisation, as its source has it):
+``dcgan_mnist_a`` (all layers with biases; the activation comes BEFORE batch normalisation, as its source has it;
+s stride, p padding):
 
-| generator                    | kernel, stride, padding | output    | discriminator                     | kernel, stride, padding | output   |
-| ---------------------------- | ----------------------- | --------- | --------------------------------- | ----------------------- | -------- |
-| Dense, ReLU, BN              |                         | 7×7×256   | Conv, LeakyReLU 0.01, dropout ½   | 3, 2, 0                 | 13×13×64 |
-| ConvT, ReLU, BN              | 3, 1, 1                 | 7×7×128   | Conv, LeakyReLU 0.01, dropout ½   | 3, 2, 0                 | 6×6×128  |
-| ConvT, ReLU, BN              | 4, 2, 1                 | 14×14×64  | BN, Dense                         |                         | 1        |
-| ConvT, tanh                  | 4, 2, 1                 | 28×28×1   |                                   |                         |          |
+| generator       | kernel, s, p | output   | discriminator                   | kernel, s, p | output   |
+| --------------- | ------------ | -------- | ------------------------------- | ------------ | -------- |
+| Dense, ReLU, BN |              | 7×7×256  | Conv, LeakyReLU 0.01, dropout ½ | 3, 2, 0      | 13×13×64 |
+| ConvT, ReLU, BN | 3, 1, 1      | 7×7×128  | Conv, LeakyReLU 0.01, dropout ½ | 3, 2, 0      | 6×6×128  |
+| ConvT, ReLU, BN | 4, 2, 1      | 14×14×64 | BN, Dense                       |              | 1        |
+| ConvT, tanh     | 4, 2, 1      | 28×28×1  |                                 |              |          |
 
 ``dcgan_mnist_keras`` (all layers with biases; "same" padding):
 
-| generator                    | kernel, stride | output    | discriminator                     | kernel, stride | output   |
-| ---------------------------- | -------------- | --------- | --------------------------------- | -------------- | -------- |
-| Dense, BN                    |                | 7×7×128   | Conv, LeakyReLU 0.2, dropout 0.4  | 5, 2           | 14×14×64 |
-| ConvT, ReLU                  | 5, 2           | 14×14×64  | Conv, LeakyReLU 0.2, dropout 0.4  | 5, 2           | 7×7×128  |
-| ConvT, tanh                  | 5, 2           | 28×28×1   | Dense                             |                | 1        |
+| generator   | kernel, stride | output   | discriminator                    | kernel, stride | output   |
+| ----------- | -------------- | -------- | -------------------------------- | -------------- | -------- |
+| Dense, BN   |                | 7×7×128  | Conv, LeakyReLU 0.2, dropout 0.4 | 5, 2           | 14×14×64 |
+| ConvT, ReLU | 5, 2           | 14×14×64 | Conv, LeakyReLU 0.2, dropout 0.4 | 5, 2           | 7×7×128  |
+| ConvT, tanh | 5, 2           | 28×28×1  | Dense                            |                | 1        |
 
 Reference:
   Tutorial 002 (``dcgan_mnist_a``) and tutorial 003 (``dcgan_mnist_keras``).
@@ -69,10 +70,6 @@ class GeneratorA(Network):
     latent_dim: int = 100
     width: int = 64
 
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return ((self.latent_dim,),)
-
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         """(N, latent_dim) -> (N, *image_shape) in [−1, 1]."""
@@ -90,10 +87,6 @@ class DiscriminatorA(Network):
     width: int = 64
     dropout_rate: float = 0.5
 
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return (self.image_shape,)
-
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(N, *image_shape) -> logits (N,)."""
@@ -106,10 +99,6 @@ class KerasGenerator(Network):
     image_shape: tuple[int, int, int] = (28, 28, 1)
     latent_dim: int = 100
     width: int = 64
-
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return ((self.latent_dim,),)
 
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
@@ -137,10 +126,6 @@ class KerasDiscriminator(Network):
     width: int = 64
     dropout_rate: float = 0.4
 
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return (self.image_shape,)
-
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(N, *image_shape) -> logits (N,)."""
@@ -154,7 +139,9 @@ class KerasDiscriminator(Network):
 def quarters(name: str, image_size: int, smallest: int) -> int:
     """The picture's side if it can be halved twice, else a UserError."""
     if image_size % 4 or image_size < smallest:
-        raise UserError(f"--image_size={image_size}: {name} makes pictures of 4·n pixels from {smallest} on, such as 28")
+        raise UserError(
+            f"--image_size={image_size}: {name} makes pictures of 4·n pixels from {smallest} on, such as 28"
+        )
     return image_size
 
 

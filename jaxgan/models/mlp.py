@@ -1,15 +1,17 @@
 """Fully connected GANs for digits.
 
-| id          | generator                                        | discriminator                                        |
-| ----------- | ------------------------------------------------ | ---------------------------------------------------- |
-| `mlp_a`     | 100 → 256 → 512 → 784, ReLU, tanh                | 784 → 512 → 256 → 1, LeakyReLU 0.01                  |
-| `mlp_b`     | 64 → 256 → 256 → 784, ReLU, tanh                 | 784 → 256 → 256 → 1, LeakyReLU 0.2                   |
-| `mlp_keras` | 30 → 100 → 150 → 784, SELU, sigmoid on [0, 1]    | 784 → 150 → 100 → 1, SELU, pictures in [0, 1]        |
+| id          | generator                                     | discriminator                                 |
+| ----------- | --------------------------------------------- | --------------------------------------------- |
+| `mlp_a`     | 100 → 256 → 512 → 784, ReLU, tanh             | 784 → 512 → 256 → 1, LeakyReLU 0.01           |
+| `mlp_b`     | 64 → 256 → 256 → 784, ReLU, tanh              | 784 → 256 → 256 → 1, LeakyReLU 0.2            |
+| `mlp_keras` | 30 → 100 → 150 → 784, SELU, sigmoid on [0, 1] | 784 → 150 → 100 → 1, SELU, pictures in [0, 1] |
 
-All layers have biases. ``mlp_keras`` works on pixels in [0, 1] inside; like all networks here it gives and takes [−1, 1].
+All layers have biases. ``mlp_keras`` works on pixels in [0, 1] inside; like all networks here it gives and takes [−1,
+1].
 
 Reference:
-  Goodfellow et al., "Generative Adversarial Networks", 2014; tutorial 002 (``mlp_a``), 003 and 004 (``mlp_b``), 003 (``mlp_keras``).
+  Goodfellow et al., "Generative Adversarial Networks", 2014; tutorial 002 (``mlp_a``), 003 and 004 (``mlp_b``), 003
+  (``mlp_keras``).
 """
 
 import math
@@ -37,10 +39,6 @@ class Generator(Network):
     kernel_init: Initializer = torch_kernel_init
     bias_init: Initializer | None = None
 
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return ((self.latent_dim,),)
-
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         """(N, latent_dim) -> (N, *image_shape) in [−1, 1]."""
@@ -60,10 +58,6 @@ class Discriminator(Network):
     from_pixels: Activation = lambda x: x
     kernel_init: Initializer = torch_kernel_init
     bias_init: Initializer | None = None
-
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return (self.image_shape,)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

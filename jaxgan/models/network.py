@@ -15,11 +15,15 @@ class Network(nn.Module):
 
     dtype: Any = None  # the type to compute in; None: the promotion of inputs and parameters
     axis_name: str | None = None  # the mapped axis over which batch statistics are taken together
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+    latent_dim: int = 0  # 0 for a discriminator
+    condition_dim: int = 0  # 0 for a family without a condition
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shape of each input, without the batch."""
-        raise NotImplementedError
+        first = (self.latent_dim,) if self.latent_dim else self.image_shape
+        return (first, (self.condition_dim,)) if self.condition_dim else (first,)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,16 +1,17 @@
 """The Wasserstein GAN for faces.
 
-| generator            | kernel, stride, padding | output     | critic               | kernel, stride, padding | output    |
-| -------------------- | ----------------------- | ---------- | -------------------- | ----------------------- | --------- |
-| z                    |                         | 1×1×100    | picture              |                         | 96×96×3   |
-| ConvT                | 3, 2, 0                 | 3×3×1024   | Conv, LeakyReLU      | 4, 2, 1                 | 48×48×64  |
-| ConvT, BN, ReLU      | 4, 2, 1                 | 6×6×512    | Conv, BN, LeakyReLU  | 4, 2, 1                 | 24×24×128 |
-| ConvT, BN, ReLU      | 4, 2, 1                 | 12×12×256  | Conv, BN, LeakyReLU  | 4, 2, 1                 | 12×12×256 |
-| ConvT, BN, ReLU      | 4, 2, 1                 | 24×24×128  | Conv, BN, LeakyReLU  | 4, 2, 1                 | 6×6×512   |
-| ConvT, BN, ReLU      | 4, 2, 1                 | 48×48×64   | Conv, BN, LeakyReLU  | 4, 2, 1                 | 3×3×1024  |
-| ConvT, tanh          | 4, 2, 1                 | 96×96×3    | Conv                 | 3, 1, 0                 | 1×1×1     |
+| generator       | kernel, stride, padding | output    | critic              | kernel, stride, padding | output    |
+| --------------- | ----------------------- | --------- | ------------------- | ----------------------- | --------- |
+| z               |                         | 1×1×100   | picture             |                         | 96×96×3   |
+| ConvT           | 3, 2, 0                 | 3×3×1024  | Conv, LeakyReLU     | 4, 2, 1                 | 48×48×64  |
+| ConvT, BN, ReLU | 4, 2, 1                 | 6×6×512   | Conv, BN, LeakyReLU | 4, 2, 1                 | 24×24×128 |
+| ConvT, BN, ReLU | 4, 2, 1                 | 12×12×256 | Conv, BN, LeakyReLU | 4, 2, 1                 | 12×12×256 |
+| ConvT, BN, ReLU | 4, 2, 1                 | 24×24×128 | Conv, BN, LeakyReLU | 4, 2, 1                 | 6×6×512   |
+| ConvT, BN, ReLU | 4, 2, 1                 | 48×48×64  | Conv, BN, LeakyReLU | 4, 2, 1                 | 3×3×1024  |
+| ConvT, tanh     | 4, 2, 1                 | 96×96×3   | Conv                | 3, 1, 0                 | 1×1×1     |
 
-Batch normalisation uses the statistics of the batch at hand in sampling too, as the source does: a sample depends on its companions.
+Batch normalisation uses the statistics of the batch at hand in sampling too, as the source does: a sample depends on
+its companions.
 
 Reference:
   Arjovsky et al., "Wasserstein GAN", 2017; tutorial 000 section 5 (Keras).
@@ -35,10 +36,6 @@ class Generator(ConvolutionalNetwork):
     latent_dim: int = 100
     widths: tuple[int, ...] = (1024, 512, 256, 128, 64)
     start: int = 3
-
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        return ((self.latent_dim,),)
 
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
