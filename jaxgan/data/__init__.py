@@ -1,1 +1,62 @@
-"""Sources of pictures, decoded once and cached, and the streams of batches that they give."""
+"""Sources of pictures, decoded once and cached, and the streams of batches that they give.
+
+Importing this loads neither TensorFlow nor JAX. TensorFlow is needed by `stream`, and to read a TFDS data set that is
+not in the cache yet.
+"""
+
+import os
+
+from jaxgan.data.pictures import Pictures
+from jaxgan.errors import UserError, printable
+
+__all__ = ["Pictures", "load"]
+
+_AVATAR_SEEDS = {"train": 0, "test": 1}
+
+
+def load(
+    dataset: str,
+    *,
+    image_size: int,
+    data_dir: str | os.PathLike | None = None,
+    conditional: bool = False,
+    num_examples: int = 30_000,
+    split: str = "train",
+    cache_dir: str | os.PathLike | None = None,
+) -> Pictures:
+    """Opens a source of pictures by its name.
+
+    Args:
+        dataset: "avatars" (drawn by the library), "folder", or the name of a TFDS data set such as "mnist".
+        image_size: Height and width of the pictures, in pixels.
+        data_dir: The folder of pictures, or TFDS's directory.
+        conditional: Whether a folder's pictures are to have conditions, from its `tags.csv`. Avatars always have them,
+            and so do TFDS data sets with labels.
+        num_examples: How many avatars are drawn.
+        split: "train", "test", or for TFDS whatever it knows. A folder has "train" alone.
+        cache_dir: See `cache.cache_directory`.
+
+    Raises:
+        UserError: The source is missing, unknown, or cannot be read; the message says what to do.
+    """
+    if dataset == "avatars":
+        from jaxgan.data import avatars
+
+        seed = _AVATAR_SEEDS[_known_split(dataset, split, tuple(_AVATAR_SEEDS))]
+        return avatars.load(size=image_size, count=num_examples, seed=seed, cache_dir=cache_dir)
+    if dataset == "folder":
+        from jaxgan.data import folder
+
+        if data_dir is None:
+            raise UserError("--dataset=folder: name the folder of pictures by --data_dir")
+        _known_split(dataset, split, ("train",))
+        return folder.load(data_dir, image_size, cache_dir=cache_dir, tags=conditional)
+    from jaxgan.data import tfds
+
+    return tfds.load(dataset, image_size, data_dir=data_dir, split=split, cache_dir=cache_dir)
+
+
+def _known_split(dataset: str, split: str, known: tuple[str, ...]) -> str:
+    if split not in known:
+        raise UserError(f"--dataset={dataset} has no split {printable(split)}; it has {', '.join(known)}")
+    return split

@@ -1,6 +1,5 @@
 """TensorFlow Datasets as a source. TensorFlow is needed only for the first use of a data set."""
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Generator
@@ -13,6 +12,7 @@ from PIL import Image
 from jaxgan.data import cache
 from jaxgan.data.decode import fit
 from jaxgan.data.pictures import Pictures
+from jaxgan.data.tensorflow import import_tensorflow
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import UserError, printable
 
@@ -120,17 +120,11 @@ def _builder(name: str, root: Path, prepared: Path | None) -> Any:
 
 
 def _import_tfds() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import_tensorflow("a TFDS data set that is not in the cache yet")
     try:
-        import tensorflow
         import tensorflow_datasets
     except ImportError as error:
-        raise UserError(
-            "--dataset: a TFDS data set that is not in the cache needs TensorFlow (pip install tensorflow-cpu "
-            f"tensorflow-datasets): {error}"
-        ) from None
-    with contextlib.suppress(RuntimeError):  # its devices are in use already
-        tensorflow.config.set_visible_devices([], "GPU")
+        raise UserError(f"--dataset: tensorflow-datasets cannot be imported: {error}") from None
     tensorflow_datasets.disable_progress_bar()
     return tensorflow_datasets
 
