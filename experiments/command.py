@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import jax
 from absl import app, flags, logging
@@ -32,12 +32,13 @@ def _definition(hint: Any, choices: Sequence[str]) -> tuple[Callable[..., Any], 
     kind = next(arg for arg in get_args(hint) if arg is not type(None)) if isinstance(hint, UnionType) else hint
     if choices:
         return flags.DEFINE_enum, [choices]
-    return {
+    by_type: dict[type, Callable[..., Any]] = {
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         bool: flags.DEFINE_bool,
         str: flags.DEFINE_string,
-    }[kind], []
+    }
+    return by_type[kind], []
 
 
 def given_flags(schema: type) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
         _fail(str(error))
 
 
-def _fail(message: str) -> Any:
+def _fail(message: str) -> NoReturn:
     print("error: " + " ".join(message.split()), file=sys.stderr)
     sys.exit(2)
 

@@ -69,9 +69,9 @@ class Recipe:
     placement: str | None = option(None, "keep all pictures on the device, or stream them; default: device if they fit")
 
 
-_GAN = {"reuse_noise": True, "beta1": 0.9, "batch_size": 64}
-_MNIST_A = {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-5}
-_KERAS = {
+_GAN: dict[str, Any] = {"reuse_noise": True, "beta1": 0.9, "batch_size": 64}
+_MNIST_A: dict[str, Any] = {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-5}
+_KERAS: dict[str, Any] = {
     "optimizer": "rmsprop",
     "generator_learning_rate": 1e-3,
     "discriminator_learning_rate": 1e-3,
@@ -80,47 +80,46 @@ _KERAS = {
     "epochs": 50,
 }
 
-RECIPES: dict[str, Recipe] = {
-    name: Recipe(model=name, **settings)
-    for name, settings in {
-        "mlp_a": {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4, "epochs": 200},
-        "mlp_b": {"beta1": 0.9, "batch_size": 100, "epochs": 200},
-        "mlp_keras": _KERAS,
-        "dcgan_mnist_a": {**_MNIST_A, "epochs": 40},
-        "dcgan_mnist_keras": _KERAS,
-        "dcgan_anime_a": {
-            "reuse_noise": True,
-            "generator_learning_rate": 1e-4,
-            "discriminator_learning_rate": 1e-4,
-            "epochs": 500,
-        },
-        "dcgan_anime_b": {"batch_size": 256, "epochs": 200},
-        "dcgan_64": {"batch_size": 128, "epochs": 25},
-        "wgan_anime": {
-            "loss": "wasserstein",
-            "optimizer": "rmsprop",
-            "generator_learning_rate": 5e-5,
-            "discriminator_learning_rate": 5e-5,
-            "critic_steps": 5,
-            "new_batch_each_critic_step": True,
-            "clip": 0.01,
-            "rotation": 20.0,
-            "steps": 100_000,
-        },
-        "cgan_anime": {
-            "reuse_noise": True,
-            "matching_aware": True,
-            "critic_steps": 2,
-            "beta1": 0.9,
-            "generator_learning_rate": 1e-4,
-            "discriminator_learning_rate": 1e-4,
-            "epochs": 100,
-            "sample_every": 5000,
-            "checkpoint_every": 5000,
-        },
-        "cgan_mnist": {**_MNIST_A, "epochs": 100},
-    }.items()
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "mlp_a": {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4, "epochs": 200},
+    "mlp_b": {"beta1": 0.9, "batch_size": 100, "epochs": 200},
+    "mlp_keras": _KERAS,
+    "dcgan_mnist_a": {**_MNIST_A, "epochs": 40},
+    "dcgan_mnist_keras": _KERAS,
+    "dcgan_anime_a": {
+        "reuse_noise": True,
+        "generator_learning_rate": 1e-4,
+        "discriminator_learning_rate": 1e-4,
+        "epochs": 500,
+    },
+    "dcgan_anime_b": {"batch_size": 256, "epochs": 200},
+    "dcgan_64": {"batch_size": 128, "epochs": 25},
+    "wgan_anime": {
+        "loss": "wasserstein",
+        "optimizer": "rmsprop",
+        "generator_learning_rate": 5e-5,
+        "discriminator_learning_rate": 5e-5,
+        "critic_steps": 5,
+        "new_batch_each_critic_step": True,
+        "clip": 0.01,
+        "rotation": 20.0,
+        "steps": 100_000,
+    },
+    "cgan_anime": {
+        "reuse_noise": True,
+        "matching_aware": True,
+        "critic_steps": 2,
+        "beta1": 0.9,
+        "generator_learning_rate": 1e-4,
+        "discriminator_learning_rate": 1e-4,
+        "epochs": 100,
+        "sample_every": 5000,
+        "checkpoint_every": 5000,
+    },
+    "cgan_mnist": {**_MNIST_A, "epochs": 100},
 }
+
+RECIPES = {name: Recipe(model=name, **settings) for name, settings in _SETTINGS.items()}
 
 
 def resolve(given: dict[str, Any], family: tuple[str, ...]) -> Recipe:

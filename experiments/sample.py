@@ -11,6 +11,7 @@ each picture, uint8 N,c; c = 0 without conditions); any other name is a folder t
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -90,7 +91,10 @@ def write(path: Path, pictures: np.ndarray, labels: np.ndarray) -> None:
         if path.suffix == ".png":
             images.save_png(path, images.grid(pictures, math.isqrt(len(pictures) - 1) + 1))
         elif path.suffix == ".npz":
-            arrays = {"images": pictures[..., 0] if pictures.shape[-1] == 1 else pictures, "labels": labels}
+            arrays: dict[str, Any] = {
+                "images": pictures[..., 0] if pictures.shape[-1] == 1 else pictures,
+                "labels": labels,
+            }
             replace_atomically(path, lambda file: np.savez_compressed(file, **arrays))
         else:
             for number, picture in enumerate(pictures):

@@ -1,6 +1,7 @@
 """From a recipe to the networks and the rules that it stands for."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jaxgan.errors import UserError
 
 _SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate")
 
-_LOSSES = {
+_LOSSES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "minimax": (losses.minimax_discriminator_loss, losses.minimax_generator_loss),
     "nonsaturating": (losses.minimax_discriminator_loss, losses.nonsaturating_generator_loss),
     "wasserstein": (losses.wasserstein_discriminator_loss, losses.wasserstein_generator_loss),

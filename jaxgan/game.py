@@ -20,8 +20,7 @@ Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
 
 
-@struct.dataclass
-class Player:
+class Player(struct.PyTreeNode):
     """One network and its optimiser."""
 
     params: Any
@@ -34,8 +33,7 @@ class Player:
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
-@struct.dataclass
-class GANState:
+class GANState(struct.PyTreeNode):
     """Everything that a run must keep to go on exactly as if it had never stopped.
 
     Attributes:
@@ -289,8 +287,8 @@ def _judge(
     if rules.joint_batch and len(examples) > 1:
         # Interleaved, so that an example's place in the global batch is the same on any number of devices.
         joint = [jnp.stack(column, axis=1).reshape(-1, *column[0].shape[1:]) for column in zip(*examples, strict=True)]
-        logits, batch_stats = apply(discriminator.batch_stats, joint, 0)
-        return list(logits.reshape(-1, len(examples)).T), batch_stats
+        joint_logits, batch_stats = apply(discriminator.batch_stats, joint, 0)
+        return list(joint_logits.reshape(-1, len(examples)).T), batch_stats
     logits, batch_stats = [], discriminator.batch_stats
     for part, inputs in enumerate(examples):
         values, batch_stats = apply(batch_stats, inputs, part)

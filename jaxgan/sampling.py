@@ -79,21 +79,23 @@ def fixed_latents(key: jax.Array, gan: models.GAN, count: int, *, mean: float = 
     return mean + std * noise.latents(key, count, gan.latent_dim, std=gan.latent_std)
 
 
-def _in_chunks(function: Any, network: models.Network, variables: Any, *arrays: jax.Array | None) -> list[jax.Array]:
+def _in_chunks(
+    function: Any, network: models.Network, variables: Any, inputs: jax.Array, condition: jax.Array | None
+) -> list[jax.Array]:
     """``function`` on parts of at most CHUNK examples."""
-    count = arrays[0].shape[0]
-    starts = range(0, count, CHUNK)
-    parts = ([None if array is None else array[start : start + CHUNK] for array in arrays] for start in starts)
-    return [function(network, variables, *part) for part in parts]
+    parts = [slice(start, start + CHUNK) for start in range(0, inputs.shape[0], CHUNK)]
+    return [function(network, variables, inputs[p], None if condition is None else condition[p]) for p in parts]
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _generate(network: models.Network, variables: Any, z: jax.Array, condition: jax.Array | None) -> jax.Array:
     inputs = (z,) if condition is None else (z, condition)
-    return pixels.quantize(network.apply(variables, *inputs, train=False))
+    images: Any = network.apply(variables, *inputs, train=False)
+    return pixels.quantize(images)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _score(network: models.Network, variables: Any, images: jax.Array, condition: jax.Array | None) -> jax.Array:
     inputs = (pixels.normalize(images),) if condition is None else (pixels.normalize(images), condition)
-    return network.apply(variables, *inputs, train=False).astype(jnp.float32)
+    logits: Any = network.apply(variables, *inputs, train=False)
+    return logits.astype(jnp.float32)

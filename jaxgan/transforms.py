@@ -34,7 +34,9 @@ def clip_params(limit: float) -> optax.GradientTransformation:
         raised = jnp.maximum(update + 2 * below, jnp.nextafter(update, jnp.inf))
         return jnp.where(above > 0, lowered, jnp.where(below > 0, raised, update))
 
-    def update_fn(updates: optax.Updates, state: optax.EmptyState, params: optax.Params | None = None):
+    def update_fn(
+        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
         if params is None:
             raise ValueError("clip_params needs the parameters: call update(updates, state, params)")
         return jax.tree.map(clip, updates, params), state

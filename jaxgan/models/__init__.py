@@ -42,7 +42,7 @@ _BUILDERS: dict[str, Callable[..., GAN]] = {
 
 def names() -> dict[str, str]:
     """Every id that ``build`` knows, with a line about each."""
-    return {name: inspect.getdoc(builder).splitlines()[0] for name, builder in _BUILDERS.items()}
+    return {name: (inspect.getdoc(builder) or "").partition("\n")[0] for name, builder in _BUILDERS.items()}
 
 
 def build(name: str, **overrides: Any) -> GAN:
