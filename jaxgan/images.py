@@ -119,6 +119,7 @@ def save_losses(path: str | Path, lines: Sequence[Line], *, title: str, probabil
         opinions.set_ylim(-0.02, 1.02)
         opinions.axhline(0.5, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
     opinions.set_xlabel("generator steps")
+    opinions.xaxis.get_major_locator().set_params(integer=True)
     replace_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
     return True
 
@@ -138,4 +139,4 @@ def _plot(axes: Any, lines: Sequence[Line], series: dict[str, tuple[str, str]]) 
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, loc="upper right")
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.1)

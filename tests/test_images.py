@@ -105,7 +105,7 @@ def lines_of(number):
     ]
 
 
-@pytest.mark.parametrize("number", [1, 2, 399, 401, 100_000])
+@pytest.mark.parametrize("number", [1, 401, 100_000])
 def test_losses_are_plotted(tmp_path, number):
     assert images.save_losses(tmp_path / "losses.png", lines_of(number), title="a", probabilities=True)
     with Image.open(tmp_path / "losses.png") as plot:

@@ -353,6 +353,28 @@ def test_a_rollback_takes_another_way(tmp_path, capsys, monkeypatch, lag):
     assert Checkpoints(tmp_path / "checkpoints").read_latest().metadata["rollbacks"] == 1
 
 
+def test_a_rollback_works_though_the_states_were_donated(tmp_path):
+    donating = jax.jit(one_step, donate_argnums=0)
+    first = jax.tree.map(jnp.copy, first_state())
+
+    def step_fn(state, first_step, count):
+        for _ in range(count):
+            state, metrics = donating(state)
+        bad = jnp.nan if not rolled_back else 0.0
+        return state, jax.tree.map(lambda value: jnp.full(count, value + bad), metrics)
+
+    rolled_back = []
+    job = Job("a", step_fn, preview, 1, branch=lambda state, rollbacks: rolled_back.append(rollbacks) or state)
+    with Workdir(tmp_path) as workdir:
+        schedule = Schedule(4, log_every=1, on_collapse="rollback")
+        state = train(first, job, schedule, workdir, watch=Watch(probabilities=True))
+    assert first["weights"].is_deleted() and rolled_back == [1]
+    expected = first_state()
+    for _ in range(4):
+        expected, _ = one_step(expected)
+    assert digest(state) == digest(expected)
+
+
 def test_a_rollback_before_the_first_checkpoint_goes_to_the_start(tmp_path, capsys):
     job = make_job(bad_until_branched(2))
     run(tmp_path, job=job, watch=Watch(probabilities=True), on_collapse="rollback")
@@ -408,40 +430,44 @@ def main(directory, delay):
         sys.exit(interrupted.status)
 
 
-def start(directory, delay=0.02):
-    command = [sys.executable, __file__, str(directory), str(delay)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(condition):
-    while not condition():
-        time.sleep(0.01)
+@contextlib.contextmanager
+def started(directory, delay=0.02):
+    """Another process that trains, killed at the end of the block."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONUNBUFFERED": "1"}
+    with open(f"{directory}.err", "w+") as errors:
+        command = [sys.executable, __file__, str(directory), str(delay)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
+        try:
+            assert process.stdout.readline().startswith("Training"), Path(errors.name).read_text()
+            yield process, Path(errors.name)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
 
 def test_a_second_interrupt_leaves_at_once_and_harms_nothing(tmp_path):
-    with start(tmp_path, delay=60) as process:
-        wait_for((tmp_path / "tensorboard").exists)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        wait_for(lambda: "Finishing" in process.stderr.readline())
+    with started(tmp_path / "parts", delay=60) as (process, errors):
+        while "Finishing" not in errors.read_text():
+            time.sleep(0.2)
+            if "0/60" in errors.read_text():
+                process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
-    run(tmp_path, steps=60)
-    run(tmp_path.with_name("whole"), steps=60)
-    assert files_of(tmp_path) == files_of(tmp_path.with_name("whole"))
+    run(tmp_path / "parts", steps=60)
+    run(tmp_path / "whole", steps=60)
+    assert files_of(tmp_path / "parts") == files_of(tmp_path / "whole")
 
 
 def kill_at_random(directory, kills, seed):
     """Runs to the end through a number of deaths; each is at a random moment of the time that a run takes."""
     moments = random.Random(seed)
     for _ in range(kills):
-        with start(directory) as process:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=moments.uniform(1.5, 5.0))
-            process.kill()
-    with start(directory) as process:
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
+        with started(directory) as (process, _), contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=moments.uniform(0, 2.5))
+            return  # It came to its end before.
+    with started(directory) as (process, errors):
+        assert process.wait() == 0, errors.read_text()
 
 
 def check_kills(tmp_path, kills, seed):
@@ -450,8 +476,8 @@ def check_kills(tmp_path, kills, seed):
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "whole")
 
 
-def test_killed_a_few_times_it_ends_the_same(tmp_path):
-    check_kills(tmp_path, kills=2, seed=0)
+def test_killed_it_ends_the_same(tmp_path):
+    check_kills(tmp_path, kills=1, seed=0)
 
 
 @pytest.mark.slow
