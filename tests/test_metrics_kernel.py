@@ -68,6 +68,7 @@ def test_default_subsets_are_disjoint():
     drawn = np.concatenate(list(_subsets(np.random.default_rng(0), 103, 10, 10)))
     assert len(set(drawn.tolist())) == 100
     again = list(_subsets(np.random.default_rng(0), 103, 21, 10))
+    assert not np.array_equal(again[0], again[10])  # a new permutation, not the same subsets once more
     assert len(again) == 21 and all(len(set(s.tolist())) == 10 for s in again)
 
 
