@@ -5,12 +5,14 @@ It restores a flipped bit without a word, so the record carries a digest of the 
 that fails them is used. This is the only module that knows of Orbax.
 """
 
+import contextlib
 import hashlib
 import json
+import logging
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,10 +141,10 @@ class Checkpoints:
         failure = self._saving.result()
         self._saving = None
         self._failures = 0 if failure is None else self._failures + 1
-        if self._failures > failures_allowed:
+        if failure is not None and self._failures > failures_allowed:
             raise CheckpointError(
-                f"--workdir {self.directory.parent}: saving failed again ({failure}). Free some space or mend the"
-                f" directory and start the same command: the run goes on from step {max(self.steps(), default=0)}."
+                f"--workdir {self.directory.parent}: saving failed again ({_one_line(failure)}). Free some space or mend"
+                f" the directory and start the same command: the run goes on from step {max(self.steps(), default=0)}."
             ) from failure
 
     def _save_with_retry(self, step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any]) -> Exception | None:
@@ -244,7 +246,8 @@ class _Retention:
         return [checkpoint.step in kept for checkpoint in checkpoints]
 
 
-def _manager(directory: Path, retention: _Retention | None = None) -> ocp.CheckpointManager:
+@contextlib.contextmanager
+def _manager(directory: Path, retention: _Retention | None = None) -> Iterator[ocp.CheckpointManager]:
     """A manager for one save or one restore: nothing that a failure left in memory reaches the next."""
     options = ocp.CheckpointManagerOptions(
         create=False,
@@ -253,7 +256,18 @@ def _manager(directory: Path, retention: _Retention | None = None) -> ocp.Checkp
         save_root_metadata=False,
         lightweight_initialize=True,
     )
-    return ocp.CheckpointManager(directory, options=options)
+    logger = logging.getLogger("absl")
+    logger.addFilter(_is_not_orbax)
+    try:
+        with ocp.CheckpointManager(directory, options=options) as manager:
+            yield manager
+    finally:
+        logger.removeFilter(_is_not_orbax)
+
+
+def _is_not_orbax(record: logging.LogRecord) -> bool:
+    """Leaves out what Orbax logs: pages of traceback for a failure that is reported in a line."""
+    return "orbax" not in Path(record.pathname).parts
 
 
 def _record(step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any]) -> dict[str, Any]:
@@ -345,4 +359,6 @@ def _remove(path: Path) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    """An error in a line. TensorStore's are long, with the cause at the end."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text if len(text) < 300 else f'{text[:100]} ... {text[-180:]}'}"

@@ -360,6 +360,16 @@ def test_a_failed_save_is_retried(tmp_path, monkeypatch):
     assert len(messages) == 1 and "checkpoint 1 failed (attempt 1 of 2): OSError" in messages[0]
 
 
+def test_orbax_is_silent_about_what_is_reported(damageable, caplog):
+    saver, messages = open_checkpoints(damageable)
+    (saver.directory / "3").mkdir()
+    for path in files_of(saver.directory / "2" / "state"):
+        path.unlink()
+    assert saver.restore_latest(make_state())[0] == 1
+    assert len(messages) == 2
+    assert [record for record in caplog.records if record.name == "absl"] == []
+
+
 def test_training_goes_on_until_the_next_save_fails_too(damageable, monkeypatch):
     FullDisk(monkeypatch, failures=4)
     saver, messages = open_checkpoints(damageable)

@@ -223,6 +223,18 @@ def test_whenever_it_dies_the_files_are_the_same_in_the_end(uninterrupted, tmp_p
     assert files_of(tmp_path) == files_of(uninterrupted)
 
 
+def test_what_lies_beyond_the_checkpoint_is_cut_off(tmp_path):
+    run(tmp_path, steps=7)
+    beyond = [tmp_path / "samples" / name for name in ("00000009.png", ".00000009.png." + "a" * 32 + ".tmp")]
+    for path in beyond:
+        path.write_bytes(b"of a future that was lost")
+    (tmp_path / "samples" / "notes.png").write_bytes(b"not the run's")
+    run(tmp_path)
+    assert sorted(os.listdir(tmp_path / "samples")) == [
+        "00000007.png", "00000008.png", "00000016.png", "00000020.png", "notes.png",
+    ]  # fmt: skip
+
+
 def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(uninterrupted, tmp_path, capsys):
     run(tmp_path, steps=14)
     record = next(path for path in (tmp_path / "checkpoints" / "14" / "record").rglob("*") if path.stat().st_size > 200)
