@@ -143,7 +143,7 @@ class Checkpoints:
         self._failures = 0 if failure is None else self._failures + 1
         if failure is not None and self._failures > failures_allowed:
             raise CheckpointError(
-                f"--workdir {self.directory.parent}: saving failed again ({_one_line(failure)}). Free some space or mend"
+                f"--workdir {self.directory.parent}: saving failed again ({_one_line(failure)}). Free space or mend"
                 f" the directory and start the same command: the run goes on from step {max(self.steps(), default=0)}."
             ) from failure
 
