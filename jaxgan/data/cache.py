@@ -43,7 +43,10 @@ def cache_directory(cache_dir: str | os.PathLike | None = None) -> Path:
         return Path(cache_dir)
     if os.environ.get("JAXGAN_CACHE_DIR"):
         return Path(os.environ["JAXGAN_CACHE_DIR"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxgan"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxgan"
+    except RuntimeError:  # a user without a home, as in some containers
+        raise UserError("there is no home directory for the picture cache; set $JAXGAN_CACHE_DIR") from None
 
 
 def load_or_build(

@@ -49,8 +49,10 @@ def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarra
             if width * height > MAX_PIXELS:
                 raise ValueError(f"{width} by {height} pixels are more than {MAX_PIXELS}")
             # JPEG can leave out frequencies while decoding; twice the size keeps what the resizing needs.
-            picture.draft(None, (2 * image_size, 2 * image_size))
-            return fit(_upright(picture), image_size, channels)
+            drafted = picture.draft(None, (2 * image_size, 2 * image_size))
+            extent = drafted[1][2:] if drafted else picture.size
+            square = _middle(picture, extent, image_size, channels)
+            return _pixels(_upright(square, picture))
 
 
 def fit(picture: Image.Image, image_size: int, channels: int) -> np.ndarray:
@@ -64,10 +66,7 @@ def fit(picture: Image.Image, image_size: int, channels: int) -> np.ndarray:
     Returns:
         (image_size, image_size, channels) uint8.
     """
-    picture = _over_white(_centre_square(picture)).convert("L" if channels == 1 else "RGB")
-    if picture.width != image_size:
-        picture = picture.resize((image_size, image_size), Image.Resampling.BICUBIC)
-    return np.asarray(picture).reshape(image_size, image_size, channels)
+    return _pixels(_middle(picture, picture.size, image_size, channels))
 
 
 def is_colour(path: str | os.PathLike) -> bool:
@@ -77,26 +76,36 @@ def is_colour(path: str | os.PathLike) -> bool:
             warnings.simplefilter("ignore")
             with Image.open(path, formats=_FORMATS) as picture:
                 if picture.mode == "P":
-                    palette = np.reshape(picture.getpalette("RGB"), (-1, 3))
+                    palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
                     return bool((palette != palette[:, :1]).any())
                 return picture.mode not in _GREY_MODES
     except Exception:  # Pillow raises almost anything for a damaged file
         return False
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """Applies the orientation that a camera wrote into the metadata."""
+def _middle(picture: Image.Image, extent: tuple[float, float], image_size: int, channels: int) -> Image.Image:
+    """The middle square, resized; `extent` is the width and height that count, the last pixels perhaps in part."""
+    side = min(extent)
+    left, top = (extent[0] - side) / 2, (extent[1] - side) / 2
+    picture = _over_white(picture).convert("L" if channels == 1 else "RGB")
+    if side == image_size:
+        left, top = int(left), int(top)
+        return picture.crop((left, top, left + image_size, top + image_size))
+    box = (left, top, left + side, top + side)
+    return picture.resize((image_size, image_size), Image.Resampling.BICUBIC, box)
+
+
+def _upright(square: Image.Image, picture: Image.Image) -> Image.Image:
+    """Turns the middle of a picture as the camera wrote into the picture's metadata."""
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # damaged metadata beside good pixels
         orientation = None
-    return picture.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else picture
+    return square.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else square
 
 
-def _centre_square(picture: Image.Image) -> Image.Image:
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    return picture if picture.size == (side, side) else picture.crop((left, top, left + side, top + side))
+def _pixels(square: Image.Image) -> np.ndarray:
+    return np.asarray(square).reshape(*square.size, len(square.getbands()))
 
 
 def _over_white(picture: Image.Image) -> Image.Image:

@@ -8,6 +8,8 @@ carry JSON and raw bytes; a process whose parent has died reads the end of its i
 import functools
 import importlib
 import json
+import math
+import operator
 import os
 import signal
 import subprocess
@@ -17,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -55,7 +57,7 @@ def reference(function: Callable[..., Any]) -> dict[str, Any]:
     if isinstance(function, functools.partial):
         if function.args:
             raise TypeError("a partial function for worker processes takes keyword arguments only")
-        function, keywords = function.func, function.keywords
+        keywords, function = function.keywords, function.func
     module, name = function.__module__, function.__qualname__
     if module == "__main__" or "<" in name:
         raise TypeError(f"{name} must be at the top level of an importable module to run in worker processes")
@@ -70,7 +72,7 @@ def resolve(description: dict[str, Any]) -> Callable[..., Any]:
 
 @functools.cache
 def _imported(module: str, name: str) -> Callable[..., Any]:
-    return functools.reduce(getattr, name.split("."), importlib.import_module(module))
+    return operator.attrgetter(name)(importlib.import_module(module))
 
 
 def ordered_map(function: Callable[[Any], Chunk], tasks: Sequence[Any]) -> Generator[Chunk, None, None]:
@@ -119,6 +121,8 @@ class _Worker:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
         command = [sys.executable, "-P", "-c", "from jaxgan.data.workers import main; main()"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._tasks, self._answers = self._process.stdin, self._process.stdout
         self._call = call
 
     def __enter__(self) -> "_Worker":
@@ -127,18 +131,18 @@ class _Worker:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._tasks, self._answers):
             with suppress(BrokenPipeError):
                 pipe.close()
 
     def run(self, task: Any) -> Chunk:
         try:
-            _write_json(self._process.stdin, {"call": self._call, "task": task})
-            reply = _read_json(self._process.stdout)
+            _write_json(self._tasks, {"call": self._call, "task": task})
+            reply = _read_json(self._answers)
             if "error" in reply:
                 raise RuntimeError(f"a worker process failed:\n{reply['error']}")
-            images = _read_array(self._process.stdout, reply["images"])
-            conditions = _read_array(self._process.stdout, reply["conditions"]) if reply["conditions"] else None
+            images = _read_array(self._answers, reply["images"])
+            conditions = _read_array(self._answers, reply["conditions"]) if reply["conditions"] else None
         except (BrokenPipeError, EOFError):
             status = self._process.wait()
             raise RuntimeError(f"a worker process died (status {status}); is the memory full?") from None
@@ -169,20 +173,21 @@ def main() -> None:
         target.flush()
 
 
-def _write_json(pipe: BinaryIO, value: Any) -> None:
+def _write_json(pipe: IO[bytes], value: Any) -> None:
     pipe.write(json.dumps(value).encode() + b"\n")
     pipe.flush()
 
 
-def _read_json(pipe: BinaryIO) -> Any:
+def _read_json(pipe: IO[bytes]) -> Any:
     line = pipe.readline()
     if not line.endswith(b"\n"):
         raise EOFError
     return json.loads(line)
 
 
-def _read_array(pipe: BinaryIO, shape: list[int]) -> np.ndarray:
-    array = np.empty(shape, np.uint8)
-    if pipe.readinto(array.reshape(-1).data) != array.size:
+def _read_array(pipe: IO[bytes], shape: list[int]) -> np.ndarray:
+    size = math.prod(shape)
+    data = pipe.read(size)
+    if len(data) != size:
         raise EOFError
-    return array
+    return np.frombuffer(data, np.uint8).reshape(shape)
