@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from jaxgan.data.pictures import Pictures
 from jaxgan.data.tensorflow import import_tensorflow
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import UserError, printable
+
+_NAME = re.compile(r"\w+(/[\w.+-]+)?(:[\d.*]+)?", re.ASCII)  # builder, configuration, version
 
 
 def load(
@@ -70,9 +73,9 @@ def load(
 
 def _prepared(root: Path, name: str) -> Path | None:
     """The directory of the newest prepared version, found without TensorFlow."""
+    if not _NAME.fullmatch(name):
+        raise UserError(f"--dataset={printable(name)} is not the name of a data set, such as mnist or mnist:3.0.1")
     builder, _, version = name.partition(":")
-    if ".." in Path(builder).parts or Path(builder).is_absolute():
-        raise UserError(f"--dataset={printable(name)} is not the name of a data set")
     versions = [path.parent for path in (root / builder).glob(f"{version or '*'}/dataset_info.json")]
     numbered = [path for path in versions if path.name.replace(".", "").isdecimal()]
     return max(numbered, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
@@ -103,7 +106,9 @@ def _builder(name: str, root: Path, prepared: Path | None) -> Any:
         if prepared is not None:
             return tensorflow_datasets.builder_from_directory(str(prepared))
         builder = tensorflow_datasets.builder(name, data_dir=str(root))
-    except tensorflow_datasets.core.DatasetNotFoundError:
+    except (ValueError, AssertionError) as error:
+        if not isinstance(error, tensorflow_datasets.core.DatasetNotFoundError):  # an unknown version or configuration
+            raise UserError(f"--dataset={printable(name)}: {_first_line(error)}") from None
         raise UserError(
             f"--dataset={printable(name)} is neither avatars, nor folder, nor a data set of TFDS, "
             f"nor prepared in --data_dir={printable(root)}"
@@ -111,12 +116,15 @@ def _builder(name: str, root: Path, prepared: Path | None) -> Any:
     try:
         builder.download_and_prepare()
     except Exception as error:  # the network, the disk, a manual download: TFDS raises almost anything
-        first_line = str(error).strip().partition("\n")[0]
         raise UserError(
             f"--dataset={printable(name)} is not in --data_dir={printable(root)} and cannot be downloaded: "
-            f"{type(error).__name__}: {printable(first_line)}"
+            f"{type(error).__name__}: {_first_line(error)}"
         ) from error
     return builder
+
+
+def _first_line(error: Exception) -> str:
+    return printable(str(error).strip().partition("\n")[0])
 
 
 def _import_tfds() -> Any:
@@ -125,7 +133,6 @@ def _import_tfds() -> Any:
         import tensorflow_datasets
     except ImportError as error:
         raise UserError(f"--dataset: tensorflow-datasets cannot be imported: {error}") from None
-    tensorflow_datasets.disable_progress_bar()
     return tensorflow_datasets
 
 

@@ -1,0 +1,191 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxgan import data
+from jaxgan.data import tfds
+from jaxgan.errors import UserError
+
+SPLIT = "train[:200]"
+
+
+def write_dataset(directory, *, shape=(6, 4, 3), classes=("cat", "dog"), count=7, version="1.0.0", dtype=np.uint8):
+    """A prepared TFDS data set "animals" whose example i has pixels i and class i modulo the classes."""
+    import tensorflow_datasets
+
+    features = {"image": tensorflow_datasets.features.Image(shape=shape, dtype=dtype)}
+    if classes:
+        features["label"] = tensorflow_datasets.features.ClassLabel(names=list(classes))
+
+    def example(index):
+        pixels = np.full([size or 5 for size in shape], index, dtype)
+        return {"image": pixels} | ({"label": index % len(classes)} if classes else {})
+
+    tensorflow_datasets.dataset_builders.store_as_tfds_dataset(
+        name="animals",
+        version=version,
+        features=tensorflow_datasets.features.FeaturesDict(features),
+        split_datasets={"train": [(index, example(index)) for index in range(count)]},
+        data_dir=str(directory),
+    )
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(name="animals", image_size=4, **options):
+        options = {"data_dir": tmp_path / "tfds", "cache_dir": tmp_path / "cache"} | options
+        return tfds.load(name, image_size, **options)
+
+    return load
+
+
+def values_of(pictures):
+    return sorted(pictures.images[:, 0, 0, 0].tolist())
+
+
+def test_pictures_and_classes_of_a_prepared_data_set(load, tmp_path):
+    write_dataset(tmp_path / "tfds")
+    pictures = load()
+    assert pictures.images.shape == (7, 4, 4, 3)
+    assert pictures.condition_names == ("cat", "dog")
+    assert values_of(pictures) == list(range(7))
+    expected = np.eye(2, dtype=np.uint8)[pictures.images[:, 0, 0, 0] % 2]
+    np.testing.assert_array_equal(pictures.conditions, expected)
+    assert load(cache_dir=tmp_path / "other").digest == pictures.digest
+    assert len(load(split="train[:3]")) == 3
+
+
+@pytest.mark.parametrize(("shape", "channels"), [((4, 4, 1), 1), ((None, None, 3), 3), ((4, 4, 4), 3)])
+def test_channels_come_from_the_data(load, tmp_path, shape, channels):
+    write_dataset(tmp_path / "tfds", shape=shape, classes=())
+    pictures = load()
+    assert pictures.images.shape == (7, 4, 4, channels)
+    assert pictures.conditions is None
+    assert pictures.condition_names == ()
+
+
+def test_the_newest_version_is_used_unless_one_is_named(load, tmp_path):
+    write_dataset(tmp_path / "tfds", count=2, version="1.9.0")
+    write_dataset(tmp_path / "tfds", count=3, version="1.10.0")
+    assert len(load("animals")) == 3
+    assert len(load("animals:1.9.0")) == 2
+
+
+def test_a_data_set_that_was_made_anew_is_read_anew(load, tmp_path):
+    write_dataset(tmp_path / "tfds", count=2)
+    digest = load().digest
+    info = next((tmp_path / "tfds").rglob("dataset_info.json"))
+    content = json.loads(info.read_text())
+    info.write_text(json.dumps(content | {"description": "another"}))
+    assert load().digest == digest
+    assert len([path for path in (tmp_path / "cache").iterdir() if path.name.startswith("tfds-animals")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("animals", {"split": "nothing"}, "has no split nothing; it has train"),
+        ("animals", {"split": "train[:x]"}, "has no split"),
+        ("no_such_data_set", {}, "--dataset=no_such_data_set is neither avatars, nor folder"),
+        ("../animals", {}, "is not the name of a data set"),
+        ("/etc", {}, "is not the name of a data set"),
+        ("not a name\n!", {}, "is not the name of a data set"),
+        ("", {}, "is not the name of a data set"),
+        (":1.0.0", {}, "is not the name of a data set"),
+        ("mnist:9.9.9", {}, "--dataset=mnist:9.9.9: "),
+        ("cifar10/nothing", {}, "--dataset=cifar10/nothing: "),
+    ],
+)
+def test_what_is_not_there_is_the_users_to_mend(load, tmp_path, name, options, message):
+    write_dataset(tmp_path / "tfds", count=1)
+    with pytest.raises(UserError, match=message) as caught:
+        load(name, **options)
+    assert str(caught.value).isprintable()
+
+
+def test_pictures_of_16_bits_are_refused(load, tmp_path):
+    write_dataset(tmp_path / "tfds", shape=(4, 4, 1), dtype=np.uint16)
+    with pytest.raises(UserError, match="no feature `image` of 8-bit pictures"):
+        load()
+
+
+def test_a_download_that_fails_is_the_users_to_mend(load, tmp_path, monkeypatch):
+    import tensorflow_datasets
+
+    def fail(self, **_):
+        raise ConnectionError("no network\nat all")
+
+    monkeypatch.setattr(tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(UserError, match=r"--dataset=mnist is not in --data_dir.*ConnectionError: no network") as caught:
+        load("mnist")
+    assert str(caught.value).isprintable()
+
+
+def test_the_first_use_without_tensorflow_says_what_to_install(load, tmp_path, monkeypatch):
+    write_dataset(tmp_path / "tfds", count=1)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(UserError, match="pip install tensorflow-cpu"):
+        load()
+
+
+def test_cached_pictures_need_no_tensorflow(tmp_path):
+    write_dataset(tmp_path / "tfds")
+    sources = [("animals", 4, str(tmp_path / "tfds")), ("avatars", 16, None)]
+    digests = [open_source(tmp_path, *source).digest for source in sources]
+    program = """
+import json, sys
+sys.modules |= dict.fromkeys(["tensorflow", "tensorflow_datasets", "jax", "orbax"])
+from jaxgan import data
+for name, size, data_dir in json.loads(sys.argv[1]):
+    print(data.load(name, image_size=size, data_dir=data_dir, num_examples=5, cache_dir=sys.argv[2]).digest)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program, json.dumps(sources), str(tmp_path / "cache")]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    assert result.stdout.split() == digests
+
+
+def open_source(tmp_path, name, size, data_dir):
+    return data.load(name, image_size=size, data_dir=data_dir, num_examples=5, cache_dir=tmp_path / "cache")
+
+
+def test_sources_are_opened_by_their_names(tmp_path):
+    write_dataset(tmp_path / "tfds")
+    options = {"image_size": 16, "cache_dir": tmp_path / "cache"}
+    train = data.load("avatars", num_examples=3, **options)
+    test = data.load("avatars", num_examples=3, split="test", **options)
+    assert train.images.shape == test.images.shape == (3, 16, 16, 3)
+    assert train.digest != test.digest
+    assert data.load("animals", data_dir=tmp_path / "tfds", **options).images.shape == (7, 16, 16, 3)
+    with pytest.raises(UserError, match="--dataset=folder: name the folder of pictures by --data_dir"):
+        data.load("folder", **options)
+    with pytest.raises(UserError, match="--dataset=avatars has no split validation; it has train, test"):
+        data.load("avatars", split="validation", **options)
+    with pytest.raises(UserError, match="--dataset=folder has no split test; it has train"):
+        data.load("folder", data_dir=tmp_path, split="test", **options)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_real_data_is_what_tfds_gives(tmp_path, real_data, name):
+    import tensorflow_datasets
+
+    pictures = tfds.load(name, 28, data_dir=real_data / "tfds", split=SPLIT, cache_dir=tmp_path)
+    dataset = tensorflow_datasets.load(
+        name, data_dir=str(real_data / "tfds"), split=SPLIT, download=False, shuffle_files=False
+    )
+    examples = list(tensorflow_datasets.as_numpy(dataset))
+    np.testing.assert_array_equal(pictures.images, [example["image"] for example in examples])
+    np.testing.assert_array_equal(pictures.conditions.argmax(1), [example["label"] for example in examples])
+    np.testing.assert_array_equal(pictures.conditions.sum(1), 1)
+    assert pictures.condition_names[9] == {"mnist": "9", "fashion_mnist": "Ankle boot"}[name]
+
+
+def test_mnist_is_enlarged(tmp_path, real_data):
+    pictures = tfds.load("mnist", 32, data_dir=real_data / "tfds", split=SPLIT, cache_dir=tmp_path)
+    assert pictures.images.shape == (200, 32, 32, 1)
+    assert pictures.images.max() > 200
+    assert 20 < pictures.images.mean() < 50  # MNIST's mean is 33
