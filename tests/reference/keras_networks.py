@@ -51,7 +51,8 @@ def dcgan_mnist_keras(
             layers.Dense(side * side * 2 * g, dtype=dtype),
             layers.Reshape((side, side, 2 * g), dtype=dtype),
             layers.BatchNormalization(dtype=dtype),
-            layers.Conv2DTranspose(g, 5, strides=2, padding="same", activation="relu", dtype=dtype),
+            layers.Conv2DTranspose(g, 5, strides=2, padding="same", dtype=dtype),
+            layers.Activation("relu", dtype=dtype),
             layers.Conv2DTranspose(1, 5, strides=2, padding="same", activation="tanh", dtype=dtype),
         ]
     )
@@ -82,7 +83,7 @@ def wgan_anime(dtype, image_size=96, latent_dim=100, generator_width=64, discrim
         x = layers.Activation("relu", dtype=dtype)(x)
     x = layers.Conv2DTranspose(3, 4, strides=2, use_bias=False, dtype=dtype)(x)
     x = layers.Cropping2D(1, dtype=dtype)(x)
-    generator = keras.Model(z, layers.Activation("tanh", dtype=dtype)(x))
+    generator = keras.Model(z, keras.ops.tanh(x))
 
     picture = keras.Input((image_size, image_size, 3), dtype=dtype)
     x = layers.ZeroPadding2D(1, dtype=dtype)(picture)

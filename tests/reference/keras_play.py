@@ -6,30 +6,25 @@ import tensorflow as tf
 
 from jaxgan import interop
 from jaxgan.models import GAN
-from reference import jax_play
+from reference import jax_play, weights
 
 
 def randomise(network: keras.Model, seed: int) -> keras.Model:
-    """The network with weights under which every layer stays alive, and statistics away from 0 and 1."""
+    """The network with the weights of ``weights.draw``, rounded to float32."""
     rng = np.random.default_rng(seed)
+    kinds = {"gamma": "scale", "beta": "shift", "moving_mean": "mean", "moving_variance": "variance"}
     for layer in network.layers:
         for variable in layer.weights:
-            variable.assign(_values(rng, layer, variable.name, tuple(variable.shape)))
+            shape, kind = tuple(variable.shape), kinds.get(variable.name, variable.name)
+            variable.assign(weights.draw(rng, kind, shape, _inputs(layer, shape)).astype("float32"))
     return network
 
 
-def _values(rng: np.random.Generator, layer: keras.Layer, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    if name in ("gamma", "moving_variance"):
-        return rng.uniform(0.5, 1.5, shape)
-    if name in ("beta", "moving_mean"):
-        return 0.3 * rng.standard_normal(shape)
-    if name == "bias":
-        return 0.1 * rng.standard_normal(shape)
-    if isinstance(layer, keras.layers.Conv2DTranspose):
-        inputs = shape[0] * shape[1] * shape[3] / layer.strides[0] ** 2
-    else:
-        inputs = np.prod(shape[:-1])
-    return rng.standard_normal(shape) * np.sqrt(1.5 / inputs)
+def _inputs(layer: keras.Layer, shape: tuple[int, ...]) -> float:
+    """How many products are summed up to one output."""
+    if isinstance(layer, keras.layers.Conv2DTranspose) and len(shape) == 4:
+        return shape[3] * max(shape[0] * shape[1] / layer.strides[0] ** 2, 1)
+    return float(np.prod(shape[:-1]))
 
 
 def cross_entropy(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -99,3 +94,12 @@ def _moved(network: keras.Model, gradients: list[tf.Tensor]) -> list[np.ndarray]
     """In the order of ``get_weights``: the gradient of what is trained, the value of what is not."""
     found = {id(variable): gradient for variable, gradient in zip(network.trainable_variables, gradients, strict=True)}
     return [np.asarray(found.get(id(variable), variable)) for variable in network.weights]
+
+
+def distance_to_jumps(network: keras.Model, inputs: tf.Tensor) -> float:
+    """How close any unit of a network in training comes to 0, where the derivative of its ReLU jumps."""
+    jumps = [layer.input for layer in network.layers if isinstance(layer, keras.layers.Activation)]
+    before = network.get_weights()
+    found = keras.Model(network.inputs, jumps)(inputs, training=True)
+    network.set_weights(before)
+    return min(float(tf.reduce_min(tf.abs(values))) for values in (found if isinstance(found, list) else [found]))

@@ -9,35 +9,36 @@ from torch.nn import functional
 
 from jaxgan import interop
 from jaxgan.models import GAN
-from reference import jax_play
+from reference import jax_play, weights
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def randomise(network: nn.Module, seed: int, dtype: str) -> nn.Module:
-    """The network in this type, with weights under which every layer stays alive, and statistics away from 0 and 1."""
+    """The network in this type with the weights of ``weights.draw``, rounded to float32."""
     rng = np.random.default_rng(seed)
-    for module in network.modules():
-        for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
-            if name != "num_batches_tracked":
-                tensor.data = torch.from_numpy(_values(rng, module, name, tuple(tensor.shape)).astype(dtype))
-            else:
+    for layer in network.modules():
+        for name, tensor in [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]:
+            shape = tuple(tensor.shape)
+            if name == "num_batches_tracked":
                 tensor.fill_(3)
+            else:
+                values = weights.draw(rng, _kind(layer, name), shape, _inputs(layer, shape))
+                tensor.data = torch.from_numpy(values.astype("float32").astype(dtype))
     return network
 
 
-def _values(rng: np.random.Generator, module: nn.Module, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-        if name in ("weight", "running_var"):
-            return rng.uniform(0.5, 1.5, shape)
-        return 0.3 * rng.standard_normal(shape)
-    if name == "bias":
-        return 0.1 * rng.standard_normal(shape)
-    if isinstance(module, nn.ConvTranspose2d):
-        inputs = shape[0] * shape[2] * shape[3] / module.stride[0] ** 2
-    else:
-        inputs = np.prod(shape[1:])
-    return rng.standard_normal(shape) * np.sqrt(1.5 / inputs)
+def _kind(layer: nn.Module, name: str) -> str:
+    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        return {"weight": "scale", "bias": "shift", "running_mean": "mean", "running_var": "variance"}[name]
+    return "bias" if name == "bias" else "kernel"
+
+
+def _inputs(layer: nn.Module, shape: tuple[int, ...]) -> float:
+    """How many products are summed up to one output."""
+    if isinstance(layer, nn.ConvTranspose2d) and len(shape) == 4:
+        return shape[0] * max(shape[2] * shape[3] / layer.stride[0] ** 2, 1)
+    return float(np.prod(shape[1:]))
 
 
 def state(network: nn.Module) -> dict[str, np.ndarray]:
@@ -96,3 +97,15 @@ def measure(
         moved = {**state(network), **{name: weight.grad.numpy() for name, weight in network.named_parameters()}}
         measured |= jax_play.flatten({player: interop.torch.import_variables(module, moved)})
     return measured
+
+
+def distance_to_jumps(network: nn.Module, *inputs: torch.Tensor) -> float:
+    """How close any unit of a network in training comes to 0, where the derivative of its ReLU jumps."""
+    found = []
+    network = copy.deepcopy(network).train()
+    for layer in network.modules():
+        if isinstance(layer, nn.ReLU | nn.LeakyReLU):
+            layer.register_forward_hook(lambda _layer, given, _output: found.append(given[0].abs().min().item()))
+    with torch.no_grad():
+        network(*inputs)
+    return min(found)

@@ -1,0 +1,77 @@
+"""The same training through ``game.train_step``, with a system's own recipe, and what its networks were given on the way."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.recipes import RECIPES
+from experiments.systems import build_rules
+from jaxgan import game
+from jaxgan.models import GAN
+from reference.recording import recorded
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Losses (steps, 2) of discriminator and generator, the calls of each step, and the parameters at the end."""
+
+    losses: np.ndarray
+    calls: list[dict[str, list]]
+    generator: dict
+    discriminator: dict
+
+
+def rules_of(gan: GAN, **changes) -> game.Rules:
+    """The rules of the system's recipe; pictures are not turned."""
+    recipe = dataclasses.replace(RECIPES[gan.name], rotation=0.0, **changes)
+    return build_rules(recipe, gan)
+
+
+def state_from(rules: game.Rules, generator: dict, discriminator: dict, seed: int = 0) -> game.GANState:
+    """The state before the first step, with these variables."""
+
+    def player(variables, optimizer):
+        return game.Player(variables["params"], variables["batch_stats"], optimizer.init(variables["params"]))
+
+    return game.GANState(
+        step=jnp.zeros((), jnp.int32),
+        key=jax.random.key(seed),
+        generator=player(generator, rules.generator_optimizer),
+        discriminator=player(discriminator, rules.bounded_discriminator_optimizer),
+    )
+
+
+def run(rules: game.Rules, state: game.GANState, batches: list[dict], *, grid: float | None = None) -> Run:
+    """One step for each batch, compiled."""
+    losses, history = [], []
+    with recorded(rules.gan, grid=grid) as calls:
+        step = jax.jit(lambda state, batch: game.train_step(state, batch, rules))
+        for batch in batches:
+            state, metrics = step(state, batch)
+            losses.append([float(metrics["d_loss"]), float(metrics["g_loss"])])
+            history.append(calls.take())
+    generator, discriminator = jax.tree.map(np.asarray, (state.generator.params, state.discriminator.params))
+    return Run(np.array(losses), history, generator, discriminator)
+
+
+def pool(gan: GAN, *, size: int = 11, seed: int = 4) -> dict[str, np.ndarray]:
+    """Pictures in [−1, 1], multiples of 1/128, and for conditional systems a condition for each."""
+    rng = np.random.default_rng(seed)
+    examples = {"image": rng.integers(-128, 128, size=(size, *gan.image_shape)) / 128}
+    if gan.condition_dim:
+        examples["condition"] = np.eye(gan.condition_dim, dtype=np.uint8)[rng.integers(gan.condition_dim, size=size)]
+    return examples
+
+
+def batches(rules: game.Rules, examples: dict[str, np.ndarray], *, steps: int, count: int = 4) -> list[dict]:
+    """The examples in order, again and again: the next ``count`` for each batch, of which a step may take several."""
+    rounds = rules.critic_steps if rules.new_batch_each_critic_step else 1
+    order = np.arange(steps * rounds * count).reshape(steps, rounds, count) % len(examples["image"])
+    return [{name: values[chosen] for name, values in examples.items()} for chosen in order]
+
+
+def noise_of(run: Run) -> np.ndarray:
+    """All noise that the generator was given, (steps, calls in a step, N, latent_dim)."""
+    return np.array([[call[0] for call in step["generator"]] for step in run.calls], np.float32)
