@@ -1,0 +1,131 @@
+"""The library's side: the step that the commands train with, fed as they feed it."""
+
+import functools
+import time
+from collections import deque
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks import machine, plain
+from benchmarks.arithmetic import step_operations
+from experiments import command, launch, systems
+from experiments.recipes import Recipe, resolve
+from jaxgan import data, feeding, game, parallel
+from jaxgan.data.pictures import Pictures
+from jaxgan.data.tags import CONDITION_NAMES
+from jaxgan.rounds import Rounds
+
+
+def build(description: dict[str, Any]) -> "JaxSide":
+    """The side that a worker's description asks for: "flags" of a recipe, "side", and perhaps "folder"."""
+    command._set_up_process()
+    recipe = resolve(description["flags"], (description["flags"]["model"],))
+    folder = description.get("folder")
+    pictures = data.load("folder", image_size=launch.native_image_size(recipe), data_dir=folder) if folder else None
+    return JaxSide(recipe, plain_flax=description["side"] == "plain_flax", pictures=pictures)
+
+
+class JaxSide:
+    """A run of a recipe without its files.
+
+    Args:
+      recipe: what is trained.
+      plain_flax: with XLA's convolutions and one step a call, as a program without this library would do it.
+      pictures: what it is trained on; random ones unless given.
+    """
+
+    def __init__(self, recipe: Recipe, *, plain_flax: bool = False, pictures: Pictures | None = None) -> None:
+        if plain_flax:
+            plain.use_plain_convolutions()
+        pictures = pictures or random_pictures(recipe)
+        gan = systems.build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
+        rules = systems.build_rules(recipe, gan)
+        step = functools.partial(game.train_step, rules=rules)
+        devices = jax.local_devices()[:1]
+        program = plain.compile_step(step, devices) if plain_flax else parallel.compile_step(step, devices=devices)
+        self._steps = 1 if plain_flax else recipe.steps_per_call or launch._steps_per_call(recipe)
+        self._feed = feeding.Feed(
+            program,
+            pictures,
+            seed=recipe.seed,
+            batch_size=recipe.batch_size,
+            rounds=_rounds(recipe),
+            steps_per_call=self._steps,
+            conditional=systems.is_conditional(recipe),
+            placement=recipe.placement,
+        )
+        state = jax.jit(functools.partial(game.init_state, rules=rules))(jax.random.key(recipe.seed))
+        self._state, self._done, self._seconds = program.place_state(state), 0, 0.0
+        self._recipe, self._images = recipe, images_per_call(recipe, self._steps)
+        self._operations = step_operations(rules, recipe.batch_size) * self._steps
+
+    def facts(self) -> dict[str, Any]:
+        """What a comparison needs to know."""
+        device = jax.local_devices()[0]
+        return {
+            "images_per_call": self._images,
+            "steps_per_call": self._steps,
+            "device": f"{device.platform} {device.device_kind}",
+            "placement": self._feed.placement,
+            "operations_per_call": self._operations,
+        }
+
+    def compiled_text(self) -> str:
+        """The compiled program, for a profile: which instruction came from which layer."""
+        draws = self._feed._draws(0, self._steps)
+        arguments = (self._state, draws, np.int32(self._steps), self._feed._data)
+        return self._feed._program._run.lower(*arguments).compile().as_text()
+
+    def run(self, calls: int) -> float:
+        """Trains, as the loop does: the numbers of a call are read, on an accelerator while the next one runs."""
+        unread: deque[Any] = deque()
+        in_flight = 0 if jax.default_backend() == "cpu" else 1
+        began = time.perf_counter()
+        for _ in range(calls):
+            self._state, metrics = self._feed(self._state, self._done, self._steps)
+            self._done += self._steps
+            unread.append(metrics)
+            if len(unread) > in_flight:
+                jax.device_get(unread.popleft())
+        jax.block_until_ready(self._state)
+        seconds = time.perf_counter() - began
+        self._seconds += seconds
+        return seconds
+
+    def measure(self) -> dict[str, Any]:
+        """Peak memory, and the seconds of all turns so far and of waiting for data within them."""
+        statistics = jax.local_devices()[0].memory_stats() or {}
+        peak = statistics.get("peak_bytes_in_use", 0) / 1e6
+        return {
+            "peak_memory_mb": round(peak, 1) or machine.peak_memory_mb(),
+            "waited": self._feed.waited,
+            "seconds": self._seconds,
+        }
+
+    def matmul_rate(self) -> float:
+        """Multiplications and additions a second that the device can do at best, in the precision of the recipe."""
+        return machine.matmul_rate(self._recipe.precision)
+
+
+def images_per_call(recipe: Recipe, steps: int) -> int:
+    """The real pictures that so many steps take."""
+    return recipe.batch_size * _rounds(recipe).usual * steps
+
+
+def _rounds(recipe: Recipe) -> Rounds:
+    return Rounds(recipe.critic_steps if recipe.new_batch_each_critic_step else 1)
+
+
+def random_pictures(recipe: Recipe, batches: int = 8) -> Pictures:
+    """Noise of the shape that a recipe trains on: the speed does not depend on what the pictures show."""
+    size, rng = launch.native_image_size(recipe), np.random.default_rng(0)
+    colours = 1 if "mnist" in recipe.model or recipe.model.startswith("mlp") else 3
+    count = max(batches * recipe.batch_size, 256)
+    images = rng.integers(0, 256, (count, size, size, colours), np.uint8)
+    if not systems.is_conditional(recipe):
+        return Pictures(images, None, (), "")
+    names = tuple(map(str, range(10))) if "mnist" in recipe.model else CONDITION_NAMES
+    conditions = np.eye(len(names), dtype=np.uint8)[rng.integers(0, len(names), count)]
+    return Pictures(images, conditions, names, "")

@@ -1,0 +1,51 @@
+"""The same training step as a plain JAX and Flax program has it: XLA's convolutions, no loop around the step."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from jax import lax
+
+from jaxgan import ops, parallel
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Any = 0) -> jax.Array:
+    """What ``flax.linen.Conv`` calls; the arguments of ``jaxgan.ops.conv``."""
+    return lax.conv_general_dilated(x, kernel, (stride, stride), _sides(padding), dimension_numbers=LAYOUT)
+
+
+def conv_transpose(y: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Any = 0) -> jax.Array:
+    """What ``flax.linen.ConvTranspose`` calls; the arguments of ``jaxgan.ops.conv_transpose``."""
+    sides = [
+        (size - 1 - before, size - 1 - after)
+        for size, (before, after) in zip(kernel.shape[:2], _sides(padding), strict=True)
+    ]
+    return lax.conv_transpose(y, kernel, (stride, stride), sides, dimension_numbers=LAYOUT, transpose_kernel=True)
+
+
+def _sides(padding: Any) -> Sequence[tuple[int, int]]:
+    return [(padding, padding)] * 2 if isinstance(padding, int) else padding
+
+
+def use_plain_convolutions() -> None:
+    """Puts XLA's convolutions in the place of the library's, for the rest of this process.
+
+    Loops are unrolled too: within one, XLA computes the gradients of its convolutions far more slowly on a CPU.
+    """
+    ops.conv, ops.conv_transpose = conv, conv_transpose
+    lax.scan = functools.partial(lax.scan, unroll=True)
+
+
+def compile_step(step: parallel.Step, devices: Sequence[jax.Device]) -> parallel.Program:
+    """One step a call, without the loop of ``jaxgan.parallel``."""
+
+    def run(state: Any, draws: Any, count: Any, examples: Any) -> tuple[Any, Any]:
+        del count
+        batch = jax.tree.map(lambda leaf: leaf[draws[0]], examples)
+        state, metrics = step(state, batch, axis_name=None)
+        return state, jax.tree.map(lambda value: value[None], metrics)
+
+    return parallel.Program("jit", tuple(devices), jax.jit(run, donate_argnums=0))

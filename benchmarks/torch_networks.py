@@ -1,0 +1,102 @@
+"""The generators and discriminators in PyTorch: pictures (N, C, H, W), logits (N,) before the sigmoid.
+
+The networks of the PyTorch tutorials are those of the equivalence proofs. Here are the three that come from Keras
+tutorials, as a PyTorch user would write them: padding 2 stands for "same", at the same cost.
+"""
+
+import inspect
+from typing import Any
+
+from torch import nn
+
+from tests.reference import torch_networks as tutorials
+
+
+def build(name: str, **sizes: Any) -> tuple[nn.Module, nn.Module]:
+    """(generator, discriminator) of a system; ``sizes`` as in ``jaxgan.models.build``, those that it knows."""
+    written_here = {"mlp_keras": mlp_keras, "dcgan_mnist_keras": dcgan_mnist_keras, "wgan_anime": wgan_anime}
+    builder = written_here.get(name) or getattr(tutorials, name)
+    known = inspect.signature(builder).parameters
+    return builder(**{key: value for key, value in sizes.items() if key in known})
+
+
+def mlp_keras(
+    image_size: int = 28, latent_dim: int = 30, generator_width: int = 50, discriminator_width: int = 50
+) -> tuple[nn.Module, nn.Module]:
+    g, d, pixels = generator_width, discriminator_width, image_size**2
+    generator = nn.Sequential(
+        nn.Linear(latent_dim, 2 * g),
+        nn.SELU(),
+        nn.Linear(2 * g, 3 * g),
+        nn.SELU(),
+        nn.Linear(3 * g, pixels),
+        nn.Sigmoid(),
+        nn.Unflatten(1, (1, image_size, image_size)),
+    )
+    discriminator = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(pixels, 3 * d),
+        nn.SELU(),
+        nn.Linear(3 * d, 2 * d),
+        nn.SELU(),
+        nn.Linear(2 * d, 1),
+        nn.Flatten(0),
+    )
+    return generator, discriminator
+
+
+def dcgan_mnist_keras(
+    image_size: int = 28,
+    latent_dim: int = 100,
+    generator_width: int = 64,
+    discriminator_width: int = 64,
+    dropout_rate: float = 0.4,
+) -> tuple[nn.Module, nn.Module]:
+    g, d, side = generator_width, discriminator_width, image_size // 4
+    generator = nn.Sequential(
+        nn.Linear(latent_dim, side * side * 2 * g),
+        nn.Unflatten(1, (2 * g, side, side)),
+        nn.BatchNorm2d(2 * g),
+        nn.ConvTranspose2d(2 * g, g, 5, 2, 2, output_padding=1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(g, 1, 5, 2, 2, output_padding=1),
+        nn.Tanh(),
+    )
+    discriminator = nn.Sequential(
+        nn.Conv2d(1, d, 5, 2, 2),
+        nn.LeakyReLU(0.2),
+        nn.Dropout(dropout_rate),
+        nn.Conv2d(d, 2 * d, 5, 2, 2),
+        nn.LeakyReLU(0.2),
+        nn.Dropout(dropout_rate),
+        nn.Flatten(),
+        nn.Linear(2 * d * side * side, 1),
+        nn.Flatten(0),
+    )
+    return generator, discriminator
+
+
+def wgan_anime(
+    image_size: int = 96, latent_dim: int = 100, generator_width: int = 64, discriminator_width: int = 64
+) -> tuple[nn.Module, nn.Module]:
+    g, d, start = generator_width, discriminator_width, image_size // 32
+    up: list[nn.Module] = [
+        nn.Unflatten(1, (latent_dim, 1, 1)),
+        nn.ConvTranspose2d(latent_dim, 16 * g, start, 2, 0, bias=False),
+    ]
+    for factor in (8, 4, 2, 1):
+        up += [nn.ConvTranspose2d(2 * factor * g, factor * g, 4, 2, 1, bias=False), _keras_norm(factor * g), nn.ReLU()]
+    up += [nn.ConvTranspose2d(g, 3, 4, 2, 1, bias=False), nn.Tanh()]
+    down: list[nn.Module] = [nn.Conv2d(3, d, 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
+    for factor in (2, 4, 8, 16):
+        down += [
+            nn.Conv2d(factor // 2 * d, factor * d, 4, 2, 1, bias=False),
+            _keras_norm(factor * d),
+            nn.LeakyReLU(0.2),
+        ]
+    down += [nn.Conv2d(16 * d, 1, start, 1, 0, bias=False), nn.Flatten(0)]
+    return nn.Sequential(*up), nn.Sequential(*down)
+
+
+def _keras_norm(features: int) -> nn.Module:
+    return nn.BatchNorm2d(features, eps=1.01e-5, momentum=0.01)

@@ -1,0 +1,202 @@
+"""PyTorch's side: the training step of a tutorial, written as a careful user of PyTorch would write it.
+
+Pictures stay on the device as bytes, nothing is read back during a turn, losses take logits, and the discriminator's
+step does not go back into the generator. What is left is the tutorial's own: its losses, steps, optimisers and numbers.
+"""
+
+import math
+import time
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from benchmarks import machine, torch_networks
+from experiments.recipes import Recipe, resolve
+
+CONDITION_DIMS = {"cgan_anime": 23, "cgan_mnist": 10}
+REUSES_FAKES = ("mlp_a", "dcgan_mnist_a", "cgan_mnist")  # their source keeps the pictures of D's step for G's step
+SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate")
+
+
+def build(description: dict[str, Any]) -> "TorchSide":
+    """The side that a worker's description asks for: "flags" of a recipe, and how it is run."""
+    torch.backends.cudnn.benchmark = True
+    recipe = resolve(description["flags"], (description["flags"]["model"],))
+    return TorchSide(
+        recipe,
+        channels_last=description.get("channels_last", False),
+        compiled=description.get("compiled", False),
+        one_forward=description.get("one_forward", False),
+    )
+
+
+class TorchSide:
+    """A tutorial's training on random pictures.
+
+    Args:
+      recipe: what is trained; ``precision`` bfloat16 means autocast.
+      channels_last: the memory format; False: contiguous, as the tutorials have it.
+      compiled: whether both networks pass ``torch.compile``.
+      one_forward: the generator runs once for both players where they share the noise; False: as the tutorial has it.
+    """
+
+    def __init__(self, recipe: Recipe, *, channels_last: bool, compiled: bool, one_forward: bool) -> None:
+        self.recipe, self.channels_last = recipe, channels_last
+        self.one_forward = one_forward or recipe.model in REUSES_FAKES
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(0)
+        sizes = {name: getattr(recipe, name) for name in SIZES if getattr(recipe, name) is not None}
+        networks = torch_networks.build(recipe.model, **sizes)
+        self._make_data(networks, sizes)
+        networks = [network.to(self.device).train() for network in networks]
+        if channels_last:
+            networks = [network.to(memory_format=torch.channels_last) for network in networks]
+        rates = (recipe.generator_learning_rate, recipe.discriminator_learning_rate)
+        self.optimizers = [self._optimizer(network, rate) for network, rate in zip(networks, rates, strict=True)]
+        self.critic_parameters = list(networks[1].parameters())
+        self.generator, self.discriminator = [torch.compile(n) for n in networks] if compiled else networks
+
+    def _make_data(self, networks: Any, sizes: dict[str, Any]) -> None:
+        """Random pictures and conditions on the device, in the memory format of the networks."""
+        self.latent_dim = sizes.get("latent_dim") or _default_latent_dim(self.recipe.model)
+        self.condition_dim = CONDITION_DIMS.get(self.recipe.model, 0)
+        self.latent_std = math.exp(-1 / math.pi) if self.recipe.model == "cgan_anime" else 1.0
+        self.count = max(8 * self.recipe.batch_size, 256)
+        with torch.no_grad():
+            latents = [torch.zeros(2, self.latent_dim)] + [torch.zeros(2, self.condition_dim)] * bool(
+                self.condition_dim
+            )
+            channels, height, width = networks[0](*latents).shape[1:]
+        shape = (height, width, channels) if self.channels_last else (channels, height, width)
+        self.pictures = torch.randint(0, 256, (self.count, *shape), dtype=torch.uint8, device=self.device)
+        if self.condition_dim:
+            rows = torch.randint(0, self.condition_dim, (self.count,), device=self.device)
+            self.conditions = torch.eye(self.condition_dim, device=self.device)[rows]
+
+    def _optimizer(self, network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
+        if self.recipe.optimizer == "rmsprop":
+            return torch.optim.RMSprop(network.parameters(), lr=rate, alpha=0.9, eps=1e-7)
+        return torch.optim.Adam(network.parameters(), lr=rate, betas=(self.recipe.beta1, self.recipe.beta2))
+
+    def facts(self) -> dict[str, Any]:
+        """What a comparison needs to know."""
+        name = torch.cuda.get_device_name(0) if self.device.type == "cuda" else f"{torch.get_num_threads()} threads"
+        batches = self.recipe.critic_steps if self.recipe.new_batch_each_critic_step else 1
+        return {"images_per_call": self.recipe.batch_size * batches, "device": f"{self.device.type} {name}"}
+
+    def run(self, calls: int) -> float:
+        """Trains for so many steps."""
+        began = time.perf_counter()
+        for _ in range(calls):
+            self.step()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - began
+
+    def measure(self) -> dict[str, Any]:
+        """Peak memory."""
+        if self.device.type == "cuda":
+            return {"peak_memory_mb": round(torch.cuda.max_memory_allocated() / 1e6, 1)}
+        return {"peak_memory_mb": machine.peak_memory_mb()}
+
+    def step(self) -> None:
+        """The critic's steps and the generator's step."""
+        recipe = self.recipe
+        real, condition = self.draw()
+        noise = self.noise()
+        shared = self.fake(noise, condition) if self.one_forward else None
+        for index in range(recipe.critic_steps):
+            if recipe.new_batch_each_critic_step and index:
+                real, condition = self.draw()
+                noise = self.noise()
+            if shared is None:
+                with torch.no_grad():
+                    fake = self.fake(noise, condition)
+            else:
+                fake = shared.detach()
+            self.discriminator_step(real, condition, fake)
+        if shared is None:
+            shared = self.fake(noise if recipe.reuse_noise else self.noise(), condition)
+        self.generator_step(shared, condition)
+
+    def draw(self) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The next batch: pictures in [−1, 1], and the condition where there is one."""
+        numbers = torch.randint(0, self.count, (self.recipe.batch_size,), device=self.device)
+        pictures = self.pictures[numbers]
+        pictures = pictures.permute(0, 3, 1, 2) if self.channels_last else pictures
+        pictures = (pictures.float() - 127.5) / 127.5
+        if self.recipe.rotation:
+            pictures = rotated(pictures, self.recipe.rotation)
+        return pictures, [self.conditions[numbers]] if self.condition_dim else []
+
+    def noise(self) -> torch.Tensor:
+        """New noise for a batch."""
+        return self.latent_std * torch.randn(self.recipe.batch_size, self.latent_dim, device=self.device)
+
+    def autocast(self) -> torch.autocast:
+        """In bfloat16 where the recipe computes in it."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+
+    def fake(self, noise: torch.Tensor, condition: list[torch.Tensor]) -> torch.Tensor:
+        """Generated pictures."""
+        with self.autocast():
+            return self.generator(noise, *condition)
+
+    def logits(self, pictures: torch.Tensor, condition: list[torch.Tensor]) -> torch.Tensor:
+        """The discriminator's opinion, in float32."""
+        with self.autocast():
+            return self.discriminator(pictures, *condition).float()
+
+    def discriminator_step(self, real: torch.Tensor, condition: list[torch.Tensor], fake: torch.Tensor) -> None:
+        """One step of the discriminator or critic, its bound included."""
+        optimizer = self.optimizers[1]
+        optimizer.zero_grad()
+        self.discriminator_loss(real, condition, fake).backward()
+        optimizer.step()
+        if self.recipe.clip is not None:
+            with torch.no_grad():
+                for parameter in self.critic_parameters:
+                    parameter.clamp_(-self.recipe.clip, self.recipe.clip)
+
+    def discriminator_loss(self, real: torch.Tensor, condition: list[torch.Tensor], fake: torch.Tensor) -> torch.Tensor:
+        """Of logits, as the recipe has it."""
+        if self.recipe.joint_batch:
+            logits = self.logits(torch.cat([fake.float(), real]), condition).chunk(2)
+            return (cross_entropy(logits[0], 0.0) + cross_entropy(logits[1], 1.0)) / 2
+        if self.recipe.matching_aware:
+            wrong = [torch.roll(condition[0], 1, 0)]
+            refused = cross_entropy(self.logits(real, wrong), 0.0)
+            refused = refused + cross_entropy(self.logits(torch.roll(real, 2, 0), condition), 0.0)
+            refused = refused + cross_entropy(self.logits(fake, condition), 0.0)
+            return cross_entropy(self.logits(real, condition), 1.0) + refused / 3
+        if self.recipe.loss == "wasserstein":
+            return self.logits(fake, condition).mean() - self.logits(real, condition).mean()
+        return cross_entropy(self.logits(real, condition), 1.0) + cross_entropy(self.logits(fake, condition), 0.0)
+
+    def generator_step(self, fake: torch.Tensor, condition: list[torch.Tensor]) -> None:
+        """One step of the generator."""
+        optimizer = self.optimizers[0]
+        optimizer.zero_grad()
+        logits = self.logits(fake, condition)
+        loss = -logits.mean() if self.recipe.loss == "wasserstein" else cross_entropy(logits, 1.0)
+        loss.backward()
+        optimizer.step()
+
+
+def _default_latent_dim(model: str) -> int:
+    return {"mlp_b": 64, "mlp_keras": 30, "cgan_anime": 62}.get(model, 100)
+
+
+def cross_entropy(logits: torch.Tensor, target: float) -> torch.Tensor:
+    """Mean binary cross-entropy against one target."""
+    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def rotated(pictures: torch.Tensor, degrees: float) -> torch.Tensor:
+    """Each picture turned by its own random angle."""
+    angles = torch.deg2rad((2 * torch.rand(len(pictures), device=pictures.device) - 1) * degrees)
+    cos, sin, zero = torch.cos(angles), torch.sin(angles), torch.zeros_like(angles)
+    turns = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
+    grid = functional.affine_grid(turns, list(pictures.shape), align_corners=False)
+    return functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)

@@ -1,0 +1,335 @@
+"""The benchmarks measure what they say: their arithmetic on made-up times, and each in a tiny form."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks import arithmetic, jax_side, machine, memory, plain, profile, train_step, turns
+from benchmarks.process import Process, SideFailed
+from experiments import systems
+from experiments.recipes import RECIPES, resolve
+from jaxgan import ops
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TINY = {"generator_width": 4, "discriminator_width": 4, "batch_size": 4}
+SMALLEST = {
+    "dcgan_anime_a": 32,
+    "wgan_anime": 32,
+    "cgan_anime": 32,
+}  # the others have one size in PyTorch, or are small
+
+
+def tiny(model, **more):
+    size = {"image_size": SMALLEST[model]} if model in SMALLEST else {}
+    return {"model": model, **TINY, **size, **more}
+
+
+def rules_of(model, **given):
+    recipe = resolve({"model": model, **given}, (model,))
+    pictures = jax_side.random_pictures(recipe, batches=1)
+    return systems.build_rules(recipe, systems.build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim))
+
+
+class FakeSide:
+    """Takes so many seconds for a call, and writes down its turns."""
+
+    def __init__(self, name, seconds, diary):
+        self.name, self.seconds, self.diary = name, seconds, diary
+
+    def run(self, calls):
+        self.diary.append((self.name, calls))
+        return self.seconds * calls
+
+
+def test_sides_take_turns_in_an_order_that_is_turned_each_round():
+    diary = []
+    sides = {"a": FakeSide("a", 0.5, diary), "b": FakeSide("b", 0.25, diary)}
+    timed = turns.take_turns(sides, rounds=3, turn_seconds=2.0, pause=0.0)
+    assert diary[:6] == [("a", 1)] * 3 + [("b", 1)] * 3, "three calls of warm-up each"
+    assert diary[6:] == [("a", 4), ("b", 8), ("b", 8), ("a", 4), ("a", 4), ("b", 8)]
+    assert timed.seconds == {"a": [0.5] * 3, "b": [0.25] * 3}
+
+
+def test_calls_that_are_too_short_are_timed_together():
+    diary = []
+    turns.take_turns({"a": FakeSide("a", 1e-4, diary)}, rounds=1, turn_seconds=1.0, pause=0.0)
+    assert [calls for _, calls in diary] == [1, 1, 1, 1000, 10000]
+
+
+def test_ratios_are_taken_round_by_round():
+    # The machine is four times slower in the second round, for both: the ratio of the rounds does not show it.
+    assert turns.ratios([2.0, 8.0, 3.0], [1.0, 4.0, 1.0]) == {"ratio": 2.0, "ratio_range": [2.0, 3.0]}
+
+
+def test_speed_is_the_median_and_its_spread():
+    found = turns.speed([1.0, 2.0, 4.0], images_per_call=8)
+    assert found == {"images_per_second": 4.0, "spread": 1.5, "seconds_per_call": 2.0}
+
+
+def test_a_report_compares_images_not_calls():
+    seconds = {"jaxgan": [1.0, 1.0], "peer": [0.5, 0.25]}
+    facts = {
+        "jaxgan": {"images_per_call": 40, "device": "cpu", "steps_per_call": 10, "operations_per_call": 80e9},
+        "peer": {"images_per_call": 4, "device": "cpu"},
+    }
+    measured = {name: {"peak_memory_mb": 1.0} for name in seconds}
+    rows = train_step.report(seconds, facts, measured, rate=200e9)
+    assert rows["jaxgan"]["images_per_second"] == 40.0
+    assert rows["jaxgan"]["gflop_per_image"] == 2.0
+    assert rows["jaxgan"]["fraction_of_matmul_rate"] == 0.4
+    assert rows["peer"]["images_per_second"] == 12.0
+    assert rows["peer"]["ratio"] == 3.75  # 40 images a second against 8 and 16: 5 and 2.5
+    assert rows["peer"]["ratio_range"] == [2.5, 5.0]
+
+
+def test_the_ratio_is_that_to_the_fastest_peer_of_the_same_precision():
+    recipe = resolve({"model": "dcgan_anime_a"}, ("dcgan_anime_a",))
+    sides = {"jaxgan": {"side": "jaxgan", "flags": {}}, **train_step.peers(recipe, {"model": recipe.model}, "torch")}
+    rates = {name: 10.0 + index for index, name in enumerate(sides)}  # the last ones, in bfloat16, are the fastest
+    rows = {name: {"images_per_second": rate, "ratio": 1 / rate, "ratio_range": [0, 1]} for name, rate in rates.items()}
+    found = train_step.against_the_fastest(rows, sides, "float32")
+    assert found["peer"] == "PyTorch eager, channels_last, float32"
+    assert found["ratio"] == 1 / rates[found["peer"]]
+    assert list(sides)[-1] == "PyTorch eager, channels_last, float32, one generator forward"
+
+
+def test_products_of_fully_connected_layers():
+    rules = rules_of("mlp_b")
+    make, judge = 64 * 256 + 256 * 256 + 256 * 784, 784 * 256 + 256 * 256 + 256
+    assert [layer.products for layer in arithmetic.layers(rules.gan.generator)] == [64 * 256, 256 * 256, 256 * 784]
+    forwards = 2 * make + 3 * judge  # fresh noise for each player; D sees real, fake, and fake once more
+    backwards = 2 * make - 64 * 256 + 2 * (2 * judge - 784 * 256) + judge
+    assert arithmetic.step_operations(rules, 100) == 2 * 100 * (forwards + backwards)
+
+
+def test_products_of_convolutions():
+    gan = rules_of("dcgan_anime_a").gan
+    halving = 12 * 12 * 4 * 4 * 128 * 256
+    expected = [48 * 48 * 48 * 64, 24 * 24 * 16 * 64 * 128, halving, 6 * 6 * 16 * 256 * 512, 5 * 5 * 512]
+    assert [layer.products for layer in arithmetic.layers(gan.discriminator)] == expected
+    generator = [layer.products for layer in arithmetic.layers(gan.generator)]
+    assert generator == [100 * 36 * 512, 36 * 16 * 512 * 256, halving, 24 * 24 * 16 * 128 * 64, 48 * 48 * 16 * 64 * 3]
+
+
+@pytest.mark.parametrize("padding", [0, 1, ((1, 2), (0, 1))])
+def test_the_plain_convolutions_are_the_library_s(padding):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 8, 8, 3), np.float32), rng.standard_normal((2, 4, 4, 5), np.float32)
+    kernel = rng.standard_normal((4, 4, 3, 5), np.float32)
+    for mine, its, values in ((plain.conv, ops.conv, x), (plain.conv_transpose, ops.conv_transpose, y)):
+        expected = its(values, kernel, stride=2, padding=padding)
+        np.testing.assert_allclose(mine(values, kernel, stride=2, padding=padding), expected, atol=1e-4)
+
+
+def test_the_library_s_side_trains():
+    given = tiny("mlp_b", steps_per_call=3)
+    side = jax_side.JaxSide(resolve(given, (given["model"],)))
+    before = [np.array(leaf) for leaf in jax.tree.leaves(side._state.generator.params)]
+    assert side.run(2) > 0
+    assert int(side._state.step) == 2 * given["steps_per_call"]
+    after = jax.tree.leaves(side._state.generator.params)
+    assert all(np.any(old != new) for old, new in zip(before, after, strict=True))
+    assert side.facts()["operations_per_call"] > 0
+    assert 0 <= side.measure()["waited"] <= side.measure()["seconds"]
+
+
+def test_a_call_counts_every_real_picture_of_its_steps():
+    def images(model, steps, **given):
+        return jax_side.images_per_call(resolve(tiny(model, **given), (model,)), steps)
+
+    assert images("mlp_b", steps=3) == 3 * 4
+    assert images("wgan_anime", steps=2, critic_steps=5) == 2 * 5 * 4  # a new batch for each
+    assert images("cgan_anime", steps=1, critic_steps=2) == 4  # one batch for both
+
+
+def test_a_profile_names_layers():
+    text = (
+        '  %dot.5 = f32[2] dot(a, b), metadata={op_name="jit(run)/while/transpose(jvp(Discriminator))/Conv_1/dot"}\n'
+        '  ROOT %fusion.7 = f32[2] fusion(a), metadata={op_type="x" op_name="jit(run)/AnimeGenerator/BatchNorm_0/a"}\n'
+        '  add.1 = f32[] add(a, b), metadata={op_name="jit(run)/add"}\n'
+    )
+    sources = profile.source_of(text)
+    assert [profile.layer_of(sources[name]) for name in ("dot.5", "fusion.7", "add.1")] == [
+        "Discriminator/Conv_1, gradient",
+        "AnimeGenerator/BatchNorm_0",
+        "other",
+    ]
+    events = [("dot.5", 1.0), ("fusion.7", 2.0), ("dot.9", 5.0)]
+    assert profile.shares(events, lambda name: profile.kind_of(name, "")) == {"dot": 0.75, "fusion": 0.25}
+
+
+def test_a_trace_has_the_operations_of_the_program(tmp_path):
+    product = jax.jit(lambda a: jax.lax.fori_loop(0, 3, lambda _, b: jnp.sin(b @ a), a))
+    matrix = jnp.ones((64, 64))
+    product(matrix).block_until_ready()
+    with jax.profiler.trace(str(tmp_path)):
+        product(matrix).block_until_ready()
+    events = list(profile.operations(next(tmp_path.rglob("*.xplane.pb"))))
+    assert events
+    assert all(seconds >= 0 for _, seconds in events)
+    assert not any(name.startswith("while") for name, _ in events)
+
+
+def test_the_machine_s_numbers():
+    assert 0 <= machine.busy_share(0.02) <= 1
+    assert machine.peak_memory_mb() > 10
+    assert machine.matmul_rate("float32", repeats=1) > 1e9
+    assert {"jax", "numpy"} <= machine.describe()["versions"].keys()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_peak_memory_counts_children():
+    grandchild = "import time; block = bytearray(60_000_000); time.sleep(0.5)"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"
+    process = subprocess.Popen([sys.executable, "-c", child])
+    with memory.PeakMemory(process.pid, interval=0.02) as peak:
+        process.wait()
+    assert 60 < peak.megabytes < 200
+
+
+def test_a_side_in_a_process_of_its_own():
+    side = Process({"side": "jaxgan", "flags": tiny("mlp_a", steps_per_call=2)})
+    try:
+        assert side.facts["images_per_call"] == 8
+        assert side.run(2) > 0
+        assert side.measure()["peak_memory_mb"] > 10
+    finally:
+        side.close()
+
+
+def test_a_side_that_breaks_off_is_an_error():
+    side = Process({"side": "torch", "flags": {}})
+    try:
+        with pytest.raises(SideFailed, match="status 1"):
+            side.run(1)
+    finally:
+        side.close()
+
+
+@pytest.mark.torch
+class TestTorch:
+    @pytest.fixture(autouse=True)
+    def one_thread(self):
+        torch = pytest.importorskip("torch")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
+
+    @pytest.mark.parametrize("model", RECIPES)
+    def test_the_networks_have_as_many_parameters_as_the_library_s(self, model):
+        from benchmarks import torch_networks
+
+        given = {"generator_width": 4, "discriminator_width": 4}
+        gan = rules_of(model, **given).gan
+        for ours, theirs in zip((gan.generator, gan.discriminator), torch_networks.build(model, **given), strict=True):
+            inputs = [jnp.zeros((2, *shape)) for shape in ours.input_shapes]
+            shapes = jax.eval_shape(lambda network=ours, x=inputs: network.init(jax.random.key(0), *x, train=False))
+            count = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+            assert count == sum(parameter.numel() for parameter in theirs.parameters())
+
+    @pytest.mark.parametrize("model", RECIPES)
+    def test_every_system_trains(self, model):
+        import torch
+
+        from benchmarks.torch_side import TorchSide
+
+        recipe = resolve(tiny(model), (model,))
+        side = TorchSide(recipe, channels_last=model != "mlp_b", compiled=False, one_forward=model == "cgan_anime")
+        before = [
+            parameter.clone() for network in (side.generator, side.discriminator) for parameter in network.parameters()
+        ]
+        assert side.run(2) > 0
+        after = [parameter for network in (side.generator, side.discriminator) for parameter in network.parameters()]
+        assert all(torch.isfinite(parameter).all() for parameter in after)
+        assert all((old != new).any() for old, new in zip(before, after, strict=True))
+        if recipe.clip is not None:
+            assert max(p.abs().max() for p in side.discriminator.parameters()) <= recipe.clip
+
+    def test_autocast_keeps_losses_in_float32(self):
+        import torch
+
+        from benchmarks.torch_side import TorchSide
+
+        recipe = resolve(tiny("dcgan_anime_a", precision="bfloat16"), ("dcgan_anime_a",))
+        side = TorchSide(recipe, channels_last=True, compiled=False, one_forward=True)
+        fake = side.fake(side.noise(), [])
+        assert fake.dtype == torch.bfloat16
+        assert side.logits(fake, []).dtype == torch.float32
+        assert side.draw()[0].is_contiguous(memory_format=torch.channels_last)
+
+    def test_pictures_are_turned_by_no_more_than_asked(self):
+        import torch
+
+        from benchmarks.torch_side import rotated
+
+        pictures = torch.arange(64.0).reshape(1, 1, 8, 8)
+        torch.testing.assert_close(rotated(pictures, 0.0), pictures)
+        assert (rotated(pictures, 20.0) != pictures).any()
+
+
+def run_benchmark(module, *arguments):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+FLAGS = [f"--{name}={value}" for name, value in tiny("dcgan_anime_a").items()]
+SHORT = ["--rounds=2", "--turn_seconds=0.01"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", ["torch", "plain_flax", "none"])
+def test_train_step(peer):
+    result = run_benchmark("train_step", *FLAGS, *SHORT, f"--peer={peer}")
+    assert result["sides"]["jaxgan"]["images_per_second"] > 0
+    assert ("ratio" in result) == (peer != "none")
+    assert len(result["sides"]) == {"torch": 6, "plain_flax": 2, "none": 1}[peer]
+
+
+@pytest.mark.slow
+def test_fused():
+    result = run_benchmark("fused", *FLAGS, *SHORT, "--steps_per_call=2")
+    assert list(result["sides"]) == ["2 steps a call", "1 step a call"]
+    assert result["ratio"] > 0
+
+
+@pytest.mark.slow
+def test_batch_sizes():
+    result = run_benchmark("batch_sizes", *FLAGS, *SHORT, "--batch_sizes=2,4")
+    assert list(result["milliseconds_per_image"]) == ["batch 2", "batch 4"]
+
+
+@pytest.mark.slow
+def test_profile():
+    result = run_benchmark("profile", *FLAGS, "--calls=1")
+    assert any(name.startswith("Discriminator/Conv") for name in result["by_layer"])
+
+
+@pytest.mark.slow
+def test_startup():
+    result = run_benchmark("startup", *FLAGS, "--rounds=1")
+    assert result["cold"]["to_first_step"] > result["cold"]["imports"] > 0
+
+
+@pytest.mark.slow
+def test_pipeline():
+    result = run_benchmark("pipeline", *FLAGS, "--pictures=60", "--train_seconds=0.1")
+    assert result["pictures"] == 60
+    assert set(result["data_wait"]) == {"device", "stream"}
+    assert all(0 <= share <= 1 for share in result["data_wait"].values())
