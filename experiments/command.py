@@ -47,6 +47,11 @@ def given_flags(schema: type) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def given_directly(name: str) -> bool:
+    """Whether a flag stands on the command line itself, and not only in a flag file."""
+    return any(argument.lstrip("-").partition("=")[0] == name for argument in sys.argv[1:])
+
+
 def flag_lines(values: Any) -> str:
     """A dataclass as the text of a flag file that repeats it."""
     lines = []

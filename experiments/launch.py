@@ -36,6 +36,9 @@ def main(family: tuple[str, ...]) -> None:
 def recipe_from_flags(family: tuple[str, ...]) -> Recipe:
     """What the flags ask for; a run that is continued fills in what they leave out."""
     given = command.given_flags(Recipe)
+    if "steps" in given and "epochs" in given:  # the command line wins over a flag file
+        over = [name for name in ("steps", "epochs") if not command.given_directly(name)]
+        given = {name: value for name, value in given.items() if name not in over}
     recipe = resolve(given, family)
     path = Workdir(str(recipe.workdir)).flags
     if not path.exists():
@@ -77,7 +80,7 @@ def train(recipe: Recipe) -> None:
         )
         init_key, preview_key = jax.random.split(jax.random.key(recipe.seed))
         z, condition, columns = preview_inputs(recipe, gan, pictures.condition_names, preview_key)
-        state = program.place_state(jax.jit(functools.partial(game.init_state, rules=rules))(init_key))
+        state = program.place_state(initial_state(init_key, rules))
         job = training.Job(
             description=_description(recipe, gan, state, pictures, program, feed),
             step_fn=feed,
@@ -98,6 +101,12 @@ def train(recipe: Recipe) -> None:
             on_collapse=recipe.on_collapse,  # type: ignore[arg-type]
         )
         training.train(state, job, schedule, workdir, watch=_watch(recipe, pictures))
+
+
+def initial_state(key: jax.Array, rules: game.Rules) -> game.GANState:
+    """The state before the first step, compiled in a hurry: it runs once."""
+    options = {"xla_backend_optimization_level": 0}
+    return jax.jit(functools.partial(game.init_state, rules=rules), compiler_options=options)(key)
 
 
 def load_pictures(recipe: Recipe, split: str = "train") -> Pictures:

@@ -1,14 +1,13 @@
 """A finished or running run, read back for sampling, measuring and looking."""
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from experiments.launch import workdir_recipe
+from experiments.launch import initial_state, workdir_recipe
 from experiments.recipes import Recipe
 from experiments.systems import build_gan, build_rules
 from jaxgan import game, models
@@ -48,7 +47,7 @@ def load_run(path: str | None) -> Run:
     dataset = _read_dataset(Path(path) / "dataset.json")
     names = tuple(dataset["condition_names"])
     gan = build_gan(recipe, dataset["shape"][-1], len(names))
-    template = jax.jit(functools.partial(game.init_state, rules=build_rules(recipe, gan)))(jax.random.key(0))
+    template = initial_state(jax.random.key(0), build_rules(recipe, gan))
     restored = Checkpoints(Workdir(path).checkpoints).restore_latest(template)
     if restored is None:
         raise UserError(

@@ -1,5 +1,6 @@
 """Gives a compiled step its batches, from the device's memory or from a stream: the same ones in the same order."""
 
+import math
 import operator
 import os
 import time
@@ -88,19 +89,19 @@ class Feed:
 
     def _draws(self, first: int, count: int) -> Any:
         if self.placement == "device":
-            return self._padded(np.stack([self._indices(step) for step in range(first, first + count)]))
+            return self._padded(self._indices(first, count))
         if first != self._next_streamed:
             self._stream = self._open_stream(first)
         self._next_streamed = first + count
         batches = [next(self._stream) for _ in range(count)]
         return jax.tree.map(lambda *leaves: self._padded(np.stack(leaves)), *batches)
 
-    def _indices(self, step: int) -> np.ndarray:
-        """Example numbers of a step, int32 (rounds, N)."""
-        rounds = self._rounds.at(step)
+    def _indices(self, step: int, count: int) -> np.ndarray:
+        """Example numbers of ``count`` steps of equal rounds, int32 (count, rounds, N)."""
+        shape = (count, self._rounds.at(step), self._batch_size)
         first = self._rounds.before(step) * self._batch_size
-        numbers = order.indices(self._seed, first, rounds * self._batch_size, len(self._pictures.images))
-        return numbers.reshape(rounds, self._batch_size).astype(np.int32)
+        numbers = order.indices(self._seed, first, math.prod(shape), len(self._pictures.images))
+        return numbers.reshape(shape).astype(np.int32)
 
     def _padded(self, draws: np.ndarray) -> np.ndarray:
         """Repeats the last step's part up to the length of a full call, so that every call has the same shape."""
@@ -113,7 +114,7 @@ class Feed:
         def numbers() -> Iterator[np.ndarray]:
             step = first
             while True:
-                yield self._indices(step)
+                yield self._indices(step, 1)[0]
                 step += 1
 
         pictures = self._pictures

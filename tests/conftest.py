@@ -13,8 +13,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # the proofs to the bit are made there; set it to prove another
 os.environ.setdefault("JAX_CPU_ENABLE_ASYNC_DISPATCH", "0")  # queued collectives can deadlock on few cores
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+for flag, value in {
+    "xla_force_host_platform_device_count": 2,
+    # Compiling takes most of a small test's time, and a third of it so; `.ci/run` makes the slow proofs fully optimised.
+    "xla_backend_optimization_level": 0,
+}.items():
+    if flag not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{flag}={value}"
 
 # A shared or slow machine must not fail a property, nor may one run draw other examples than the next.
 hypothesis.settings.register_profile("jaxgan", deadline=None, derandomize=True, database=None)

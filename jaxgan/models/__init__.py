@@ -5,6 +5,7 @@ variables = models.init(gan.generator, jax.random.key(0))
 images, updates = gan.generator.apply(variables, z, train=True, mutable=["batch_stats"])
 """
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -73,6 +74,11 @@ def build(name: str, **overrides: Any) -> GAN:
 
 def init(network: Network, key: jax.Array) -> dict[str, Any]:
     """Fresh variables of a network: {"params": …, "batch_stats": …}, the latter empty where nothing is normalised."""
-    inputs = [jnp.zeros((2, *shape), jnp.float32) for shape in network.input_shapes]
-    variables = jax.jit(lambda one: network.init(one, *inputs, train=False))(key)
+    variables = _init(network, key)
     return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
+
+
+@functools.partial(jax.jit, static_argnums=0)  # compiled, the forward pass is not computed
+def _init(network: Network, key: jax.Array) -> Any:
+    inputs = [jnp.zeros((2, *shape), jnp.float32) for shape in network.input_shapes]
+    return network.init(key, *inputs, train=False)

@@ -1,0 +1,239 @@
+"""The step: what each player's turn touches, what the keys decide, and what the rules change."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgan import game, losses, models, noise
+from jaxgan.digest import digest
+
+SIZE = 16
+SMALL = {"image_size": SIZE, "channels": 1, "generator_width": 2, "discriminator_width": 2, "latent_dim": 5}
+
+
+def rules(**changes):
+    gan = changes.pop("gan", None) or models.build("dcgan_64", **SMALL)
+    settings = {
+        "discriminator_loss": losses.minimax_discriminator_loss,
+        "generator_loss": losses.nonsaturating_generator_loss,
+        "generator_optimizer": optax.sgd(0.1),
+        "discriminator_optimizer": optax.sgd(0.1),
+        **changes,
+    }
+    return game.Rules(gan=gan, **settings)
+
+
+def batch(rounds=1, count=4, seed=0, condition_dim=0):
+    random = np.random.default_rng(seed)
+    found = {"image": random.integers(0, 256, (rounds, count, SIZE, SIZE, 1)).astype(np.uint8)}
+    if condition_dim:
+        labels = random.integers(0, condition_dim, (rounds, count))
+        found["condition"] = np.eye(condition_dim, dtype=np.uint8)[labels]
+    return found
+
+
+@functools.lru_cache
+def compiled(how):
+    return jax.jit(functools.partial(game.train_step, rules=how))
+
+
+@functools.lru_cache
+def start(how, seed):
+    return game.init_state(jax.random.key(seed), how)
+
+
+def one_step(how, data=None, seed=0):
+    state = start(how, seed)
+    return state, *compiled(how)(state, batch() if data is None else data)
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+PLAIN = rules()
+FROZEN_G = rules(generator_optimizer=optax.set_to_zero())
+FROZEN_D = rules(discriminator_optimizer=optax.set_to_zero())
+
+
+def test_the_discriminators_step_leaves_the_generators_parameters_alone():
+    before, after, _ = one_step(FROZEN_G)
+    assert same(before.generator.params, after.generator.params)
+    assert not same(before.discriminator.params, after.discriminator.params)
+
+
+def test_the_generators_step_leaves_the_discriminator_alone():
+    before, after, _ = one_step(FROZEN_D)
+    assert same(before.discriminator.params, after.discriminator.params)
+    assert not same(before.generator.params, after.generator.params)
+
+
+def test_running_statistics_move_once_for_each_batch_that_is_judged():
+    """The discriminator's statistics come from the real and the generated batch, not from the generator's turn."""
+    before, after, _ = one_step(FROZEN_G)
+    gan = FROZEN_G.gan
+    keys = jax.random.split(jax.random.fold_in(before.key, 0), 4)
+    _, noise_key = jax.random.split(jax.random.fold_in(keys[1], 0))
+    z = noise.latents(noise_key, 4, gan.latent_dim)
+    fakes, _ = gan.generator.apply(before.generator.variables, z, train=True, mutable=["batch_stats"])
+    variables = before.discriminator.variables
+    for images in ((batch()["image"][0].astype(np.float32) - 127.5) / 127.5, fakes):
+        _, updates = gan.discriminator.apply(variables, images, train=True, mutable=["batch_stats"])
+        variables = {"params": variables["params"], **updates}
+    for ours, expected in zip(
+        jax.tree.leaves(after.discriminator.batch_stats), jax.tree.leaves(variables["batch_stats"]), strict=True
+    ):
+        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_the_discriminators_gradient_does_not_depend_on_the_generator_being_differentiated():
+    """With SGD the new parameters show the gradient: the same whether or not G learns, and as computed without G."""
+    before, after, _ = one_step(PLAIN)
+    _, frozen, _ = one_step(FROZEN_G)
+    assert same(after.discriminator.params, frozen.discriminator.params)
+
+    gan = PLAIN.gan
+    keys = jax.random.split(jax.random.fold_in(before.key, 0), 4)
+    _, noise_key = jax.random.split(jax.random.fold_in(keys[1], 0))
+    z = noise.latents(noise_key, 4, gan.latent_dim)
+    fakes, _ = gan.generator.apply(before.generator.variables, z, train=True, mutable=["batch_stats"])
+    fakes = np.asarray(fakes)  # numbers: nothing to differentiate through
+    real = (batch()["image"][0].astype(np.float32) - 127.5) / 127.5
+
+    def loss(params):
+        variables = {"params": params, "batch_stats": before.discriminator.batch_stats}
+        logits = [gan.discriminator.apply(variables, x, train=True, mutable=["batch_stats"])[0] for x in (real, fakes)]
+        return losses.minimax_discriminator_loss(*logits)
+
+    gradient = jax.grad(loss)(before.discriminator.params)
+    expected = jax.tree.map(lambda p, g: p - 0.1 * g, before.discriminator.params, gradient)
+    for ours, theirs in zip(jax.tree.leaves(after.discriminator.params), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_the_seed_decides_everything():
+    first, second, other = (digest(one_step(PLAIN, seed=seed)[1]) for seed in (0, 0, 1))
+    assert first == second
+    assert first != other
+
+
+def test_every_step_has_noise_of_its_own():
+    state = game.init_state(jax.random.key(0), PLAIN)
+    frozen = rules(generator_optimizer=optax.set_to_zero(), discriminator_optimizer=optax.set_to_zero())
+    _, first = compiled(frozen)(state, batch())
+    _, second = compiled(frozen)(state.replace(step=state.step + 1), batch())
+    assert float(first["d_real"]) == float(second["d_real"])
+    assert float(first["d_fake"]) != float(second["d_fake"])
+    assert float(first["g_loss"]) != float(second["g_loss"])
+
+
+def test_reused_noise_serves_both_players():
+    """With a frozen D of no batch normalisation, G's loss is D's loss on the same fakes, told the other way."""
+    gan = models.build("mlp_b", image_size=SIZE, generator_width=8, discriminator_width=8, latent_dim=5)
+    frozen = {"generator_optimizer": optax.set_to_zero(), "discriminator_optimizer": optax.set_to_zero()}
+    for reuse in (True, False):
+        how = rules(gan=gan, reuse_noise=reuse, generator_loss=losses.minimax_generator_loss, **frozen)
+        _, _, metrics = one_step(how)
+        real = losses.minimax_discriminator_loss
+        state = game.init_state(jax.random.key(0), how)
+        images = (batch()["image"][0].astype(np.float32) - 127.5) / 127.5
+        logits = gan.discriminator.apply(state.discriminator.variables, images, train=False)
+        silent = jnp.full(4, -1e4)
+        fake_part = metrics["d_loss"] - real(logits, silent)
+        assert np.isclose(-metrics["g_loss"], fake_part, rtol=1e-5) == reuse
+
+
+def test_critic_steps_on_one_batch_are_as_many_as_asked():
+    how = rules(critic_steps=3, generator_optimizer=optax.set_to_zero(), reuse_noise=True)
+    once = rules(critic_steps=1, generator_optimizer=optax.set_to_zero(), reuse_noise=True)
+    state, after, _ = one_step(how)
+    # Three steps of one critic step each, with the same batch and the same noise.
+    for _ in range(3):
+        state = compiled(once)(state, batch())[0].replace(step=state.step, generator=state.generator)
+    for ours, theirs in zip(
+        jax.tree.leaves(after.discriminator.params), jax.tree.leaves(state.discriminator.params), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_rounds_that_do_not_fit_the_rules_are_refused():
+    with pytest.raises(ValueError, match="one batch a step"):
+        one_step(PLAIN, batch(rounds=2))
+
+
+def test_joint_batch_takes_statistics_over_both_halves():
+    separate = one_step(rules(discriminator_loss=losses.joint_batch_discriminator_loss))[2]
+    together = one_step(rules(discriminator_loss=losses.joint_batch_discriminator_loss, joint_batch=True))[2]
+    assert not np.isclose(separate["d_loss"], together["d_loss"], rtol=1e-4)
+    # Without batch normalisation there is no difference.
+    gan = models.build("mlp_b", image_size=SIZE, generator_width=8, discriminator_width=8, latent_dim=5)
+    values = [one_step(rules(gan=gan, joint_batch=joint))[2]["d_loss"] for joint in (False, True)]
+    np.testing.assert_allclose(*values, rtol=1e-5)
+
+
+def test_mismatched_is_the_batch_turned_and_never_the_same():
+    examples = jnp.arange(6)
+    seen = set()
+    for seed in range(40):
+        turned = np.asarray(game.mismatched(jax.random.key(seed), examples))
+        assert sorted(turned) == list(range(6))
+        assert (turned != np.arange(6)).all()
+        turn = functools.partial(game.mismatched, jax.random.key(seed), axis_name="half")
+        halves = jax.vmap(turn, axis_name="half")(examples.reshape(2, 3))
+        np.testing.assert_array_equal(halves.reshape(-1), turned)
+        seen.add(int(turned[0]))
+    assert seen == {1, 2, 3, 4, 5}
+
+
+def test_moving_average_covers_the_whole_variable_tree():
+    how = rules(average_decay=0.9)
+    before, after, _ = one_step(how)
+    assert after.sampling_variables is after.average
+    # At step 0 the decay is min(0.9, 1/10).
+    expected = jax.tree.map(
+        lambda old, new: 0.1 * old + 0.9 * new, before.generator.variables, after.generator.variables
+    )
+    for ours, theirs in zip(jax.tree.leaves(after.average), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+    assert set(after.average) == {"params", "batch_stats"}
+    assert before.generator.variables is not None and one_step(PLAIN)[1].average is None
+
+
+def test_initial_parameters_respect_the_bound_too():
+    state = game.init_state(jax.random.key(0), rules(clip=0.01))
+    largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(state.discriminator.params))
+    assert largest == np.float32(0.01)
+    assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(state.generator.params)) > 0.5
+
+
+def test_normalisation_may_be_exempt_from_the_bound():
+    state, after, _ = one_step(rules(clip=0.01, clip_normalization=False))
+    for players in (state, after):
+        params = players.discriminator.params
+        assert float(jnp.abs(params["BatchNorm_0"]["scale"]).max()) > 0.5
+        assert float(jnp.abs(params["Conv_0"]["kernel"]).max()) <= np.float32(0.01)
+
+
+def test_floating_point_pictures_are_taken_as_they_are():
+    data = batch()
+    floats = {"image": (data["image"].astype(np.float32) - 127.5) / 127.5}
+    players = [one_step(PLAIN, data)[1].discriminator, one_step(PLAIN, floats)[1].discriminator]
+    for ours, theirs in zip(*(jax.tree.leaves(player.params) for player in players), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)  # another program, other rounding
+
+
+def test_a_conditional_game_gives_the_condition_to_both_players():
+    gan = models.build(
+        "cgan_mnist", image_size=SIZE, generator_width=2, discriminator_width=2, latent_dim=5, condition_dim=3
+    )
+    how = rules(gan=gan)
+    data = batch(condition_dim=3)
+    other = {**data, "condition": np.roll(data["condition"], 1, axis=-1)}
+    _, first, _ = one_step(how, data)
+    _, second, _ = one_step(how, other)
+    assert not same(first.generator.params, second.generator.params)
+    assert not same(first.discriminator.params, second.discriminator.params)

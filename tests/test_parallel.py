@@ -1,0 +1,135 @@
+"""One body under three wrappers: the same run on one device and on two, and however its steps are grouped."""
+
+import functools
+from unittest import mock
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from jaxgan import game, losses, models, parallel
+from jaxgan.digest import digest
+from jaxgan.errors import UserError
+
+STEPS, BATCH, PICTURES = 6, 8, 40
+
+
+def rules(model, **changes):
+    gan = models.build(model, image_size=16, channels=1, generator_width=2, discriminator_width=2, latent_dim=5)
+    return game.Rules(
+        gan=gan,
+        discriminator_loss=losses.minimax_discriminator_loss,
+        generator_loss=losses.nonsaturating_generator_loss,
+        generator_optimizer=optax.sgd(0.05),
+        discriminator_optimizer=optax.sgd(0.05),
+        **changes,
+    )
+
+
+RULES = {
+    "convolutional": rules("dcgan_64", reuse_noise=True),
+    "dropout": rules("dcgan_mnist_a"),
+    "joint batch": rules("dcgan_mnist_keras", joint_batch=True),
+}
+
+
+@functools.lru_cache
+def programs(name):
+    step = functools.partial(game.train_step, rules=RULES[name])
+    devices = jax.local_devices()
+    return {
+        "one": parallel.compile_step(step, mode="jit", devices=devices[:1]),
+        "pmap": parallel.compile_step(step, mode="pmap", devices=devices[:2]),
+        "shard_map": parallel.compile_step(step, mode="shard_map", devices=devices[:2]),
+    }
+
+
+def train(name, how, steps_per_call, resident=True):
+    program = programs(name)[how]
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (PICTURES, 16, 16, 1)).astype(np.uint8)
+    draws = random.integers(0, PICTURES, (STEPS, 1, BATCH)).astype(np.int32)
+    state = program.place_state(game.init_state(jax.random.key(0), RULES[name]))
+    data = program.place_data({"image": images}) if resident else None
+    logs = []
+    for first in range(0, STEPS, steps_per_call):
+        part = draws[first : first + steps_per_call]
+        count = len(part)
+        part = np.concatenate([part, np.zeros((steps_per_call - count, 1, BATCH), np.int32)])
+        state, log = program(state, part if resident else {"image": images[part]}, count, data)
+        logs.append({key: np.asarray(values)[:count] for key, values in log.items()})
+    return state, {key: np.concatenate([log[key] for log in logs]) for key in logs[0]}
+
+
+def test_the_grouping_of_steps_and_the_way_of_the_data_change_no_bit():
+    state, log = train("convolutional", "one", 1)
+    for steps_per_call, resident in ((5, True), (6, True), (5, False)):
+        other, other_log = train("convolutional", "one", steps_per_call, resident)
+        assert digest(other) == digest(state)
+        for key, values in log.items():
+            np.testing.assert_array_equal(other_log[key], values)
+            assert values.shape == (STEPS,)
+
+
+@pytest.mark.parametrize("how", ["pmap", "shard_map"])
+@pytest.mark.parametrize("name", RULES)
+def test_two_devices_give_the_parameters_of_one(name, how, two_devices):
+    one, one_log = train(name, "one", 3)
+    two, two_log = train(name, how, 3)
+    for player in ("generator", "discriminator"):
+        ours, theirs = (jax.tree.leaves(getattr(state, player).variables) for state in (two, one))
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+    for key, values in one_log.items():
+        np.testing.assert_allclose(two_log[key], values, atol=1e-5)
+    assert len(jax.tree.leaves(two.generator.params)[0].devices()) == 2
+
+
+def test_per_device_statistics_would_be_noticed(two_devices):
+    """The comparison above fails where batch statistics are not synchronised."""
+    how = RULES["convolutional"]
+
+    def unsynchronised(state, batch, axis_name):
+        with mock.patch.object(models.GAN, "on", lambda gan, axis_name: gan):
+            return game.train_step(state, batch, how, axis_name)
+
+    program = parallel.compile_step(unsynchronised, mode="shard_map", devices=two_devices)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (PICTURES, 16, 16, 1)).astype(np.uint8)
+    draws = random.integers(0, PICTURES, (STEPS, 1, BATCH)).astype(np.int32)
+    state = program.place_state(game.init_state(jax.random.key(0), how))
+    state, _ = program(state, draws, STEPS, program.place_data({"image": images}))
+    one, _ = train("convolutional", "one", 3)
+    leaves = (jax.tree.leaves(players.generator.params) for players in (state, one))
+    assert max(float(abs(a - np.asarray(b)).max()) for a, b in zip(*leaves, strict=True)) > 1e-4
+
+
+def test_the_callers_state_survives_and_the_programs_is_used_up():
+    program = programs("convolutional")["one"]
+    state = game.init_state(jax.random.key(0), RULES["convolutional"])
+    placed = program.place_state(state)
+    images = np.zeros((1, 1, BATCH, 16, 16, 1), np.uint8)
+    program(placed, {"image": images}, 1)
+    assert digest(state) == digest(game.init_state(jax.random.key(0), RULES["convolutional"]))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(placed.generator.params))
+
+
+def test_batches_that_cannot_be_shared_are_refused(two_devices):
+    with pytest.raises(UserError, match="--batch_size=7: must be a positive multiple of the 2 devices"):
+        parallel.check_batch_size(7, 2)
+    with pytest.raises(UserError, match="--batch_size=0"):
+        parallel.check_batch_size(0, 1)
+    for how in ("pmap", "shard_map"):
+        program = programs("convolutional")[how]
+        state = program.place_state(game.init_state(jax.random.key(0), RULES["convolutional"]))
+        with pytest.raises(UserError, match="--batch_size=7"):
+            program(state, {"image": np.zeros((1, 1, 7, 16, 16, 1), np.uint8)}, 1)
+
+
+def test_unknown_modes_are_refused_and_the_default_fits_the_devices(two_devices):
+    step = functools.partial(game.train_step, rules=RULES["convolutional"])
+    with pytest.raises(UserError, match="--parallel=gspmd"):
+        parallel.compile_step(step, mode="gspmd")
+    assert parallel.compile_step(step, devices=two_devices).mode == "pmap"
+    assert parallel.compile_step(step, devices=two_devices[:1]).mode == "jit"

@@ -1,0 +1,47 @@
+"""Pictures out of a generator."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import models, pixels, sampling
+
+GAN = models.build("dcgan_64", image_size=8, generator_width=4, discriminator_width=4, latent_dim=6)
+G = models.init(GAN.generator, jax.random.key(0))
+D = models.init(GAN.discriminator, jax.random.key(1))
+Z = sampling.fixed_latents(jax.random.key(2), GAN, sampling.CHUNK + 7)
+
+
+def test_pictures_are_those_of_the_generator_in_evaluation_mode_however_many_there_are():
+    images = sampling.generate(GAN, G, Z)
+    expected = pixels.quantize(GAN.generator.apply(G, Z, train=False))
+    assert images.dtype == np.uint8
+    assert images.shape == (sampling.CHUNK + 7, 8, 8, 3)
+    assert np.abs(images.astype(int) - np.asarray(expected)).max() <= 1  # other rounding in another program
+
+
+def test_the_best_are_those_that_the_discriminator_scores_highest():
+    images = sampling.generate(GAN, G, Z)
+    scores = sampling.scores(GAN, D, images)
+    expected = GAN.discriminator.apply(D, pixels.normalize(jnp.asarray(images)), train=False)
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    best, chosen = sampling.best(GAN, G, D, Z, 5)
+    assert sorted(scores)[-5:] == sorted(scores[chosen])
+    assert (np.diff(scores[chosen]) <= 0).all()
+    np.testing.assert_array_equal(best, images[chosen])
+
+
+def test_latents_have_the_models_own_spread():
+    wide = models.build("cgan_anime")
+    z = np.asarray(sampling.fixed_latents(jax.random.key(0), wide, 2000))
+    np.testing.assert_allclose(z.std(), np.exp(-1 / np.pi), rtol=0.01)
+    moved = np.asarray(sampling.fixed_latents(jax.random.key(0), wide, 2000, mean=2.0, std=0.5))
+    np.testing.assert_allclose(moved, 2 + 0.5 * z, rtol=1e-5, atol=1e-6)
+
+
+def test_conditions_reach_the_generator():
+    gan = models.build("cgan_mnist", image_size=8, generator_width=2, discriminator_width=2, latent_dim=4)
+    variables = models.init(gan.generator, jax.random.key(0))
+    z = sampling.fixed_latents(jax.random.key(1), gan, 3)
+    first, second = (sampling.generate(gan, variables, z, jnp.eye(10)[jnp.full(3, digit)]) for digit in (0, 7))
+    assert not np.array_equal(first, second)
