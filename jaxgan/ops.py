@@ -9,15 +9,17 @@ Reverse mode works to any order; forward mode (`jax.jvp`) does not.
 """
 
 import functools
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxgan import patches, winograd
-from jaxgan.convolution import Geometry
+from jaxgan.convolution import Geometry, Pair
 
-Padding = int | tuple[tuple[int, int], tuple[int, int]]
+Padding = int | tuple[Pair, Pair]
+Operation = Callable[..., jax.Array]  # of (x, kernel, geometry)
 
 
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Padding = 0) -> jax.Array:
@@ -37,8 +39,9 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Padding =
     """
     before, after = _sides(padding)
     _check(x, kernel, stride, kernel.shape[2:3])
-    big, sides = x.shape[1:3], kernel.shape[:2]
-    small = tuple((n + b + a - k) // stride + 1 for n, b, a, k in zip(big, before, after, sides, strict=True))
+    big, sides = _height_and_width(x.shape[1:3]), _height_and_width(kernel.shape[:2])
+    small = _height_and_width(
+        (n + b + a - k) // stride + 1 for n, b, a, k in zip(big, before, after, sides, strict=True))
     if min(small) < 1:
         raise ValueError(f"a kernel of {sides} does not fit into a picture of {big} with padding {padding}")
     return _on_platform(_cpu_conv, _lax_conv, x, kernel, Geometry(big, small, sides, before, stride))
@@ -63,14 +66,21 @@ def conv_transpose(y: jax.Array, kernel: jax.Array, *, stride: int = 1, padding:
     """
     before, after = _sides(padding)
     _check(y, kernel, stride, kernel.shape[3:4])
-    small, sides = y.shape[1:3], kernel.shape[:2]
-    big = tuple((n - 1) * stride + k - b - a for n, b, a, k in zip(small, before, after, sides, strict=True))
+    small, sides = _height_and_width(y.shape[1:3]), _height_and_width(kernel.shape[:2])
+    big = _height_and_width(
+        (n - 1) * stride + k - b - a for n, b, a, k in zip(small, before, after, sides, strict=True))
     if min(big) < 1:
         raise ValueError(f"padding {padding} crops all of a picture of {small} under a kernel of {sides}")
-    return _on_platform(_cpu_conv_transpose, _lax_conv_transpose, y, kernel, Geometry(big, small, sides, before, stride))
+    geometry = Geometry(big, small, sides, before, stride)
+    return _on_platform(_cpu_conv_transpose, _lax_conv_transpose, y, kernel, geometry)
 
 
-def _sides(padding: Padding) -> tuple[tuple[int, int], tuple[int, int]]:
+def _height_and_width(numbers: Iterable[int]) -> Pair:
+    height, width = numbers
+    return height, width
+
+
+def _sides(padding: Padding) -> tuple[Pair, Pair]:
     """The padding (above, left) and (below, right)."""
     (top, bottom), (left, right) = ((padding, padding),) * 2 if isinstance(padding, int) else padding
     return (top, left), (bottom, right)
@@ -83,33 +93,45 @@ def _check(x: jax.Array, kernel: jax.Array, stride: int, channels: tuple[int, ..
         raise ValueError(f"stride must be at least 1, not {stride}")
 
 
-def _on_platform(cpu_form, lax_form, x, kernel, geometry):
+def _on_platform(cpu: Operation, others: Operation, x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     dtype = jnp.promote_types(x.dtype, kernel.dtype)
-    form = functools.partial(lax.platform_dependent, cpu=functools.partial(cpu_form, geometry=geometry),
-                             default=functools.partial(lax_form, geometry=geometry))
-    return form(x.astype(dtype), kernel.astype(dtype))
+    return lax.platform_dependent(x.astype(dtype), kernel.astype(dtype), cpu=functools.partial(cpu, geometry=geometry),
+                                  default=functools.partial(others, geometry=geometry))
 
 
-def _cpu_tile(channels: int, features: int, geometry: Geometry) -> winograd.Tile | None:
-    """The Winograd tile that beats the product of patches on a CPU, or None."""
-    tile = winograd.best_tile(geometry)
-    if tile is None or min(channels, features) < 16:  # few channels: the transforms cost more than the products saved
+def _cpu_tile(batch: int, kernel_shape: tuple[int, ...], geometry: Geometry) -> winograd.Tile | None:
+    """The Winograd tile that a CPU is fastest with, or None for the product of patches.
+
+    Time is counted in matrix rows multiplied by a block of the kernel. Handling a transformed block of the kernel costs
+    about as much as 100 rows, which decides against large tiles on small pictures.
+    """
+    if min(kernel_shape[2:]) < 16:  # the transforms would cost more than the products saved
         return None
-    arithmetic = geometry.small[0] * geometry.small[1] * geometry.kernel[0] * geometry.kernel[1]
-    return tile if tile.products(geometry) * geometry.stride**2 < 0.9 * arithmetic else None
+    blocks = geometry.kernel[0] * geometry.kernel[1] / geometry.stride**2
+    best, least = None, blocks * (batch * geometry.small[0] * geometry.small[1] + 100)
+    for tile in winograd.fitting_tiles(geometry):
+        cost = batch * tile.products(geometry) + 100 * tile.points**2
+        if cost < 0.85 * least:  # a little saved is not worth the longer compilation
+            best, least = tile, cost
+    return best
 
 
-def _cpu(patches_form, winograd_form, x, kernel, geometry):
-    dtype = x.dtype
-    if dtype.itemsize < 4:  # half-precision products are slower than float32 on a CPU, and less exact
-        x, kernel = x.astype(jnp.float32), kernel.astype(jnp.float32)
-    tile = _cpu_tile(*kernel.shape[2:], geometry)
-    out = winograd_form(x, kernel, geometry, tile) if tile else patches_form(x, kernel, geometry)
-    return out.astype(dtype)
+def _cpu_conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    tile = _cpu_tile(len(x), kernel.shape, geometry)
+    form = functools.partial(winograd.conv, tile=tile) if tile else patches.conv
+    return _in_single_precision(form, x, kernel, geometry)
 
 
-_cpu_conv = functools.partial(_cpu, patches.conv, winograd.conv)
-_cpu_conv_transpose = functools.partial(_cpu, patches.conv_transpose, winograd.conv_transpose)
+def _cpu_conv_transpose(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    tile = _cpu_tile(len(y), kernel.shape, geometry)
+    form = functools.partial(winograd.conv_transpose, tile=tile) if tile else patches.conv_transpose
+    return _in_single_precision(form, y, kernel, geometry)
+
+
+def _in_single_precision(form: Operation, x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """At least float32 inside: a CPU multiplies shorter numbers no faster, and transforms would round too much."""
+    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    return form(x.astype(dtype), kernel.astype(dtype), geometry).astype(x.dtype)
 
 
 def _lax_conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:

@@ -16,7 +16,7 @@ def _big_to_patches(x: jax.Array, geometry: Geometry) -> jax.Array:
     (kh, kw), (h, w), stride = geometry.kernel, geometry.small, geometry.stride
     if geometry.small == (1, 1):  # one patch: nothing to cut
         return pad(x, geometry.before, geometry.kernel).reshape(batch, -1)
-    rows, columns = (n + t - 1 for n, t in zip(geometry.small, geometry.taps, strict=True))
+    rows, columns = h + geometry.taps[0] - 1, w + geometry.taps[1] - 1
     x = pad(x, geometry.before, (rows * stride, columns * stride))
     x = lax.optimization_barrier(x).reshape(batch, rows, stride, columns, stride * channels)
     runs = []
@@ -34,14 +34,12 @@ def _patches_to_big(patches: jax.Array, geometry: Geometry) -> jax.Array:
     batch, channels = patches.shape[0] // (h * w), patches.shape[1] // (kh * kw)
     if geometry.small == (1, 1):
         uncropped = patches.reshape(batch, kh, kw, channels)
-        return pad(uncropped, tuple(-b for b in geometry.before), geometry.big)
+        return pad(uncropped, (-geometry.before[0], -geometry.before[1]), geometry.big)
     patches = patches.reshape(batch, h, w, kh, kw * channels)
     rows = overlap_add(lambda tap: patches[:, :, :, tap], kh, 1, stride, geometry.before[0], geometry.big[0])
-    rows = lax.optimization_barrier(jnp.stack(rows, 2))
-    rows = rows.reshape(batch, -1, w, kw, channels)
-    columns = overlap_add(lambda tap: rows[:, :, :, tap], kw, 2, stride, geometry.before[1], geometry.big[1])
-    columns = jnp.stack(columns, 3).reshape(batch, rows.shape[1], -1, channels)
-    return pad(columns, (0, 0), geometry.big)
+    strips = lax.optimization_barrier(jnp.stack(rows, 2)).reshape(batch, -1, w, kw, channels)
+    columns = overlap_add(lambda tap: strips[:, :, :, tap], kw, 2, stride, geometry.before[1], geometry.big[1])
+    return pad(jnp.stack(columns, 3).reshape(batch, strips.shape[1], -1, channels), (0, 0), geometry.big)
 
 
 big_to_patches, patches_to_big = transposes(_big_to_patches, _patches_to_big)

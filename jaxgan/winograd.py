@@ -1,16 +1,18 @@
 """Convolution by Winograd's minimal filtering (Lavin and Gray, 2015, arXiv:1509.09308), strided ones included.
 
-A convolution whose kernel spans r strides s is an r x r convolution of stride 1 over pictures cut into s x s blocks, each
-block's values being its channels. Tiles of m x m outputs then need (m + r - 1)² products of matrices instead of m² r²:
-16/36 of them for a kernel of 4 with stride 2. Forward, input gradient and kernel gradient of the convolution and of its
-transpose are compositions of the same three pairs of transforms.
+A convolution whose kernel spans r strides s is an r x r convolution of stride 1 over pictures cut into s x s blocks,
+the values of a block being its channels. Tiles of m x m outputs then need (m + r - 1)² products of matrices instead of
+m² r²: 16/36 of them for a kernel of 4 with stride 2 and m = 3. Forward, input gradient and kernel gradient of the
+convolution and of its transpose are compositions of the same three pairs of transforms.
 
-Three things make it fast in XLA: barriers between the stages, long contiguous runs, and lists of matrices, never a stack.
+Three things make it fast in XLA: barriers between the stages, long contiguous runs, and lists of matrices, no stack.
 """
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +21,13 @@ from jax import lax
 
 from jaxgan.convolution import Geometry, overlap_add, pad, to_big, to_small, transposes
 
+Matrix = tuple[tuple[float, ...], ...]
+POINTS = tuple(map(Fraction, (0, 1, -1, -2)))  # small ones, so that little is rounded off
+
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """F(outputs, taps): the matrices of a one-dimensional minimal filter, out = A^T [(G kernel) * (B^T in)].
+    """F(m, r): a minimal filter, out = A^T [(G kernel) * (B^T in)] along each axis.
 
     Attributes:
       outputs: m, the side of a tile of outputs.
@@ -34,9 +39,9 @@ class Tile:
 
     outputs: int
     taps: int
-    big: tuple[tuple[float, ...], ...]
-    kernel: tuple[tuple[float, ...], ...]
-    small: tuple[tuple[float, ...], ...]
+    big: Matrix
+    kernel: Matrix
+    small: Matrix
 
     @property
     def points(self) -> int:
@@ -53,19 +58,33 @@ class Tile:
         return rows * columns * self.points**2
 
 
-TILES = (
-    Tile(3, 2, ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, -1, 0, 1)), ((1, 0), (0.5, 0.5), (0.5, -0.5), (0, 1)),
-         ((1, 1, 1, 0), (0, 1, -1, 0), (0, 1, 1, 1))),
-    Tile(2, 2, ((1, -1, 0), (0, 1, 0), (0, -1, 1)), ((1, 0), (1, 1), (0, 1)), ((1, 1, 0), (0, 1, 1))),
-    Tile(2, 3, ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
-         ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)), ((1, 1, 1, 0), (0, 1, -1, -1))),
-)
+def minimal_filter(outputs: int, taps: int) -> Tile:
+    """Builds F(outputs, taps) by Toom and Cook: polynomials multiplied by their values at points and at infinity."""
+    points = POINTS[: outputs + taps - 2]
+    infinity = [Fraction(0)] * len(points)
+    others = [[q for q in points if q != p] for p in points]
+    big = [[*_coefficients(roots), Fraction(0)] for roots in others] + [_coefficients(points)]
+    kernel = [[p**k / math.prod(p - q for q in roots) for k in range(taps)]
+              for p, roots in zip(points, others, strict=True)] + [[*infinity, Fraction(1)][-taps:]]
+    small = [[*(p**i for p in points), Fraction(i == outputs - 1)] for i in range(outputs)]
+    return Tile(outputs, taps, *(tuple(tuple(map(float, row)) for row in matrix) for matrix in (big, kernel, small)))
 
 
-def best_tile(geometry: Geometry) -> Tile | None:
-    """The tile with the fewest products for this geometry; None if no tile fits its kernel."""
-    fitting = [tile for tile in TILES if geometry.taps == (tile.taps, tile.taps)]
-    return min(fitting, key=lambda tile: tile.products(geometry), default=None)
+def _coefficients(roots: Sequence[Fraction]) -> list[Fraction]:
+    """Of the polynomial with these roots, the lowest power first."""
+    coefficients = [Fraction(1)]
+    for root in roots:
+        times_x, times_root = [Fraction(0), *coefficients], [*(root * c for c in coefficients), Fraction(0)]
+        coefficients = [a - b for a, b in zip(times_x, times_root, strict=True)]
+    return coefficients
+
+
+TILES = tuple(minimal_filter(outputs, taps) for outputs, taps in ((2, 2), (3, 2), (4, 2), (2, 3)))
+
+
+def fitting_tiles(geometry: Geometry) -> list[Tile]:
+    """The tiles for this kernel and stride, the smallest first."""
+    return [tile for tile in TILES if geometry.taps == (tile.taps, tile.taps)]
 
 
 def _combine(coefficients: Sequence[float], terms: Sequence[jax.Array]) -> jax.Array:
@@ -86,11 +105,14 @@ def _big_to_tiles(x: jax.Array, geometry: Geometry, tile: Tile) -> list[jax.Arra
     rows, columns = tile_rows * m + tile.taps - 1, tile_columns * m + tile.taps - 1
     x = lax.optimization_barrier(pad(x, geometry.before, (rows * s, columns * s)))
     x = x.reshape(batch, rows, s, columns, s * channels)
-    every = lambda first, number: slice(first, first + m * (number - 1) + 1, m)
+
+    def every(first: int, number: int) -> slice:
+        return slice(first, first + m * (number - 1) + 1, m)
+
     matrices = []
     for u in range(tile.points):
-        halves = [_combine(tile.big[u], [x[:, every(p, tile_rows), i] for p in range(tile.points)]) for i in range(s)]
-        row = lax.optimization_barrier(jnp.concatenate(halves, -1))
+        inside = [_combine(tile.big[u], [x[:, every(p, tile_rows), i] for p in range(tile.points)]) for i in range(s)]
+        row = lax.optimization_barrier(jnp.concatenate(inside, -1))
         across = [row[:, :, every(q, tile_columns)] for q in range(tile.points)]
         matrices += [_combine(tile.big[v], across).reshape(-1, s * s * channels) for v in range(tile.points)]
     return matrices

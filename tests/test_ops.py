@@ -82,8 +82,8 @@ def definition(x, kernel, dy, stride, padding):
         pairs = []  # for each axis, (position in the big side, position in the small side)
         for small, big, k, p in zip(dy.shape[1:3], x.shape[1:3], offset, padding, strict=True):
             pairs.append([(i * stride + k - p[0], i) for i in range(small) if 0 <= i * stride + k - p[0] < big])
-        for (row, i) in pairs[0]:
-            for (column, j) in pairs[1]:
+        for row, i in pairs[0]:
+            for column, j in pairs[1]:
                 y[:, i, j] += x[:, row, column] @ kernel[offset]
                 dx[:, row, column] += dy[:, i, j] @ kernel[offset].T
                 dkernel[offset] += x[:, row, column].T @ dy[:, i, j]
@@ -91,7 +91,7 @@ def definition(x, kernel, dy, stride, padding):
 
 
 def transposed_padding(x, kernel, dy, stride, padding):
-    """The padding of `conv_transpose` that leads back to the size of x, rows that the convolution left unused included."""
+    """The padding of `conv_transpose` that leads back to the size of x, rows that `conv` left unused included."""
     sizes = zip(x.shape[1:3], dy.shape[1:3], kernel.shape, padding, strict=False)
     return tuple((before, (small - 1) * stride + k - before - big) for big, small, k, (before, _) in sizes)
 
@@ -183,10 +183,14 @@ def test_second_derivatives(name, operation):
     ours = functools.partial(getattr(ops, operation), stride=stride, padding=padding)
     if operation == "conv_transpose":
         shape, conv, x = x.shape, theirs, dy
-        theirs = lambda y, kernel: jax.vjp(lambda x: conv(x, kernel), jnp.zeros(shape))[1](y)[0]
+
+        def theirs(y, kernel):
+            return jax.vjp(lambda x: conv(x, kernel), jnp.zeros(shape))[1](y)[0]
 
     def gradients(function):
-        penalty = lambda x, kernel: jnp.sum(jax.grad(lambda x: jnp.sum(jnp.tanh(function(x, kernel))))(x) ** 2)
+        def penalty(x, kernel):
+            return jnp.sum(jax.grad(lambda x: jnp.sum(jnp.tanh(function(x, kernel))))(x) ** 2)
+
         return quick_jit(jax.grad(penalty, (0, 1)))(x, kernel)
 
     with jax.enable_x64(True):
