@@ -7,15 +7,10 @@ Prints one JSON object; "ratio" is how many times as many images a second the fu
 
 import json
 
-from absl import flags
-
-from benchmarks.train_step import compare
+from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
 from experiments import command
 from experiments.recipes import Recipe, resolve
 from jaxgan import models
-
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "timed turns of each side", lower_bound=1)
-_TURN_SECONDS = flags.DEFINE_float("turn_seconds", 2.0, "about how long a turn is", lower_bound=0.0)
 
 
 def main() -> None:
@@ -27,7 +22,7 @@ def main() -> None:
     single = {"side": "jaxgan", "flags": {**given, "steps_per_call": 1}}
     names = f"{recipe.steps_per_call} steps a call", "1 step a call"
     result = compare(
-        dict(zip(names, (fused, single), strict=True)), rounds=_ROUNDS.value, turn_seconds=_TURN_SECONDS.value
+        dict(zip(names, (fused, single), strict=True)), rounds=ROUNDS.value, turn_seconds=TURN_SECONDS.value
     )
     ratio = {key: result["sides"][names[1]][key] for key in ("ratio", "ratio_range")}
     settings = {"model": recipe.model, "batch_size": recipe.batch_size, "precision": recipe.precision}

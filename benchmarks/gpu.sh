@@ -2,11 +2,12 @@
 # Everything worth measuring on a GPU, within ten minutes: one JSON file a part in $OUT.
 #
 #   benchmarks/gpu.sh                 all parts, the most telling first
-#   benchmarks/gpu.sh profile best    these parts
+#   benchmarks/gpu.sh mlp batches     these parts
 #   DRY_RUN=1 benchmarks/gpu.sh       tiny sizes, on any device: whether every part runs
 #
 # A part that fails or takes too long is named at the end, and the others run. Needs jaxgan's dependencies with JAX for the
-# GPU, and PyTorch; TensorFlow for the streamed half of "pipeline" alone. $PYTHON names the interpreter, $LIMIT the seconds.
+# GPU, and PyTorch; TensorFlow for the streamed half of "pipeline" alone. $PYTHON names the interpreter, $LIMIT the
+# seconds of all parts together, $PART_LIMIT those of one.
 
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -14,6 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 OUT=${OUT:-./gpu_results}
 PYTHON=${PYTHON:-python3}
 LIMIT=${LIMIT:-570}
+PART_LIMIT=${PART_LIMIT:-150}
 PARTS=${*:-dcgan_64 dcgan_64_compiled mlp batches best profile_512 parity dcgan_512_compiled dcgan_512 profile_64 startup pipeline}
 
 export TF_CPP_MIN_LOG_LEVEL=2 TOKENIZERS_PARALLELISM=false
@@ -38,8 +40,8 @@ measure() { # measure <name> <seconds at most> <module> <flags…>
   timeout --kill-after=5 "$seconds" "$PYTHON" -m $* >"$OUT/$name.json" 2>"$OUT/$name.log"
 }
 
-best_batch() { # the batch size with the cheapest image in the sweep
-  "$PYTHON" - "$OUT/batches.json" <<'END'
+best_batch() { # the batch size with the cheapest image in the sweep, or the large one where there was none
+  "$PYTHON" - "$OUT/batches.json" 2>/dev/null <<'END' || echo "$LARGE"
 import json, sys
 cost = json.load(open(sys.argv[1]))["milliseconds_per_image"]
 print(min(cost, key=cost.get).split()[1])
@@ -59,7 +61,7 @@ part() { # part <name> <seconds at most>
     # Without command buffers: inside one, the trace does not say which operation a kernel belongs to.
     profile_64) XLA_FLAGS=--xla_gpu_enable_command_buffer= measure "$1" "$2" "benchmarks.profile $DCGAN $PROFILE --batch_size=$SMALL" ;;
     profile_512) XLA_FLAGS=--xla_gpu_enable_command_buffer= measure "$1" "$2" "benchmarks.profile $DCGAN $PROFILE --batch_size=$LARGE" ;;
-    startup) measure "$1" "$2" "benchmarks.startup $DCGAN --batch_size=$SMALL --rounds=1" ;;
+    startup) measure "$1" "$2" "benchmarks.startup $DCGAN --batch_size=$SMALL --starts=1" ;;
     pipeline) measure "$1" "$2" "benchmarks.pipeline $DCGAN --batch_size=$SMALL $PICTURES" ;;
     parity) # against float64 on the same device: without TF32, which is the default there
       JAX_PLATFORMS=${DRY_RUN:+cpu} JAX_DEFAULT_MATMUL_PRECISION=float32 XLA_PYTHON_CLIENT_PREALLOCATE=false \
@@ -76,7 +78,7 @@ for name in $PARTS; do
     continue
   fi
   began=$SECONDS
-  if part "$name" "$((left < 150 ? left : 150))"; then
+  if part "$name" "$((left < PART_LIMIT ? left : PART_LIMIT))"; then
     echo "$name: $((SECONDS - began)) s"
   else
     echo "$name: failed after $((SECONDS - began)) s: $(tail -n 1 "$OUT/$name.log" 2>/dev/null)"

@@ -6,14 +6,11 @@ r"""How fast pictures are decoded, opened from the cache, and brought to the ste
 Without --data_dir it writes JPEG files of 96×96 itself. Prints one JSON object.
 """
 
-import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from absl import flags
 
 from benchmarks import machine
 from benchmarks.memory import PeakMemory
-from benchmarks.process import REPOSITORY, Process
+from benchmarks.process import REPOSITORY, Process, environment
 from experiments import command
 from experiments.recipes import Recipe, resolve
 from jaxgan import feeding, models
@@ -61,21 +58,6 @@ def main() -> None:
     }
     settings = {"model": recipe.model, "batch_size": recipe.batch_size}
     print(json.dumps({"benchmark": "pipeline", **settings, **result, "machine": machine.describe()}, indent=1))
-
-
-@contextlib.contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    """Environment variables for the processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def write_pictures(folder: Path, count: int) -> str:

@@ -18,13 +18,12 @@ from typing import Any
 from absl import flags
 
 from benchmarks import machine
-from benchmarks.pipeline import environment
-from benchmarks.process import REPOSITORY
+from benchmarks.process import REPOSITORY, environment
 from experiments import command
 from experiments.recipes import Recipe, resolve
 from jaxgan import models
 
-_ROUNDS = flags.DEFINE_integer("rounds", 3, "starts of each kind", lower_bound=1)
+_STARTS = flags.DEFINE_integer("starts", 3, "starts of each kind", lower_bound=1)
 
 
 def main() -> None:
@@ -35,14 +34,14 @@ def main() -> None:
     cold, warm, busy = [], [], []
     with tempfile.TemporaryDirectory() as scratch, environment(JAXGAN_CACHE_DIR=f"{scratch}/cache"):
         start(given, f"{scratch}/first")  # draws the pictures, and has the files of all packages read once
-        for index in range(_ROUNDS.value):
+        for index in range(_STARTS.value):
             busy.append(machine.busy_share(0.3))
             shutil.rmtree(f"{scratch}/cache/compiled", ignore_errors=True)
             cold.append(start(given, f"{scratch}/cold{index}"))
             warm.append(start(given, f"{scratch}/warm{index}"))
     ratio = statistics.median(b["after_imports"] / a["after_imports"] for a, b in zip(cold, warm, strict=True))
     result = {"ratio": round(ratio, 3), "cold": medians(cold), "warm": medians(warm)}
-    settings = {"model": recipe.model, "batch_size": recipe.batch_size, "rounds": _ROUNDS.value}
+    settings = {"model": recipe.model, "batch_size": recipe.batch_size, "starts": _STARTS.value}
     about = {"others_busy": round(statistics.mean(busy), 3), "machine": machine.describe()}
     print(json.dumps({"benchmark": "startup", **settings, **result, **about}, indent=1))
 

@@ -1,5 +1,6 @@
 """The benchmarks measure what they say: their arithmetic on made-up times, and each in a tiny form."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import arithmetic, jax_side, machine, memory, plain, profile, train_step, turns
+from benchmarks import arithmetic, comparison, jax_side, machine, memory, plain, profile, train_step, turns
 from benchmarks.process import Process, SideFailed
 from experiments import systems
 from experiments.recipes import RECIPES, resolve
@@ -35,6 +36,11 @@ def rules_of(model, **given):
     recipe = resolve({"model": model, **given}, (model,))
     pictures = jax_side.random_pictures(recipe, batches=1)
     return systems.build_rules(recipe, systems.build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim))
+
+
+def test_no_flag_is_defined_twice():
+    for module in ("train_step", "fused", "batch_sizes", "pipeline", "startup", "profile"):
+        importlib.import_module(f"benchmarks.{module}")
 
 
 class FakeSide:
@@ -80,7 +86,7 @@ def test_a_report_compares_images_not_calls():
         "peer": {"images_per_call": 4, "device": "cpu"},
     }
     measured = {name: {"peak_memory_mb": 1.0} for name in seconds}
-    rows = train_step.report(seconds, facts, measured, rate=200e9)
+    rows = comparison.report(seconds, facts, measured, rate=200e9)
     assert rows["jaxgan"]["images_per_second"] == 40.0
     assert rows["jaxgan"]["gflop_per_image"] == 2.0
     assert rows["jaxgan"]["fraction_of_matmul_rate"] == 0.4
@@ -323,7 +329,7 @@ def test_profile():
 
 @pytest.mark.slow
 def test_startup():
-    result = run_benchmark("startup", *FLAGS, "--rounds=1")
+    result = run_benchmark("startup", *FLAGS, "--starts=1")
     assert result["cold"]["to_first_step"] > result["cold"]["imports"] > 0
 
 
