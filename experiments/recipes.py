@@ -159,6 +159,10 @@ def _check(recipe: Recipe) -> None:
     for name in (*positive, "keep_checkpoints"):
         if getattr(recipe, name) < 1:
             raise UserError(f"--{name}={getattr(recipe, name)}: must be at least 1")
+    if recipe.steps_per_call is not None and recipe.steps_per_call < 1:
+        raise UserError(f"--steps_per_call={recipe.steps_per_call}: must be at least 1")
+    if not 0 <= recipe.seed < 2**63:
+        raise UserError(f"--seed={recipe.seed}: must be from 0 to 2^63 - 1")
     for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation", "decay_rate"):
         if not 0 <= getattr(recipe, name) < float("inf"):
             raise UserError(f"--{name}={getattr(recipe, name)}: must be 0 or more")

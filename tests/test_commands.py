@@ -1,0 +1,256 @@
+"""The commands as a user runs them: train, go on, sample, inspect; and each mistake in one line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TINY = [
+    *("--dataset=avatars", "--num_examples=64", "--image_size=16", "--model=dcgan_64", "--latent_dim=4"),
+    *("--generator_width=2", "--discriminator_width=2", "--batch_size=8"),
+    *("--log_every=2", "--sample_every=10", "--checkpoint_every=10"),
+]
+
+
+def run(command, *arguments, environment=None, timeout=300):
+    """The finished process of ``python -m experiments.<command>``."""
+    return subprocess.run(
+        [sys.executable, "-m", f"experiments.{command}", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "XLA_FLAGS": "", **(environment or {})},  # one device, optimised: as users run it
+        timeout=timeout,
+    )
+
+
+def trained(workdir, *arguments, command="dcgan", environment=None):
+    done = run(command, *TINY, f"--workdir={workdir}", *arguments, environment=environment)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def inspected(workdir):
+    done = run("inspect", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def logged(workdir):
+    """The log without its timings."""
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    timings = ("images_per_sec", "data_wait")
+    return [{key: value for key, value in json.loads(line).items() if key not in timings} for line in lines]
+
+
+def pixels_of(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def arrays_of(path):
+    with np.load(path) as archive:
+        return dict(archive)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of 20 steps without a break."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    trained(workdir, "--steps=20")
+    return workdir
+
+
+def test_the_workdir_holds_what_is_promised(whole):
+    names = {path.name for path in whole.iterdir()}
+    assert {
+        "flags.txt",
+        "metrics.jsonl",
+        "samples",
+        "checkpoints",
+        "tensorboard",
+        "evolution.gif",
+        "losses.png",
+    } <= names
+    assert sorted(path.name for path in (whole / "samples").iterdir()) == ["00000010.png", "00000020.png"]
+    assert min(pixels_of(whole / "samples" / "00000020.png").shape[:2]) >= 8 * 16
+    assert [line["step"] for line in logged(whole)] == list(range(2, 21, 2))
+    for line in logged(whole):
+        assert set(line) == {"step", "d_loss", "g_loss", "d_real", "d_fake"}
+        assert all(np.isfinite(value) for value in line.values())
+    with Image.open(whole / "evolution.gif") as animation:
+        assert animation.n_frames == 2
+    assert {"10", "20"} <= {path.name for path in (whole / "checkpoints").iterdir()}
+
+
+def test_ten_steps_a_restart_and_ten_more_are_twenty_to_the_bit(whole, tmp_path):
+    workdir = tmp_path / "halves"
+    trained(workdir, "--steps=10")
+    assert "step 10 to 20" in trained(workdir, "--steps=20").stdout
+    assert inspected(workdir)["digest"] == inspected(whole)["digest"]
+    assert logged(workdir) == logged(whole)
+    assert (workdir / "samples" / "00000020.png").read_bytes() == (whole / "samples" / "00000020.png").read_bytes()
+
+
+def test_a_finished_run_says_so_and_changes_nothing(whole):
+    before = inspected(whole)
+    done = run("dcgan", *TINY, f"--workdir={whole}", "--steps=20")
+    assert done.returncode == 0
+    assert "already at step 20: finished" in done.stdout
+    assert inspected(whole) == before
+
+
+def test_steps_per_call_and_streaming_change_no_bit(whole, tmp_path):
+    digest = inspected(whole)["digest"]
+    for name, *flags in (("calls", "--steps_per_call=5"), ("stream", "--placement=stream")):
+        trained(tmp_path / name, "--steps=20", *flags)
+        assert inspected(tmp_path / name)["digest"] == digest, name
+        assert logged(tmp_path / name) == logged(whole), name
+
+
+def test_another_seed_is_another_run(whole, tmp_path):
+    trained(tmp_path / "run", "--steps=20", "--seed=1")
+    assert inspected(tmp_path / "run")["digest"] != inspected(whole)["digest"]
+
+
+def test_flags_txt_repeats_the_run(whole, tmp_path):
+    done = run("dcgan", f"--flagfile={whole / 'flags.txt'}", f"--workdir={tmp_path / 'again'}")
+    assert done.returncode == 0, done.stderr
+    assert inspected(tmp_path / "again")["digest"] == inspected(whole)["digest"]
+
+
+def test_a_run_on_cached_pictures_needs_no_tensorflow(whole, tmp_path):
+    """TensorFlow's import is blocked by a module of its name that refuses."""
+    for name in ("tensorflow", "tensorflow_datasets"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('blocked')\n")
+    path = {"PYTHONPATH": str(tmp_path)}
+    trained(tmp_path / "run", "--steps=20", environment=path)
+    assert inspected(tmp_path / "run")["digest"] == inspected(whole)["digest"]
+    done = run("dcgan", *TINY, f"--workdir={tmp_path / 'x'}", "--steps=2", "--placement=stream", environment=path)
+    assert done.returncode == 2, "the block does not block"
+
+
+def test_inspect_describes_the_run(whole):
+    found = inspected(whole)
+    assert found["step"] == 20
+    assert len(found["digest"]) == 64
+    assert found["parameters"]["generator"] == 16 * 4 * 4 + 2 * 4 + 16 * 4 * 2 + 2 * 2 + 16 * 2 * 3
+    assert found["flags"]["batch_size"] == 8
+
+
+def test_samples_in_every_form(whole, tmp_path):
+    for out in ("grid.png", "arrays.npz", "folder"):
+        done = run("sample", f"--workdir={whole}", "--num=6", f"--out={tmp_path / out}")
+        assert done.returncode == 0, done.stderr
+    assert pixels_of(tmp_path / "grid.png").shape[1] >= 3 * 16
+    arrays = arrays_of(tmp_path / "arrays.npz")
+    assert arrays["images"].shape == (6, 16, 16, 3) and arrays["images"].dtype == np.uint8
+    assert arrays["labels"].shape == (6, 0)
+    files = sorted((tmp_path / "folder").iterdir())
+    assert len(files) == 6
+    np.testing.assert_array_equal(pixels_of(files[4]), arrays["images"][4])
+
+
+def test_best_of_keeps_the_discriminators_favourites(whole, tmp_path):
+    for out, flags in (("all.npz", ["--num=32"]), ("best.npz", ["--num=4", "--best_of=32"])):
+        done = run("sample", f"--workdir={whole}", f"--out={tmp_path / out}", *flags)
+        assert done.returncode == 0, done.stderr
+    everyone, best = (arrays_of(tmp_path / name)["images"] for name in ("all.npz", "best.npz"))
+    assert all(any(np.array_equal(one, other) for other in everyone) for one in best)
+
+
+def test_one_channel_pictures_of_a_folder(tmp_path):
+    folder = tmp_path / "grey pictures"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(20):
+        Image.fromarray(random.integers(0, 256, (20, 24)).astype(np.uint8)).save(folder / f"{number}.png")
+    done = run("dcgan", *TINY[2:], f"--data_dir={folder}", f"--workdir={tmp_path / 'run'}", "--steps=2")
+    assert done.returncode == 0, done.stderr
+    assert inspected(tmp_path / "run")["image_shape"] == [16, 16, 1]
+
+
+MISTAKES = {
+    "an unknown flag": (["--widht=3"], "widht"),
+    "a missing folder": (["--dataset=folder", "--data_dir=/nowhere/at/all"], "--data_dir"),
+    "an empty folder": (["--dataset=folder", "--data_dir={empty}"], "--data_dir"),
+    "a folder without a name": (["--dataset=folder"], "--data_dir"),
+    "a size that the network cannot make": (["--image_size=20"], "--image_size=20"),
+    "a number that is none": (["--steps=many"], "steps"),
+    "more than there is": (["--batch_size=65"], "--batch_size=65"),
+    "an unwritable workdir": (["--workdir=/proc/run"], "--workdir"),
+    "a missing flag file": (["--flagfile=/nowhere.flags"], "/nowhere.flags"),
+    "an unknown way to spread": (["--parallel=threads"], "--parallel"),
+    "a word without dashes": (["steps=3"], "steps=3"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line(mistake, tmp_path):
+    (tmp_path / "empty").mkdir()
+    flags, named = MISTAKES[mistake]
+    flags = [flag.format(empty=tmp_path / "empty") for flag in flags]
+    done = run("dcgan", *TINY, "--steps=2", f"--workdir={tmp_path / 'run'}", *flags)
+    assert done.returncode in (1, 2), done.stdout
+    assert "Traceback" not in done.stderr
+    said = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert len(said) == 1 and named in said[0], done.stderr
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
+    two = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    done = run("dcgan", *TINY, "--steps=2", "--batch_size=7", f"--workdir={tmp_path / 'run'}", environment=two)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: --batch_size=7: must be a positive multiple of the 2 devices that share it"
+
+
+def test_a_workdir_of_another_model_is_refused(whole):
+    before = inspected(whole)
+    done = run("dcgan", *TINY, "--steps=30", f"--workdir={whole}", "--generator_width=4")
+    assert done.returncode == 2
+    assert "--generator_width=4" in done.stderr and "holds a run with --generator_width=2" in done.stderr
+    assert inspected(whole) == before
+
+
+def test_other_pictures_are_refused(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(10):
+        Image.new("RGB", (16, 16), (number * 20, 0, 0)).save(folder / f"{number}.png")
+    flags = [*TINY[2:], f"--data_dir={folder}", f"--workdir={tmp_path / 'run'}"]
+    assert run("dcgan", *flags, "--steps=2").returncode == 0
+    Image.new("RGB", (16, 16), (0, 255, 0)).save(folder / "3.png")
+    done = run("dcgan", *flags, "--steps=4")
+    assert done.returncode == 2
+    assert "other pictures" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--workdir={empty}"], "--workdir"),
+        ([], "--workdir"),
+        (["--workdir={run}", "--num=0"], "--num=0"),
+        (["--workdir={run}", "--num=8", "--best_of=4"], "--best_of=4"),
+        (["--workdir={run}", "--condition=blue hair"], "--condition"),
+        (["--workdir={run}", "--out=/proc/x.png"], "--out"),
+    ],
+)
+def test_mistakes_of_sampling(whole, tmp_path, flags, named):
+    done = run("sample", *(flag.format(empty=tmp_path, run=whole) for flag in flags))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert named in done.stderr and done.stderr.count("error:") == 1
+
+
+@pytest.mark.parametrize("command", ["dcgan", "sample", "inspect"])
+def test_help_is_help(command):
+    done = run(command, "--help")
+    assert "--workdir" in done.stdout
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,128 @@
+"""From flags to recipes: the sources' numbers are the defaults, and numbers that cannot be are refused."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from experiments import recipes, systems
+from experiments.recipes import RECIPES, resolve
+from jaxgan import models
+from jaxgan.errors import UserError
+
+ALL = tuple(models.names())
+
+
+def test_every_model_has_a_recipe_with_an_end():
+    assert set(RECIPES) == set(ALL)
+    for recipe in RECIPES.values():
+        assert (recipe.steps is None) != (recipe.epochs is None)
+
+
+# batch, learning rates of G and D, beta1, optimiser, epochs or steps: as the tutorials have them.
+SOURCES = {
+    "mlp_a": (64, 1e-4, 1e-4, 0.9, "adam", 200),
+    "mlp_b": (100, 2e-4, 2e-4, 0.9, "adam", 200),
+    "mlp_keras": (32, 1e-3, 1e-3, None, "rmsprop", 50),
+    "dcgan_mnist_a": (64, 1e-4, 1e-5, 0.9, "adam", 40),
+    "dcgan_mnist_keras": (32, 1e-3, 1e-3, None, "rmsprop", 50),
+    "dcgan_anime_a": (64, 1e-4, 1e-4, 0.5, "adam", 500),
+    "dcgan_anime_b": (256, 2e-4, 2e-4, 0.5, "adam", 200),
+    "dcgan_64": (128, 2e-4, 2e-4, 0.5, "adam", 25),
+    "wgan_anime": (64, 5e-5, 5e-5, None, "rmsprop", 100_000),
+    "cgan_anime": (64, 1e-4, 1e-4, 0.9, "adam", 100),
+    "cgan_mnist": (64, 1e-4, 1e-5, 0.9, "adam", 100),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_defaults_are_the_sources(name):
+    recipe = RECIPES[name]
+    batch, generator_rate, discriminator_rate, beta1, optimizer, end = SOURCES[name]
+    assert (recipe.batch_size, recipe.optimizer, recipe.steps or recipe.epochs) == (batch, optimizer, end)
+    assert (recipe.generator_learning_rate, recipe.discriminator_learning_rate) == (generator_rate, discriminator_rate)
+    assert beta1 is None or recipe.beta1 == beta1
+    assert recipe.label_smoothing == 0
+
+
+def test_what_is_given_wins_and_a_total_replaces_the_other():
+    recipe = resolve({"model": "mlp_a", "steps": 7, "batch_size": 5}, ALL)
+    assert (recipe.steps, recipe.epochs, recipe.batch_size) == (7, None, 5)
+    assert recipe.dataset == "avatars"
+    assert recipe.workdir == "runs/mlp_a-avatars"
+    assert resolve({"data_dir": "x"}, ALL).dataset == "folder"
+    assert resolve({}, ("wgan_anime",)).model == "wgan_anime"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"steps": -3}, "--steps=-3"),
+        ({"steps": 0}, "--steps=0"),
+        ({"steps": 3, "epochs": 3}, "--epochs"),
+        ({"epochs": float("nan")}, "--epochs=nan"),
+        ({"batch_size": 0}, "--batch_size=0"),
+        ({"generator_learning_rate": float("nan")}, "--generator_learning_rate=nan"),
+        ({"discriminator_learning_rate": -1.0}, "--discriminator_learning_rate"),
+        ({"beta1": 1.0}, "--beta1=1.0"),
+        ({"average_decay": -0.1}, "--average_decay"),
+        ({"image_size": -8}, "--image_size"),
+        ({"clip": 0.0}, "--clip"),
+        ({"critic_steps": 0}, "--critic_steps"),
+        ({"log_every": 0}, "--log_every"),
+        ({"steps_per_call": 0}, "--steps_per_call"),
+        ({"seed": -1}, "--seed"),
+        ({"model": "dcgan"}, "--model=dcgan"),
+        ({"model": "mlp_a", "matching_aware": True}, "--matching_aware"),
+        ({"dataset": "folder"}, "--data_dir"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(given, named):
+    with pytest.raises(UserError, match=named):
+        resolve(given, ALL)
+
+
+def test_another_familys_model_is_refused():
+    with pytest.raises(UserError, match="--model=wgan_anime"):
+        resolve({"model": "wgan_anime"}, ("mlp_a", "mlp_b"))
+
+
+def test_learning_rates_fall_in_stairs_counted_in_generator_steps():
+    recipe = dataclasses.replace(RECIPES["mlp_b"], optimizer="sgd", decay_every=2, decay_rate=0.5)
+    for updates_per_step in (1, 3):
+        optimizer = systems.optimizer(recipe, 1.0, updates_per_step)
+        state, rates = optimizer.init(jnp.zeros(())), []
+        for _ in range(6 * updates_per_step):
+            update, state = optimizer.update(jnp.ones(()), state, jnp.zeros(()))
+            rates.append(-float(update))
+        np.testing.assert_allclose(rates, np.repeat([1, 1, 0.5, 0.5, 0.25, 0.25], updates_per_step))
+
+
+def test_losses_follow_the_recipe():
+    real, fake = jnp.array([1.0, 2.0]), jnp.array([0.5, -1.0])
+    for name in recipes.LOSSES:
+        recipe = dataclasses.replace(RECIPES["mlp_b"], loss=name)
+        rules = systems.build_rules(recipe, systems.build_gan(recipe, 1, 0))
+        assert np.isfinite(rules.discriminator_loss(real, fake) + rules.generator_loss(fake))
+    smooth = dataclasses.replace(RECIPES["mlp_b"], label_smoothing=0.2)
+    assert float(systems.discriminator_loss(smooth)(real, fake)) > float(
+        systems.discriminator_loss(RECIPES["mlp_b"])(real, fake)
+    )
+    with pytest.raises(UserError, match="--label_smoothing"):
+        systems.discriminator_loss(dataclasses.replace(smooth, loss="hinge"))
+
+
+def test_conditional_models_need_conditions():
+    with pytest.raises(UserError, match="needs conditions"):
+        systems.build_gan(RECIPES["cgan_anime"], 3, 0)
+    assert systems.build_gan(RECIPES["cgan_anime"], 3, 23).condition_dim == 23
+
+
+def test_precision_reaches_the_networks():
+    recipe = dataclasses.replace(RECIPES["mlp_b"], precision="bfloat16")
+    assert systems.build_gan(recipe, 1, 0).generator.dtype == jnp.bfloat16
+    assert isinstance(systems.optimizer(recipe, 1e-3, 1), optax.GradientTransformation)
+    assert jax.tree.leaves(systems.optimizer(recipe, 1e-3, 1).init(jnp.zeros(2)))
