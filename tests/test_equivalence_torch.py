@@ -1,7 +1,7 @@
 """Every system of a PyTorch tutorial at full width: outputs, losses, gradients and statistics are PyTorch's.
 
-The running variance follows PyTorch's convention: a batch is normalised with the biased variance (divided by n), but the running estimate
-takes the unbiased one (divided by n − 1).
+The running variance follows PyTorch's convention: a batch is normalised with the biased variance (divided by n), but
+the running estimate takes the unbiased one (divided by n − 1).
 """
 
 import jax
@@ -26,6 +26,13 @@ SYSTEMS = [name for name, case in CASES.items() if case.framework == "torch"]
 def test_full_width_agrees_with_pytorch(name, dtype):
     errors = comparison.compare(CASES[name], dtype)
     assert {measured: found for measured, found in errors.items() if not found <= TOLERANCE[dtype]} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_no_unit_is_close_to_where_its_derivative_jumps(name):
+    """Else float32 gradients could differ by a percent and both be right."""
+    assert comparison.distance_to_jumps(CASES[name]) > 1e-6
 
 
 @pytest.mark.parametrize("unbiased", [True, False])

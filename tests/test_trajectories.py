@@ -1,4 +1,4 @@
-"""From the same weights, pictures and noise, 25 steps here and in the tutorial's own framework come to the same numbers."""
+"""From the same weights, pictures and noise, 25 steps here and in the tutorial's framework come to the same numbers."""
 
 import jax
 import numpy as np
@@ -16,7 +16,9 @@ def train(name, generator_variables, discriminator_variables):
     gan = CASES[name].build(**CASES[name].narrow)
     rules = jax_training.rules_of(gan)
     batches = jax_training.batches(rules, jax_training.pool(gan), steps=STEPS)
-    state = jax_training.state_from(rules, generator_variables(gan.generator), discriminator_variables(gan.discriminator))
+    state = jax_training.state_from(
+        rules, generator_variables(gan.generator), discriminator_variables(gan.discriminator)
+    )
     return gan, batches, jax_training.run(rules, state, batches)
 
 

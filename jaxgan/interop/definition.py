@@ -1,4 +1,4 @@
-"""A network's variables in the order in which its layers are defined, which is the order of other frameworks' lists of weights."""
+"""A network's variables in the order in which its layers are defined: that of other frameworks' lists of weights."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,8 @@ class Entry:
     """One array of a network's variables.
 
     Attributes:
-      path: where it is found: the collection, the layers from the outside in, and its own name, such as ("params", "Dense_0", "kernel").
+      path: where it is found: the collection, the layers from the outside in, and its own name, such as ("params",
+        "Dense_0", "kernel").
       shape: its shape in this library's layout.
     """
 
@@ -39,8 +40,8 @@ Layer = tuple[Entry, ...]
 def layers(module: Network) -> list[Layer]:
     """The arrays of each layer that has any, layer by layer as the network is defined; parameters before statistics.
 
-    JAX sorts the keys of every dictionary that passes through it, so the order is noted while the network is being initialised, where
-    the dictionary is still in the order of creation. Nothing is computed.
+    JAX sorts the keys of every dictionary that passes through it, so the order is noted while the network is being
+    initialised, where the dictionary is still in the order of creation. Nothing is computed.
     """
     noted: list[Layer] = []
 
@@ -79,7 +80,9 @@ def checked(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise UserError(f"{name} is no array ({error}); pass arrays on the host, such as tensor.detach().cpu()") from error
+        raise UserError(
+            f"{name} is no array ({error}); pass arrays on the host, such as tensor.detach().cpu()"
+        ) from error
     if array.dtype not in (np.float32, np.float64):
         raise UserError(f"{name} has the type {array.dtype}; convert it to float32 or float64")
     if array.shape != shape:
@@ -118,5 +121,7 @@ def take_apart(module: Network, variables: Mapping[str, Any]) -> dict[Entry, np.
             raise UserError(f"the variables lack {entry}, which the network needs")
         arrays[entry] = checked(found.pop(entry.path), str(entry), entry.shape)
     if found:
-        raise UserError(f"the network has no {', '.join('/'.join(path) for path in found)}; leave it out of the variables")
+        raise UserError(
+            f"the network has no {', '.join('/'.join(path) for path in found)}; leave it out of the variables"
+        )
     return arrays

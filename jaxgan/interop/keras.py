@@ -1,7 +1,8 @@
 """Weights from and to the lists of Keras' ``get_weights()`` and ``set_weights()``.
 
-Such a list holds, layer by layer, kernel and bias, or gamma, beta, moving mean and moving variance. This library keeps the layouts of
-Keras (a transposed convolution's kernel is (height, width, out, in) in both), so the arrays pass as they are.
+Such a list holds, layer by layer, kernel and bias, or gamma, beta, moving mean and moving variance. This library keeps
+the layouts of Keras (a transposed convolution's kernel is (height, width, out, in) in both), so the arrays pass as they
+are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +23,12 @@ def import_variables(module: Network, weights: Sequence[Any]) -> dict[str, Any]:
       weights: what ``keras_model.get_weights()`` returns.
 
     Returns:
-      {"params": …, "batch_stats": …}, NumPy arrays with the values, and the type (float32 or float64), of the weights; copies.
+      {"params": …, "batch_stats": …}, NumPy arrays with the values, and the type (float32 or float64), of the weights;
+      copies.
 
     Raises:
-      UserError: if an array is missing, left over, misshapen, not finite or of another type; the message tells its place in the list.
+      UserError: if an array is missing, left over, misshapen, not finite or of another type; the message tells its
+        place in the list.
     """
     entries = [entry for layer in definition.layers(module) for entry in layer]
     for index, entry in enumerate(entries[len(weights) :], len(weights)):
@@ -34,9 +37,7 @@ def import_variables(module: Network, weights: Sequence[Any]) -> dict[str, Any]:
         shapes = ", ".join(str(np.shape(weight)) for weight in weights[len(entries) :])
         raise UserError(f"the network has {len(entries)} arrays and no place for what the list goes on with: {shapes}")
     named = zip(entries, weights, strict=True)
-    return definition.assemble(
-        {entry: _checked(weight, index, entry) for index, (entry, weight) in enumerate(named)}
-    )
+    return definition.assemble({entry: _checked(weight, index, entry) for index, (entry, weight) in enumerate(named)})
 
 
 def _checked(weight: Any, index: int, entry: definition.Entry) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Weights from and to PyTorch's state dicts.
 
-A state dict names its arrays in the order in which the layers are defined, and so they are matched: by order, with the last part of every
-name (``weight``, ``bias``, ``running_mean``, ``running_var``) and every shape checked. The names before it may be anything.
+A state dict names its arrays in the order in which the layers are defined, and so they are matched: by order, with the
+last part of every name (``weight``, ``bias``, ``running_mean``, ``running_var``) and every shape checked. The names
+before it may be anything.
 
 | PyTorch                                 | here                               |
 | --------------------------------------- | ---------------------------------- |
@@ -12,8 +13,8 @@ name (``weight``, ``bias``, ``running_mean``, ``running_var``) and every shape c
 | running_mean, running_var               | mean, var                          |
 | num_batches_tracked                     | not needed; exported as it was     |
 
-Axes are transposed, nothing is flipped or permuted: this library's networks after PyTorch sources order the features of a flattened
-picture as PyTorch does.
+Axes are transposed, nothing is flipped or permuted: this library's networks after PyTorch sources order the features of
+a flattened picture as PyTorch does.
 """
 
 from collections.abc import Mapping
@@ -36,11 +37,12 @@ def import_variables(module: Network, state_dict: Mapping[str, Any]) -> dict[str
 
     Args:
       module: the network, such as ``models.build("mlp_b").generator``.
-      state_dict: the name and the values of each array, in the order of definition: what ``torch.load(path, weights_only=True)`` gives for
-        a saved state dict, or NumPy arrays.
+      state_dict: the name and the values of each array, in the order of definition: what ``torch.load(path,
+        weights_only=True)`` gives for a saved state dict, or NumPy arrays.
 
     Returns:
-      {"params": …, "batch_stats": …}, NumPy arrays with the values, and the type (float32 or float64), of the state dict; copies.
+      {"params": …, "batch_stats": …}, NumPy arrays with the values, and the type (float32 or float64), of the state
+      dict; copies.
 
     Raises:
       UserError: if an array is missing, left over, misshapen, not finite or of another type; the message names it.
@@ -60,7 +62,8 @@ def export_state_dict(
     Args:
       module: the network.
       variables: {"params": …, "batch_stats": …} of that network, arrays of any framework.
-      like: a state dict of the same network in PyTorch, for the names and for ``num_batches_tracked``; its weights do not matter.
+      like: a state dict of the same network in PyTorch, for the names and for ``num_batches_tracked``; its weights do
+        not matter.
 
     Returns:
       The names of ``like``, in its order, with the values of the variables in PyTorch's layout: NumPy arrays, copies.
@@ -75,8 +78,6 @@ def export_state_dict(
     for name, value in like.items():
         if name in entries:
             entry = entries[name]
-            if np.shape(value) != _torch_shape(entry):
-                raise UserError(f"{name} has the shape {np.shape(value)}, but the network needs {_torch_shape(entry)}")
             exported[name] = arrays[entry].transpose(_AXES[len(entry.shape)]).copy(order="C")
         else:
             exported[name] = np.array(value)
@@ -103,6 +104,9 @@ def _match(module: Network, state_dict: Mapping[str, Any]) -> dict[Entry, str]:
                     f"{name} {np.shape(state_dict[name])} stands in the state dict where the network needs the "
                     f"{_NAMES[entry.name]} {shape} of {entry}"
                 )
+            found = getattr(state_dict[name], "shape", shape)  # lists have none; they are checked when they are taken
+            if found != shape:
+                raise UserError(f"{name} has the shape {tuple(found)}, but {entry} needs {shape}")
             matched[entry] = name
         if names and layer[-1].name == "var" and names[0].rpartition(".")[::2] == (prefix, _COUNTER):
             names.pop(0)

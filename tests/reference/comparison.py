@@ -1,4 +1,4 @@
-"""The whole comparison of one system: the same weights and inputs on both sides, everything measured, every error found."""
+"""The whole comparison of one system: the same weights and inputs on both sides, and every error found."""
 
 import jax
 import numpy as np
@@ -55,3 +55,34 @@ def assert_alive(measured: dict[str, np.ndarray]) -> None:
         assert measured[name].std() > 0.01, f"{name} are all alike"
         assert np.abs(measured[name]).max() < 10, f"{name} are saturated"
     assert all(np.abs(values).max() > 0 for values in measured.values())
+
+
+def distance_to_jumps(case: Case) -> float:
+    """How close any ReLU's input comes to 0 at full width, in all that is measured; by the reference in float64."""
+    gan = case.build()
+    inputs = cases.inputs(gan, count=4, seeds=case.seeds, dtype="float64")
+    if case.framework == "torch":
+        import torch
+
+        from reference import torch_networks, torch_play
+
+        networks = torch_networks.build(case.name, **case.options)
+        generator, discriminator = (
+            torch_play.randomise(network, seed, "float64") for seed, network in enumerate(networks, 2)
+        )
+        play, tensor, picture = torch_play, torch.from_numpy, torch_play.picture
+    else:
+        import tensorflow as tf
+
+        from reference import keras_networks, keras_play
+
+        networks = keras_networks.build(case.name, "float64", **case.options)
+        generator, discriminator = (keras_play.randomise(network, seed) for seed, network in enumerate(networks, 2))
+        play, tensor, picture = keras_play, tf.constant, tf.constant
+    condition = [tensor(inputs["condition"])] if gan.condition_dim else []
+    noise, real = [tensor(inputs["z"]), *condition], [picture(inputs["image"]), *condition]
+    judged = [real, [play.generated(generator, *noise), *condition]]
+    if case.loss == "matching_aware":
+        judged += [[real[0], tensor(inputs["wrong_condition"])], [picture(inputs["wrong_image"]), *condition]]
+    distances = [play.distance_to_jumps(discriminator, *examples) for examples in judged]
+    return min(play.distance_to_jumps(generator, *noise), *distances)

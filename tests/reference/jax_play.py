@@ -29,9 +29,7 @@ def _measure(gan: GAN, loss: str, generator: dict, discriminator: dict, inputs: 
     condition = [inputs["condition"]] if gan.condition_dim else []
     real, z = [inputs["image"], *condition], [inputs["z"], *condition]
     discriminator_loss = DISCRIMINATOR_LOSSES[loss]
-    generator_loss = (
-        losses.wasserstein_generator_loss if loss == "wasserstein" else losses.nonsaturating_generator_loss
-    )
+    generator_loss = losses.wasserstein_generator_loss if loss == "wasserstein" else losses.nonsaturating_generator_loss
 
     def apply(network, params, batch_stats, arguments):
         variables = {"params": params, "batch_stats": batch_stats}

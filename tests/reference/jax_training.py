@@ -1,4 +1,4 @@
-"""The same training through ``game.train_step``, with a system's own recipe, and what its networks were given on the way."""
+"""Training through ``game.train_step`` with a system's own recipe, and what its networks were given on the way."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The generators and discriminators of the Keras tutorials, in Keras 3: logits (N, 1) before the sigmoid, in the type asked for.
+"""The generators and discriminators of the Keras tutorials, in Keras 3: logits (N, 1) before the sigmoid.
 
 ``mlp_keras`` speaks pixels in [0, 1], as its source does.
 """

@@ -42,7 +42,7 @@ def joint_loss(discriminator: keras.Model, fake: tf.Tensor, real: tf.Tensor) -> 
 def measure(
     gan: GAN, loss: str, generator: keras.Model, discriminator: keras.Model, inputs: dict
 ) -> dict[str, np.ndarray]:
-    """Outputs, losses, gradients and moved statistics, named and laid out as in this library; the networks stay as they are."""
+    """Outputs, losses, gradients and moved statistics, laid out as in this library; the networks stay as they are."""
     in_unit = gan.name == "mlp_keras"
     real, z = tf.constant((inputs["image"] + 1) / 2 if in_unit else inputs["image"]), tf.constant(inputs["z"])
     before = generator.get_weights(), discriminator.get_weights()
@@ -94,6 +94,14 @@ def _moved(network: keras.Model, gradients: list[tf.Tensor]) -> list[np.ndarray]
     """In the order of ``get_weights``: the gradient of what is trained, the value of what is not."""
     found = {id(variable): gradient for variable, gradient in zip(network.trainable_variables, gradients, strict=True)}
     return [np.asarray(found.get(id(variable), variable)) for variable in network.weights]
+
+
+def generated(generator: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
+    """What a generator makes in training, which stays as it is."""
+    before = generator.get_weights()
+    fake = generator(inputs, training=True)
+    generator.set_weights(before)
+    return fake
 
 
 def distance_to_jumps(network: keras.Model, inputs: tf.Tensor) -> float:

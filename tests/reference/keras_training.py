@@ -10,7 +10,7 @@ from reference.keras_play import cross_entropy, joint_loss
 
 @contextlib.contextmanager
 def in_float64():
-    """Learning rates and slots in float64; by default Keras rounds a learning rate to float32 whatever it is applied to."""
+    """Learning rates and slots in float64; by default Keras rounds a learning rate to float32 whatever it serves."""
     before = keras.config.floatx()
     keras.config.set_floatx("float64")
     try:
@@ -40,7 +40,7 @@ class Mlp:
 
 
 class Wgan:
-    """``wgan_anime``: critic steps with a batch and noise of their own, each followed by the clip of ALL trained weights."""
+    """``wgan_anime``: critic steps with a batch and noise of their own, each followed by the clip of ALL weights."""
 
     def __init__(self, generator, critic):
         self.generator, self.critic = generator, critic

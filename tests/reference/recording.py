@@ -12,7 +12,7 @@ from jaxgan.models import GAN
 
 
 class Calls(dict):
-    """The inputs of each call of "generator" and "discriminator" since the last ``take``, in order, and what was noted of the weights."""
+    """By player, the inputs of each call since the last ``take``, and the greatest weight at each call."""
 
     def take(self) -> dict[str, list]:
         """What was noted so far; the notes start anew."""
@@ -25,9 +25,10 @@ class Calls(dict):
 
 @contextlib.contextmanager
 def recorded(gan: GAN, *, grid: float | None = None):
-    """Steps that are compiled inside the context note their networks' inputs, and the greatest weight, every time they run.
+    """Steps compiled inside the context note their networks' inputs and greatest weights every time they run.
 
-    With ``grid`` the noise is rounded to multiples of it before the generator gets it, which makes it the same on every machine.
+    With ``grid`` the noise is rounded to multiples of it before the generator gets it, which makes it the same on every
+    machine.
     """
     calls = Calls(generator=[], discriminator=[], generator_bound=[], discriminator_bound=[])
     players = {type(gan.generator): "generator", type(gan.discriminator): "discriminator"}

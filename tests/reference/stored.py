@@ -1,7 +1,8 @@
 """What the PyTorch references measured once, kept in files so that the comparison needs no PyTorch.
 
-A file holds the weights of both networks ("generator/…", "discriminator/…", named as in a state dict), the inputs ("inputs/…"), everything that
-was measured in float64 ("measured/…", pictures thinned out), and for some systems the course of a training ("training/…").
+A file holds the weights of both networks ("generator/…", "discriminator/…", named as in a state dict), the inputs
+("inputs/…"), everything that was measured in float64 ("measured/…", pictures thinned out), and for some systems the
+course of a training ("training/…").
 """
 
 from pathlib import Path
@@ -42,4 +43,7 @@ def inputs(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def thinned(measured: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every fifth pixel of the generated pictures, the rest as it is."""
-    return {name: values[:, ::5, ::5] if name.startswith("fake_in") or name == "fake" else values for name, values in measured.items()}
+    return {
+        name: values[:, ::5, ::5] if name.startswith("fake_in") or name == "fake" else values
+        for name, values in measured.items()
+    }

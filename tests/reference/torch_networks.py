@@ -1,6 +1,7 @@
 """The generators and discriminators of the PyTorch tutorials: pictures (N, C, H, W), logits (N,) before the sigmoid.
 
-Layers are defined in the tutorials' order. Everything is spelt out per system, so that nothing is shared with what is being tested.
+Layers are defined in the tutorials' order. Everything is spelt out per system, so that nothing is shared with what is
+being tested.
 """
 
 import torch

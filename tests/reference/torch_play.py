@@ -56,10 +56,8 @@ def cross_entropy(logits: torch.Tensor, target: float) -> torch.Tensor:
     return functional.binary_cross_entropy(torch.sigmoid(logits), torch.full_like(logits, target))
 
 
-def measure(
-    gan: GAN, loss: str, generator: nn.Module, discriminator: nn.Module, inputs: dict
-) -> dict[str, np.ndarray]:
-    """Outputs, losses, gradients and moved statistics, named and laid out as in this library; the networks stay as they are."""
+def measure(gan: GAN, loss: str, generator: nn.Module, discriminator: nn.Module, inputs: dict) -> dict[str, np.ndarray]:
+    """Outputs, losses, gradients and moved statistics, laid out as in this library; the networks stay as they are."""
     generator, discriminator = copy.deepcopy(generator), copy.deepcopy(discriminator)
     condition = [torch.from_numpy(inputs["condition"])] if gan.condition_dim else []
     real, z = [picture(inputs["image"]), *condition], [torch.from_numpy(inputs["z"]), *condition]
@@ -97,6 +95,12 @@ def measure(
         moved = {**state(network), **{name: weight.grad.numpy() for name, weight in network.named_parameters()}}
         measured |= jax_play.flatten({player: interop.torch.import_variables(module, moved)})
     return measured
+
+
+def generated(generator: nn.Module, *inputs: torch.Tensor) -> torch.Tensor:
+    """What a generator makes in training, which stays as it is."""
+    with torch.no_grad():
+        return copy.deepcopy(generator).train()(*inputs)
 
 
 def distance_to_jumps(network: nn.Module, *inputs: torch.Tensor) -> float:

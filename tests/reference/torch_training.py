@@ -55,7 +55,7 @@ class Dcgan:
 
 
 class Cgan:
-    """``cgan_anime``: two steps of the discriminator on the same batch, noise and wrong examples, then one of the generator."""
+    """``cgan_anime``: two discriminator steps on the same batch, noise and wrong examples, then the generator."""
 
     def __init__(self, generator, discriminator):
         self.generator, self.discriminator = generator.train(), discriminator.train()

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def draw(rng: np.random.Generator, kind: str, shape: tuple[int, ...], inputs: float) -> np.ndarray:
-    """Values for one array: a "kernel" (of so many ``inputs`` to one output), a "bias", or one of the four of batch normalisation.
+    """Values for a "kernel" (of so many ``inputs`` to one output), a "bias", or one of the four of batch normalisation.
 
     Every layer stays alive, and statistics are away from 0 and 1.
     """

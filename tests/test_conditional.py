@@ -1,0 +1,82 @@
+"""Conditional networks heed the condition; the discriminator refuses three kinds of wrong examples, each at a third."""
+
+import jax
+import numpy as np
+import pytest
+from reference import cases, jax_training
+from reference.cases import CASES
+from reference.recording import recorded
+
+from jaxgan import game, losses
+
+
+@pytest.mark.parametrize("name", ["cgan_anime", "cgan_mnist"])
+def test_every_condition_makes_another_picture_and_another_verdict(name):
+    gan = CASES[name].build(**CASES[name].narrow)
+    conditions = np.eye(gan.condition_dim, dtype=np.float32)
+    rng = np.random.default_rng(0)
+    z = np.repeat(rng.standard_normal((1, gan.latent_dim), np.float32), gan.condition_dim, axis=0)
+    x = np.repeat(np.tanh(rng.standard_normal((1, *gan.image_shape), np.float32)), gan.condition_dim, axis=0)
+    for network, given in ((gan.generator, z), (gan.discriminator, x)):
+        variables = cases.random_variables(network, scale=0.3)
+        apply = jax.jit(lambda *arguments, network=network: network.apply(*arguments, train=False))
+        output = np.asarray(apply(variables, given, conditions)).reshape(gan.condition_dim, -1)
+        distances = np.abs(output[:, None] - output[None]).max(axis=-1)
+        assert distances[~np.eye(gan.condition_dim, dtype=bool)].min() > 1e-4
+        same = np.asarray(apply(variables, given, np.repeat(conditions[:1], len(given), axis=0)))
+        np.testing.assert_allclose(same, np.repeat(same[:1], len(same), axis=0), rtol=1e-5, atol=1e-6)
+
+
+def test_each_negative_counts_a_third():
+    """Winning a term lowers the loss by a third of its cross-entropy; so are the gradients a third."""
+    rng = np.random.default_rng(0)
+    terms = [rng.standard_normal(5, np.float32) for _ in range(4)]
+    loss = losses.matching_aware_discriminator_loss
+    gradient = jax.grad(loss, argnums=(0, 1, 2, 3))(*terms)
+    sigmoid = [1 / (1 + np.exp(-logits)) for logits in terms]
+    np.testing.assert_allclose(gradient[0], (sigmoid[0] - 1) / 5, rtol=1e-5)
+    for index in (1, 2, 3):
+        np.testing.assert_allclose(gradient[index], sigmoid[index] / 5 / 3, rtol=1e-5)
+        won = [np.full(5, -50, np.float32) if place == index else logits for place, logits in enumerate(terms)]
+        np.testing.assert_allclose(loss(*terms) - loss(*won), np.log1p(np.exp(terms[index])).mean() / 3, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def played():
+    """One step of ``cgan_anime`` with a single critic step: the critic before it, what it was given, and the loss."""
+    gan = CASES["cgan_anime"].build(**CASES["cgan_anime"].narrow)
+    rules = jax_training.rules_of(gan, critic_steps=1)
+    variables = [cases.random_variables(module, scale=0.3) for module in (gan.generator, gan.discriminator)]
+    state = jax_training.state_from(rules, *variables)
+    (batch,) = jax_training.batches(rules, jax_training.pool(gan), steps=1)
+    batch["image"] = batch["image"].astype(np.float32)
+    with recorded(gan) as calls:
+        _, metrics = jax.jit(lambda state, batch: game.train_step(state, batch, rules))(state, batch)
+        given = calls.take()["discriminator"][:4]
+    judge = jax.jit(lambda *call: gan.discriminator.apply(variables[1], *call, train=False))
+    logits = [np.asarray(judge(*call), np.float64) for call in given]
+    return {name: values[0] for name, values in batch.items()}, given, logits, float(metrics["d_loss"])
+
+
+def test_the_wrong_examples_are_other_examples(played):
+    batch, given, _, _ = played
+    (x, y), (x_again, wrong_y), (wrong_x, y_again), (fake, y_of_fake) = given
+    for pictures in (x, x_again):
+        np.testing.assert_array_equal(pictures, batch["image"])
+    for conditions in (y, y_again, y_of_fake):
+        np.testing.assert_array_equal(conditions, batch["condition"])
+    own = np.arange(len(x))
+    for wrong, right in ((wrong_x, x), (wrong_y, y)):
+        equal = (wrong[:, None] == right[None]).reshape(len(x), len(x), -1).all(axis=-1)
+        assert equal.any(axis=1).all()  # another example of the batch
+    assert not (wrong_x == x).all(axis=(1, 2, 3))[own].any()
+    assert np.abs(fake - x).max() > 0.1
+
+
+def test_the_step_minimises_all_four_terms(played):
+    _, _, logits, d_loss = played
+    accepted = np.log1p(np.exp(-logits[0])).mean()
+    refused = [np.log1p(np.exp(values)).mean() for values in logits[1:]]
+    assert d_loss == pytest.approx(accepted + sum(refused) / 3, rel=1e-5)
+    for term in refused:  # none could be left out unnoticed
+        assert abs(d_loss - (accepted + (sum(refused) - term) / 3)) > 1e-2
