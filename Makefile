@@ -16,7 +16,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 quickstart: install
 	$(BIN)/python -m experiments.dcgan --flagfile=quickstart.flags --workdir=$(WORKDIR)
-	@echo "The pictures are in $(WORKDIR)/samples (the last is the best), and how they came about in $(WORKDIR)/samples/evolution.gif"
+	@echo "The pictures are in $(WORKDIR)/samples (the last is the best), and how they came about in $(WORKDIR)/evolution.gif"
 
 test: install
 	$(BIN)/python -m pytest
