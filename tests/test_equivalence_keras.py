@@ -26,7 +26,7 @@ def test_full_width_agrees_with_keras(name, dtype):
 @pytest.mark.parametrize("name", ["dcgan_mnist_keras", "wgan_anime"])
 def test_no_unit_is_close_to_where_its_derivative_jumps(name):
     """Else float32 gradients could differ by a percent and both be right."""
-    assert comparison.distance_to_jumps(CASES[name]) > 1e-6
+    assert comparison.distance_to_jumps(CASES[name]) > 2.5e-6
 
 
 def assert_small(errors, tolerance):

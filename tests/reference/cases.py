@@ -17,7 +17,7 @@ class Case:
     before batch normalisation, which takes them out again: their gradient is zero, and what is computed is rounding.
     ``seeds`` give the noise and the pictures at full width. The derivative of a ReLU jumps at 0; among millions of
     units some are so close to it that two float32 programs, both right to the last digits, find them on different
-    sides, and gradients differ by a percent. With these seeds every unit is further than 1e-6 from its jump.
+    sides, and gradients differ by a percent. With these seeds every unit is further than 2.5e-6 from its jump.
     """
 
     name: str
@@ -52,7 +52,7 @@ CASES = {
         Case("dcgan_anime_a", "torch", "minimax", _narrow(2, 2, image_size=48, latent_dim=5), seeds=(192, 17)),
         Case("dcgan_anime_b", "torch", "minimax", _narrow(2, 2, latent_dim=5), seeds=(10, 0)),
         Case("dcgan_64", "torch", "minimax", _narrow(2, 2, latent_dim=5), seeds=(81, 72)),
-        Case("wgan_anime", "keras", "wasserstein", _narrow(1, 1, image_size=64, latent_dim=5), seeds=(7, 3)),
+        Case("wgan_anime", "keras", "wasserstein", _narrow(1, 1, image_size=64, latent_dim=5), seeds=(224, 6)),
         Case(
             "cgan_anime",
             "torch",
