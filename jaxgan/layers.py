@@ -187,8 +187,8 @@ class Dropout(nn.Module):
 
 
 def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
-    """max(x, slope · x), for 0 < slope < 1."""
-    return jnp.maximum(x, jnp.asarray(slope, x.dtype) * x)
+    """x where it is positive, else slope · x; at 0 the gradient is the slope, as PyTorch's."""
+    return jnp.where(x > 0, x, jnp.asarray(slope, x.dtype) * x)
 
 
 def to_image(x: jax.Array, shape: tuple[int, int, int]) -> jax.Array:

@@ -102,4 +102,6 @@ def test_feature_order_is_channels_first():
 
 
 def test_leaky_relu():
-    np.testing.assert_allclose(layers.leaky_relu(jnp.array([-1.0, 0.0, 2.0]), 0.2), [-0.2, 0.0, 2.0])
+    x = jnp.array([-1.0, 0.0, 2.0])
+    np.testing.assert_allclose(layers.leaky_relu(x, 0.2), [-0.2, 0.0, 2.0])
+    np.testing.assert_allclose(jax.grad(lambda x: layers.leaky_relu(x, 0.2).sum())(x), [0.2, 0.2, 1.0])
