@@ -81,15 +81,20 @@ def compare(layer: tuple, batch_size: int, transposed: bool) -> dict:
     }
     result = turns.take_turns(sides, rounds=_ROUNDS.value, turn_seconds=_TURN_SECONDS.value)
     milliseconds = {name: float(f"{1e3 * sorted(s)[len(s) // 2]:.4g}") for name, s in result.seconds.items()}
-    return {"milliseconds": milliseconds, **turns.ratios(result.seconds["lax"], result.seconds["jaxgan"]),
-            "busy": result.busy}
+    return {
+        "milliseconds": milliseconds,
+        **turns.ratios(result.seconds["lax"], result.seconds["jaxgan"]),
+        "busy": result.busy,
+    }
 
 
 def main() -> None:
     """The command."""
     rows = {
         f"{'transposed ' if transposed else ''}{name}": compare(layer, _BATCH_SIZE.value, transposed)
-        for name, layer in LAYERS.items() if _LAYERS.value in name for transposed in (False, True)
+        for name, layer in LAYERS.items()
+        if _LAYERS.value in name
+        for transposed in (False, True)
     }
     result = {"benchmark": "ops", "batch_size": _BATCH_SIZE.value, "layers": rows, "machine": machine.describe()}
     print(json.dumps(result, indent=1))

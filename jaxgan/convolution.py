@@ -50,8 +50,9 @@ def transposes(forward: Callable, backward: Callable) -> tuple[Callable, Callabl
         def tied(x: Any, static: tuple) -> Any:
             return function(x, *static)
 
-        tied.defvjp(lambda x, static: (tied(x, static), None),
-                    lambda static, _, cotangent: (transpose()(cotangent, static),))
+        tied.defvjp(
+            lambda x, static: (tied(x, static), None), lambda static, _, cotangent: (transpose()(cotangent, static),)
+        )
         return tied
 
     first = tie(forward, lambda: second)
@@ -61,6 +62,7 @@ def transposes(forward: Callable, backward: Callable) -> tuple[Callable, Callabl
 
 # The three products of a convolution written with matrices: big (M, K), small (M, F), kernel (K, F). The gradients of
 # each are the other two, so that `to_kernel` chooses the faster order of factors for every derivative.
+
 
 @jax.custom_vjp
 def to_small(big: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -187,7 +187,7 @@ class Dropout(nn.Module):
 
 
 def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
-    """x where it is positive, else slope · x; at 0 the gradient is the slope, as PyTorch's."""
+    """X where it is positive, else slope · x; at 0 the gradient is the slope, as PyTorch's."""
     return jnp.where(x > 0, x, jnp.asarray(slope, x.dtype) * x)
 
 

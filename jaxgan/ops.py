@@ -41,7 +41,8 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Padding =
     _check(x, kernel, stride, kernel.shape[2:3])
     big, sides = _height_and_width(x.shape[1:3]), _height_and_width(kernel.shape[:2])
     small = _height_and_width(
-        (n + b + a - k) // stride + 1 for n, b, a, k in zip(big, before, after, sides, strict=True))
+        (n + b + a - k) // stride + 1 for n, b, a, k in zip(big, before, after, sides, strict=True)
+    )
     if min(small) < 1:
         raise ValueError(f"a kernel of {sides} does not fit into a picture of {big} with padding {padding}")
     return _on_platform(_cpu_conv, _lax_conv, x, kernel, Geometry(big, small, sides, before, stride))
@@ -68,7 +69,8 @@ def conv_transpose(y: jax.Array, kernel: jax.Array, *, stride: int = 1, padding:
     _check(y, kernel, stride, kernel.shape[3:4])
     small, sides = _height_and_width(y.shape[1:3]), _height_and_width(kernel.shape[:2])
     big = _height_and_width(
-        (n - 1) * stride + k - b - a for n, b, a, k in zip(small, before, after, sides, strict=True))
+        (n - 1) * stride + k - b - a for n, b, a, k in zip(small, before, after, sides, strict=True)
+    )
     if min(big) < 1:
         raise ValueError(f"padding {padding} crops all of a picture of {small} under a kernel of {sides}")
     geometry = Geometry(big, small, sides, before, stride)
@@ -95,8 +97,12 @@ def _check(x: jax.Array, kernel: jax.Array, stride: int, channels: tuple[int, ..
 
 def _on_platform(cpu: Operation, others: Operation, x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     dtype = jnp.promote_types(x.dtype, kernel.dtype)
-    return lax.platform_dependent(x.astype(dtype), kernel.astype(dtype), cpu=functools.partial(cpu, geometry=geometry),
-                                  default=functools.partial(others, geometry=geometry))
+    return lax.platform_dependent(
+        x.astype(dtype),
+        kernel.astype(dtype),
+        cpu=functools.partial(cpu, geometry=geometry),
+        default=functools.partial(others, geometry=geometry),
+    )
 
 
 def _cpu_tile(batch: int, kernel_shape: tuple[int, ...], geometry: Geometry) -> winograd.Tile | None:
@@ -135,16 +141,29 @@ def _in_single_precision(form: Operation, x: jax.Array, kernel: jax.Array, geome
 
 
 def _lax_conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    after = [(n - 1) * geometry.stride + k - b - size
-             for n, k, b, size in zip(geometry.small, geometry.kernel, geometry.before, geometry.big, strict=True)]
+    after = [
+        (n - 1) * geometry.stride + k - b - size
+        for n, k, b, size in zip(geometry.small, geometry.kernel, geometry.before, geometry.big, strict=True)
+    ]
     return lax.conv_general_dilated(
-        x, kernel, (geometry.stride,) * 2, list(zip(geometry.before, after, strict=True)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        x,
+        kernel,
+        (geometry.stride,) * 2,
+        list(zip(geometry.before, after, strict=True)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
 
 
 def _lax_conv_transpose(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    padding = [(k - 1 - b, size - 1 + b - (n - 1) * geometry.stride)
-               for n, k, b, size in zip(geometry.small, geometry.kernel, geometry.before, geometry.big, strict=True)]
+    padding = [
+        (k - 1 - b, size - 1 + b - (n - 1) * geometry.stride)
+        for n, k, b, size in zip(geometry.small, geometry.kernel, geometry.before, geometry.big, strict=True)
+    ]
     return lax.conv_general_dilated(
-        y, kernel[::-1, ::-1], (1, 1), padding, lhs_dilation=(geometry.stride,) * 2,
-        dimension_numbers=("NHWC", "HWOI", "NHWC"))
+        y,
+        kernel[::-1, ::-1],
+        (1, 1),
+        padding,
+        lhs_dilation=(geometry.stride,) * 2,
+        dimension_numbers=("NHWC", "HWOI", "NHWC"),
+    )

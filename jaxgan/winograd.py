@@ -64,8 +64,9 @@ def minimal_filter(outputs: int, taps: int) -> Tile:
     infinity = [Fraction(0)] * len(points)
     others = [[q for q in points if q != p] for p in points]
     big = [[*_coefficients(roots), Fraction(0)] for roots in others] + [_coefficients(points)]
-    kernel = [[p**k / math.prod(p - q for q in roots) for k in range(taps)]
-              for p, roots in zip(points, others, strict=True)] + [[*infinity, Fraction(1)][-taps:]]
+    kernel = [
+        [p**k / math.prod(p - q for q in roots) for k in range(taps)] for p, roots in zip(points, others, strict=True)
+    ] + [[*infinity, Fraction(1)][-taps:]]
     small = [[*(p**i for p in points), Fraction(i == outputs - 1)] for i in range(outputs)]
     return Tile(outputs, taps, *(tuple(tuple(map(float, row)) for row in matrix) for matrix in (big, kernel, small)))
 
@@ -89,8 +90,11 @@ def fitting_tiles(geometry: Geometry) -> list[Tile]:
 
 def _combine(coefficients: Sequence[float], terms: Sequence[jax.Array]) -> jax.Array:
     """sum(c * t), without multiplying by 0, 1 or -1."""
-    signed = [t if c == 1 else -t if c == -1 else t * np.asarray(c, t.dtype)
-              for c, t in zip(coefficients, terms, strict=True) if c]
+    signed = [
+        t if c == 1 else -t if c == -1 else t * np.asarray(c, t.dtype)
+        for c, t in zip(coefficients, terms, strict=True)
+        if c
+    ]
     return functools.reduce(jnp.add, signed)
 
 
@@ -126,6 +130,7 @@ def _tiles_to_big(matrices: list[jax.Array], geometry: Geometry, tile: Tile) -> 
 
     def spread(parts: list[jax.Array], axis: int) -> list[jax.Array]:
         """Undoes B^T along an axis whose block position is the axis before the last."""
+
         def tap(index: int) -> jax.Array:
             p, i = divmod(index, s)
             return _combine(_column(tile.big, p), [part[..., i, :] for part in parts])

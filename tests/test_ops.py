@@ -45,8 +45,9 @@ GEOMETRIES = {
 all_geometries = pytest.mark.parametrize("name", GEOMETRIES)
 
 # What is tested is the arithmetic: no time is spent on making it fast.
-quick_jit = functools.partial(jax.jit, compiler_options={
-    "xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True})
+quick_jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+)
 
 
 def sides(padding):
@@ -143,12 +144,20 @@ def test_values_and_gradients(name):
     check(lax_reference, *example(name), ["float32", "float64"])
 
 
-@pytest.mark.parametrize("name, outputs, dtype", [
-    ("k4 s2, tiles of three", 3, "float32"), ("k4 s2, tiles of two", 2, "float64"),
-    ("k4 s2, tiles of two", 4, "float32"), ("k4 s2, one tile in part", 2, "float32"),
-    ("k4 s2, odd picture", 3, "float64"), ("k4 s2, more padding than it needs", 2, "float64"),
-    ("k3 s1", 2, "float32"), ("k5 s2 same", 2, "float64"), ("negative padding", 2, "float64"),
-])
+@pytest.mark.parametrize(
+    "name, outputs, dtype",
+    [
+        ("k4 s2, tiles of three", 3, "float32"),
+        ("k4 s2, tiles of two", 2, "float64"),
+        ("k4 s2, tiles of two", 4, "float32"),
+        ("k4 s2, one tile in part", 2, "float32"),
+        ("k4 s2, odd picture", 3, "float64"),
+        ("k4 s2, more padding than it needs", 2, "float64"),
+        ("k3 s1", 2, "float32"),
+        ("k5 s2 same", 2, "float64"),
+        ("negative padding", 2, "float64"),
+    ],
+)
 def test_values_and_gradients_of_transformed(name, outputs, dtype, transformed):
     transformed(outputs)
     check(lax_reference, *example(name), [dtype])
@@ -157,8 +166,9 @@ def test_values_and_gradients_of_transformed(name, outputs, dtype, transformed):
 @pytest.mark.parametrize("name", ["k4 s2, tiles of two", "k5 s2 same, grey"])
 def test_values_and_gradients_inside_scan(name, transformed):
     def scanned(function):
-        return quick_jit(lambda *arrays: [a[0] for a in lax.scan(lambda c, xs: (c, function(*xs)), 0,
-                                                                 [a[None] for a in arrays])[1]])
+        return quick_jit(
+            lambda *arrays: [a[0] for a in lax.scan(lambda c, xs: (c, function(*xs)), 0, [a[None] for a in arrays])[1]]
+        )
 
     check(lax_reference, *example(name), ["float32"], scanned)
 
@@ -176,8 +186,13 @@ def random_examples(draw):
     return *arrays, stride, padding
 
 
-random_settings = functools.partial(settings, deadline=None, derandomize=True, print_blob=False,
-                                    suppress_health_check=[HealthCheck.function_scoped_fixture])
+random_settings = functools.partial(
+    settings,
+    deadline=None,
+    derandomize=True,
+    print_blob=False,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 @random_settings(max_examples=10)
@@ -194,10 +209,18 @@ def test_values_and_gradients_of_transformed_at_random(transformed, drawn, outpu
     check(definition, *drawn, ["float64"])
 
 
-@pytest.mark.parametrize("name, batch, outputs", [
-    ("k4 s2, tiles of three", 64, 2), ("k4 s2, tiles of two", 64, 2), ("k4 s2, to 3x3", 64, None), ("k3 s1", 64, 2),
-    ("k4 s2, colour", 64, None), ("k4 tail", 64, None), ("k3 s2 valid", 64, None),
-])
+@pytest.mark.parametrize(
+    "name, batch, outputs",
+    [
+        ("k4 s2, tiles of three", 64, 2),
+        ("k4 s2, tiles of two", 64, 2),
+        ("k4 s2, to 3x3", 64, None),
+        ("k3 s1", 64, 2),
+        ("k4 s2, colour", 64, None),
+        ("k4 tail", 64, None),
+        ("k3 s2 valid", 64, None),
+    ],
+)
 def test_choice_of_tile(name, batch, outputs):
     big, channels, small, features, kernel, stride, padding = GEOMETRIES[name]
     geometry = Geometry((big, big), (small, small), (kernel, kernel), (sides(padding)[0][0],) * 2, stride)
@@ -292,13 +315,16 @@ def test_half_precision(name, types, transformed):
         assert_close(result, expected, 3e-3)
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: ops.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 3, 5))), "do not fit"),
-    (lambda: ops.conv_transpose(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 2, 5))), "do not fit"),
-    (lambda: ops.conv(jnp.zeros((1, 2, 2, 2)), jnp.zeros((3, 3, 2, 5))), "does not fit into"),
-    (lambda: ops.conv_transpose(jnp.zeros((1, 1, 1, 2)), jnp.zeros((2, 2, 5, 2)), padding=1), "crops all"),
-    (lambda: ops.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 2, 5)), stride=0), "stride"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: ops.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 3, 5))), "do not fit"),
+        (lambda: ops.conv_transpose(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 2, 5))), "do not fit"),
+        (lambda: ops.conv(jnp.zeros((1, 2, 2, 2)), jnp.zeros((3, 3, 2, 5))), "does not fit into"),
+        (lambda: ops.conv_transpose(jnp.zeros((1, 1, 1, 2)), jnp.zeros((2, 2, 5, 2)), padding=1), "crops all"),
+        (lambda: ops.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 2, 5)), stride=0), "stride"),
+    ],
+)
 def test_shapes_that_do_not_fit(call, message):
     with pytest.raises(ValueError, match=message):
         call()
