@@ -15,7 +15,7 @@ os.environ.setdefault("JAX_CPU_ENABLE_ASYNC_DISPATCH", "0")  # queued collective
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 for flag, value in {
     "xla_force_host_platform_device_count": 2,
-    # Compiling takes most of a small test and is three times as quick so; `.ci/run` optimises for the slow proofs.
+    # Compiling takes most of a small test's time, and a third of it so; test_commands.py runs programs as users do.
     "xla_backend_optimization_level": 0,
 }.items():
     if flag not in os.environ.get("XLA_FLAGS", ""):
