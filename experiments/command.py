@@ -24,7 +24,8 @@ def define_flags(schema: type) -> None:
     for field in dataclasses.fields(schema):
         define, extra = _definition(hints[field.name], field.metadata["choices"])
         default = "" if field.default is None else f" [{field.default}]"
-        define(field.name, None, *extra, field.metadata["help"] + default)
+        # Of the command's own module, so that --help shows them.
+        define(field.name, None, *extra, field.metadata["help"] + default, module_name=sys.argv[0])
 
 
 def _definition(hint: Any, choices: Sequence[str]) -> tuple[Callable[..., Any], list[Any]]:

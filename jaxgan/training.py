@@ -131,7 +131,10 @@ def train(state: Any, job: Job, schedule: Schedule, workdir: Workdir, *, watch: 
     with contextlib.closing(saver):
         position = _resume(saver, state)
         if position.step >= schedule.total_steps:
-            print(f"{workdir.path} is already at step {position.step}: give more --steps to go on.", flush=True)
+            print(
+                f"{workdir.path} is already at step {position.step}: finished; more --steps go on from there.",
+                flush=True,
+            )
             return position.state
         print(
             f"Training {job.description}: step {position.step} to {schedule.total_steps}, in {workdir.path}", flush=True

@@ -78,9 +78,11 @@ def test_two_devices_give_the_parameters_of_one(name, how, two_devices):
     one, one_log = train(name, "one", 3)
     two, two_log = train(name, how, 3)
     for player in ("generator", "discriminator"):
-        ours, theirs = (jax.tree.leaves(getattr(state, player).variables) for state in (two, one))
-        for a, b in zip(ours, theirs, strict=True):
-            np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+        # Statistics may differ more: one unit that rounding puts on the other side of ReLU's kink shows in its variance.
+        for part, tolerance in (("params", 1e-5), ("batch_stats", 1e-4)):
+            ours, theirs = (jax.tree.leaves(getattr(getattr(state, player), part)) for state in (two, one))
+            for a, b in zip(ours, theirs, strict=True):
+                np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
     for key, values in one_log.items():
         np.testing.assert_allclose(two_log[key], values, atol=1e-5)
     assert len(jax.tree.leaves(two.generator.params)[0].devices()) == 2

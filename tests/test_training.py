@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import training
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.digest import digest
 from jaxgan.errors import UserError
@@ -496,10 +495,6 @@ def test_killed_it_ends_the_same(tmp_path):
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_killed_many_times_it_ends_the_same(tmp_path, seed):
     check_kills(tmp_path, kills=20, seed=seed)
-
-
-def test_the_loop_knows_nothing_of_generators():
-    assert "jaxgan.models" not in Path(training.__file__).read_text()
 
 
 if __name__ == "__main__":
