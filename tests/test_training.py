@@ -67,9 +67,9 @@ def make_job(step_fn=several_steps, **changes):
 
 
 def run(directory, *, steps=20, job=None, watch=None, **schedule):
-    schedule = {"steps_per_call": 4, "log_every": 5, "sample_every": 8, "checkpoint_every": 7} | schedule
+    often = {"steps_per_call": 4, "log_every": 5, "sample_every": 8, "checkpoint_every": 7}
     with Workdir(directory) as workdir:
-        return train(first_state(), job or make_job(), Schedule(steps, **schedule), workdir, watch=watch)
+        return train(first_state(), job or make_job(), Schedule(steps, **often | schedule), workdir, watch=watch)
 
 
 def lines_of(directory, timings=False):
@@ -84,9 +84,7 @@ def files_of(directory):
     [events] = (directory / "tensorboard").iterdir()
     events = [Event.FromString(record) for record in read_records(events)]
     values = [(e.step, v.tag, v.simple_value, v.image.encoded_image_string) for e in events for v in e.summary.value]
-    return {
-        "metrics": lines_of(directory),
-        "events": [value for value in values if value[1] not in TIMINGS],
+    return {"metrics": lines_of(directory), "events": [value for value in values if value[1] not in TIMINGS]} | {
         "samples": {path.name: path.read_bytes() for path in (directory / "samples").iterdir()},
         "evolution": (directory / "evolution.gif").read_bytes(),
         "top": sorted(os.listdir(directory)),
