@@ -299,7 +299,7 @@ FLAGS = [f"--{name}={value}" for name, value in tiny("dcgan_anime_a").items()]
 SHORT = ["--rounds=2", "--turn_seconds=0.01"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("peer", ["torch", "plain_flax", "none"])
 def test_train_step(peer):
     result = run_benchmark("train_step", *FLAGS, *SHORT, f"--peer={peer}")
@@ -308,32 +308,32 @@ def test_train_step(peer):
     assert len(result["sides"]) == {"torch": 6, "plain_flax": 2, "none": 1}[peer]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fused():
     result = run_benchmark("fused", *FLAGS, *SHORT, "--steps_per_call=2")
     assert list(result["sides"]) == ["2 steps a call", "1 step a call"]
     assert result["ratio"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_batch_sizes():
     result = run_benchmark("batch_sizes", *FLAGS, *SHORT, "--batch_sizes=2,4")
     assert list(result["milliseconds_per_image"]) == ["batch 2", "batch 4"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_profile():
     result = run_benchmark("profile", *FLAGS, "--calls=1")
     assert any(name.startswith("Discriminator/Conv") for name in result["by_layer"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_startup():
     result = run_benchmark("startup", *FLAGS, "--starts=1")
     assert result["cold"]["to_first_step"] > result["cold"]["imports"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pipeline():
     result = run_benchmark("pipeline", *FLAGS, "--pictures=60", "--train_seconds=0.1")
     assert result["pictures"] == 60

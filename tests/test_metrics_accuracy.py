@@ -7,7 +7,7 @@ from jaxgan.data import avatars, tfds
 from jaxgan.metrics import features
 from jaxgan.metrics.scores import make_reference, score_pictures
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize(("name", "least"), [("mnist", 0.99), ("fashion_mnist", 0.91)])

@@ -201,7 +201,7 @@ def test_values_and_gradients_at_random(drawn):
     check(definition, *drawn, ["float64"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @random_settings(max_examples=30)
 @given(random_examples(), st.integers(2, 4))
 def test_values_and_gradients_of_transformed_at_random(transformed, drawn, outputs):

@@ -489,7 +489,7 @@ def test_killed_it_ends_the_same(tmp_path):
     check_kills(tmp_path, kills=1, seed=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_killed_many_times_it_ends_the_same(tmp_path, seed):
     check_kills(tmp_path, kills=20, seed=seed)
