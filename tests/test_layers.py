@@ -84,6 +84,12 @@ def test_dropout_keeps_the_mean_and_drops_whole_channels():
     np.testing.assert_array_equal(layers.Dropout(0.25).apply({}, x, train=False), x)
 
 
+def test_dropout_meets_its_rate_to_a_65536th():
+    y = np.asarray(layers.Dropout(0.4).apply({}, jnp.ones((64, 4096)), train=True, rngs={"dropout": jax.random.key(3)}))
+    np.testing.assert_array_equal(np.unique(y), np.float32([0, 2**16 / 39322]))
+    np.testing.assert_allclose(y.mean(), 1, atol=0.005)  # four standard errors
+
+
 def test_dropout_does_not_depend_on_the_number_of_devices():
     x = jnp.ones((8, 6))
     rngs = {"dropout": jax.random.key(3)}
