@@ -117,7 +117,7 @@ def _cpu_tile(batch: int, kernel_shape: tuple[int, ...], geometry: Geometry) -> 
     best, least = None, blocks * (batch * geometry.small[0] * geometry.small[1] + 100)
     for tile in winograd.fitting_tiles(geometry):
         cost = batch * tile.products(geometry) + 100 * tile.points**2
-        if cost < 0.85 * least:  # a little saved is not worth the longer compilation
+        if cost < (0.85 if best is None else 0.95) * least:  # a little saved is not worth the longer compilation
             best, least = tile, cost
     return best
 
