@@ -26,6 +26,7 @@ ROWS = {
     "pixels": 1,
     "augment": 1,
     "rounds": 1,
+    "latents": 1,
     "layers": 2,
     "models": 2,
     "game": 3,

@@ -1,0 +1,84 @@
+"""Measures a trained run: prints JSON, each score with what makes it comparable with another.
+
+    python -m experiments.evaluate --workdir=W
+    python -m experiments.evaluate --workdir=W --num=2000 --features=thumbnails    # seconds, without any network
+
+The first use with a data set trains its feature network, for some minutes on a CPU, and keeps it.
+"""
+
+import dataclasses
+import json
+import math
+import sys
+from typing import Any
+
+from experiments import command
+from experiments.evaluation import make_evaluator
+from experiments.pictures import load_pictures
+from experiments.recipes import FEATURES, FEATURES_HELP, option
+from experiments.restore import Run, load_run
+from experiments.systems import build_rounds
+from jaxgan.data.pictures import Pictures
+from jaxgan.errors import UserError
+
+LARGEST = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """The flags of this command."""
+
+    workdir: str | None = option(None, "the directory of the run")
+    num: int = option(10_000, "how many pictures are drawn, and at most how many real ones they are measured against")
+    seed: int = option(0, "decides the noise, and the choice of real pictures")
+    split: str | None = option(None, "the real pictures: test, train, …; default: test, and train for a folder")
+    data_dir: str | None = option(None, "where the run's pictures are now, if they have moved; or a folder of others")
+    features: str = option("trained", FEATURES_HELP, FEATURES)
+    extrapolate: bool = option(False, "add the FID without the bias of finite sets, which takes a minute")
+
+
+def main() -> None:
+    """Draws, measures and prints."""
+    asked = Evaluate(**command.given_flags(Evaluate))
+    if not 1 <= asked.num <= LARGEST:
+        raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
+    run = load_run(asked.workdir)
+    recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
+    run = dataclasses.replace(run, recipe=recipe)
+    evaluate = make_evaluator(recipe, run.gan, num=asked.num, seed=asked.seed, kind=asked.features, split=asked.split)
+    training = load_pictures(recipe)
+    same = training.digest == run.pictures_digest
+    if not same and recipe.dataset != "folder":
+        raise UserError(f"--data_dir: the run was trained on other pictures of {recipe.dataset} than these")
+    variables = run.state.sampling_variables
+    found = evaluate(variables, training_images=training.images if same else None, extrapolate=asked.extrapolate)
+    found["path_length"] = evaluate.path_length(variables)
+    print(json.dumps(_finite({"run": _described(run, training, same), "scores": found}), indent=2, allow_nan=False))
+
+
+def _described(run: Run, pictures: Pictures, same: bool) -> dict[str, Any]:
+    return {
+        "workdir": run.recipe.workdir,
+        "model": run.recipe.model,
+        "step": run.step,
+        "pictures_seen": build_rounds(run.recipe).before(run.step) * run.recipe.batch_size,
+        "seed": run.recipe.seed,
+        "dataset": run.recipe.dataset,
+        "dataset_sha256": pictures.digest,
+        "trained_on_these_pictures": same,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for every number that is not finite, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        print("A score is not finite: the run has diverged.", file=sys.stderr)
+        return None
+    return value
+
+
+if __name__ == "__main__":
+    command.define_flags(Evaluate)
+    command.run(main)
