@@ -20,6 +20,7 @@ from experiments.restore import Run, load_run
 from experiments.systems import build_rounds
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
+from jaxgan.metrics.entries import Scores
 
 LARGEST = 1_000_000
 
@@ -34,7 +35,10 @@ class Evaluate:
     split: str | None = option(None, "the real pictures: test, train, …; default: test, and train for a folder")
     data_dir: str | None = option(None, "where the run's pictures are now, if they have moved; or a folder of others")
     features: str = option("trained", FEATURES_HELP, FEATURES)
+    feature_weights: str | None = option(None, "an .npz of Inception v3's weights: its features instead (see README)")
+    feature_sha256: str | None = option(None, "the sha256 of that file")
     extrapolate: bool = option(False, "add the FID without the bias of finite sets, which takes a minute")
+    format: str = option("json", "json, with all that makes a score comparable, or a table to read", ("json", "table"))
 
 
 def main() -> None:
@@ -45,15 +49,67 @@ def main() -> None:
     run = load_run(asked.workdir)
     recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
     run = dataclasses.replace(run, recipe=recipe)
-    evaluate = make_evaluator(recipe, run.gan, num=asked.num, seed=asked.seed, kind=asked.features, split=asked.split)
+    evaluate = make_evaluator(
+        recipe,
+        run.gan,
+        num=asked.num,
+        seed=asked.seed,
+        kind=asked.features,
+        weights=_weights(asked),
+        split=asked.split,
+    )
     training = load_pictures(recipe)
     same = training.digest == run.pictures_digest
     if not same and recipe.dataset != "folder":
         raise UserError(f"--data_dir: the run was trained on other pictures of {recipe.dataset} than these")
     variables = run.state.sampling_variables
-    found = evaluate(variables, training_images=training.images if same else None, extrapolate=asked.extrapolate)
+    # Of Inception v3's features of a whole training set, a small machine takes hours.
+    training_images = training.images if same and asked.feature_weights is None else None
+    found = evaluate(variables, training_images=training_images, extrapolate=asked.extrapolate)
     found["path_length"] = evaluate.path_length(variables)
-    print(json.dumps(_finite({"run": _described(run, training, same), "scores": found}), indent=2, allow_nan=False))
+    if asked.format == "table":
+        print(table(found))
+    else:
+        described = _finite({"run": _described(run, training, same), "scores": found})
+        print(json.dumps(described, indent=2, allow_nan=False))
+
+
+MEANINGS = {
+    "fid": "distance from real pictures; 0 is best",
+    "kid": "the same by another measure, unbiased",
+    "precision": "share of the pictures that look real",
+    "recall": "share of the real pictures that could have been drawn",
+    "density": "how near the pictures are to real ones; 1 is as near as those are to each other",
+    "coverage": "share of the real pictures that have a drawn one near them",
+    "inception_score": "sure of each picture, and all kinds of them; more is better",
+    "mode_coverage": "share of the classes that are drawn",
+    "conditional_accuracy": "share of the pictures that are what was asked for",
+    "authenticity": "share of the pictures that are no copies; a half is usual for new ones",
+    "training_distance": "from a picture to the nearest training picture",
+    "path_length": "how much a step in latent space changes; less is smoother",
+}
+
+
+def table(found: Scores) -> str:
+    """The scores for people: a line each, but for the shares of the classes."""
+    lines = []
+    for name, score in found.items():
+        value, error = score["value"], score.get("standard_error")
+        if not isinstance(value, dict):
+            bar = "" if error is None else f" ± {error:.2g}"
+            meaning = MEANINGS.get(name.rpartition("/")[2].removeprefix("measured_"), "")
+            lines.append(f"  {name:34} {f'{value:.4g}{bar}':20} {meaning}".rstrip())
+    return "\n".join(lines)
+
+
+def _weights(asked: Evaluate) -> tuple[str, str] | None:
+    if (asked.feature_weights is None) != (asked.feature_sha256 is None):
+        raise UserError(
+            "--feature_weights and --feature_sha256: give both, so that the score says what it was taken with"
+        )
+    return (
+        None if not (asked.feature_weights and asked.feature_sha256) else (asked.feature_weights, asked.feature_sha256)
+    )
 
 
 def _described(run: Run, pictures: Pictures, same: bool) -> dict[str, Any]:

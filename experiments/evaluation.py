@@ -18,9 +18,11 @@ from jaxgan.metrics import features, generator_path_length, measured_colours, sc
 from jaxgan.metrics.classifiers import FEATURES
 from jaxgan.metrics.entries import Scores, entry
 from jaxgan.metrics.features import Embedding, FeatureNetwork
-from jaxgan.metrics.thumbnails import SIDE, thumbnails
+from jaxgan.metrics.inception_v3 import inception_v3
+from jaxgan.metrics.thumbnails import thumbnails
 
 IN_THE_LOG = ("fid", "kid", "coverage", "mode_coverage", "conditional_accuracy")
+PATHS = 1000  # pairs of points that a path length is the mean of
 _SLAB = 1000
 
 
@@ -84,9 +86,10 @@ class Evaluator:
         key = jax.random.fold_in(jax.random.key(self.seed), len(self.z))  # the pictures' latents took those before it
         network = self.reference.network
         length = generator_path_length(
-            self.gan, variables, lambda x: network.apply(x).features, key, conditions=self.conditions
+            self.gan, variables, lambda x: network.apply(x).features, key, conditions=self.conditions, samples=PATHS
         )
-        return {**entry(length), **scores.describe(1000, self.reference, self.seed)}
+        context = scores.describe(PATHS, self.reference, self.seed)
+        return entry(length) | {name: context[name] for name in ("n", "resolution", "seed", "feature_network")}
 
 
 def make_evaluator(
@@ -96,6 +99,7 @@ def make_evaluator(
     num: int,
     seed: int = 0,
     kind: str = "trained",
+    weights: tuple[str, str] | None = None,
     split: str | None = None,
     progress: bool = True,
     flag: str = "num",
@@ -109,6 +113,7 @@ def make_evaluator(
       seed: decides the latents, the choice of real pictures, and subsets.
       kind: of features: "trained" (a classifier of the pictures' labels, or without labels of their rotations) or
         "thumbnails" (of 8×8, no network).
+      weights: a file of the weights of Inception v3, and its sha256: then these are the features.
       split: of the data set; default: one that the run has not seen, where there is one.
       progress: whether to show bars while measuring.
       flag: what `num` is called where the user gives it.
@@ -116,14 +121,15 @@ def make_evaluator(
     Raises:
       UserError: for fewer pictures than features, on either side.
     """
-    dimension = FEATURES if kind == "trained" else SIDE * SIDE * gan.image_shape[-1]
+    cheap = inception_v3(weights[0], sha256=weights[1]) if weights else thumbnails() if kind == "thumbnails" else None
+    dimension = FEATURES if cheap is None else _dimension(cheap, gan)
     if num < dimension:
         raise UserError(f"--{flag}={num}: {dimension} features need at least {dimension} pictures")
     split = split or reference_split(recipe)
     real = reference_pictures(recipe, split, num, seed)
     if len(real) < dimension:
         raise UserError(f"--split={split}: has {len(real)} pictures, and {dimension} features need as many")
-    network = thumbnails() if kind == "thumbnails" else features.load(str(recipe.dataset), *teaching_pictures(recipe))
+    network = cheap or features.load(str(recipe.dataset), *teaching_pictures(recipe))
     network = _with_progress(network) if progress else network
     return Evaluator(
         gan,
@@ -148,6 +154,10 @@ def during_training(recipe: Recipe, gan: models.GAN) -> Callable[[Any], dict[str
 def values_of(found: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> dict[str, float]:
     """The bare values of the scores with these names, of every head."""
     return {name: found[name]["value"] for name in found if name.rpartition("/")[2] in names}
+
+
+def _dimension(network: FeatureNetwork, gan: models.GAN) -> int:
+    return network.apply(np.zeros((1, *gan.image_shape), np.uint8)).features.shape[1]
 
 
 def _with_progress(network: FeatureNetwork) -> FeatureNetwork:
