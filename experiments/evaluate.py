@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from experiments import command
-from experiments.evaluation import make_evaluator
+from experiments.evaluation import make_evaluator, plain_name
 from experiments.pictures import load_pictures
 from experiments.recipes import FEATURES, FEATURES_HELP, option
 from experiments.restore import Run, load_run
@@ -97,7 +97,7 @@ def table(found: Scores) -> str:
         value, error = score["value"], score.get("standard_error")
         if not isinstance(value, dict):
             bar = "" if error is None else f" ± {error:.2g}"
-            meaning = MEANINGS.get(name.rpartition("/")[2].removeprefix("measured_"), "")
+            meaning = MEANINGS.get(plain_name(name), "")
             lines.append(f"  {name:34} {f'{value:.4g}{bar}':20} {meaning}".rstrip())
     return "\n".join(lines)
 

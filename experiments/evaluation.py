@@ -153,7 +153,12 @@ def during_training(recipe: Recipe, gan: models.GAN) -> Callable[[Any], dict[str
 
 def values_of(found: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> dict[str, float]:
     """The bare values of the scores with these names, of every head."""
-    return {name: found[name]["value"] for name in found if name.rpartition("/")[2] in names}
+    return {name: found[name]["value"] for name in found if plain_name(name) in names}
+
+
+def plain_name(name: str) -> str:
+    """What a score is, whichever head it is of and whatever found the classes: "hair/measured_…" -> "…"."""
+    return name.rpartition("/")[2].removeprefix("measured_")
 
 
 def _dimension(network: FeatureNetwork, gan: models.GAN) -> int:
