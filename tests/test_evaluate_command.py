@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from test_commands import TINY, arrays_of, inspected, logged, run
+from test_commands import TINY, arrays_of, logged, run
 
 SCORED = ["--evaluate_every=10", "--evaluate_num=200", "--evaluate_features=thumbnails"]
 QUICK = ["--num=200", "--features=thumbnails"]
@@ -13,11 +13,10 @@ QUICK = ["--num=200", "--features=thumbnails"]
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory):
-    """A run in two halves whose log has scores at steps 10 and 20."""
+    """A run whose log has scores at steps 10 and 20."""
     workdir = tmp_path_factory.mktemp("scored") / "run"
-    for steps in (10, 20):
-        done = run("dcgan", *TINY, *SCORED, f"--steps={steps}", f"--workdir={workdir}")
-        assert done.returncode == 0, done.stderr
+    done = run("dcgan", *TINY, *SCORED, "--steps=20", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
     return workdir
 
 
@@ -40,46 +39,19 @@ def test_evaluate_prints_json_with_the_numbers_of_the_log(scored):
             assert value == pytest.approx(found["scores"][name]["value"], rel=1e-6), name
 
 
-def test_scores_in_the_log_change_no_bit_of_the_run(scored, tmp_path):
-    assert run("dcgan", *TINY, "--steps=20", f"--workdir={tmp_path / 'plain'}").returncode == 0
-    assert inspected(tmp_path / "plain")["digest"] == inspected(scored)["digest"]
-
-
-@pytest.mark.parametrize(
-    ("flags", "named"),
-    [
-        (["--num=100"], "error: --num=100: 128 features need at least 128 pictures"),
-        (["--feature_weights=w.npz"], "--feature_sha256"),
-    ],
-)
-def test_mistakes_of_evaluating(scored, flags, named):
-    done = run("evaluate", f"--workdir={scored}", *flags)
+def test_fewer_pictures_than_features_are_refused_in_a_line(scored):
+    done = run("evaluate", f"--workdir={scored}", "--num=100")
     assert done.returncode == 2 and done.stdout == ""
-    assert named in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.strip() == "error: --num=100: 128 features need at least 128 pictures"
 
 
-def test_a_walk_is_an_animation_and_a_projection_a_pair(scored, tmp_path):
-    done = run("sample", f"--workdir={scored}", "--show=interpolation", "--num=6", f"--out={tmp_path / 'walk.gif'}")
-    assert done.returncode == 0, done.stderr
-    with Image.open(tmp_path / "walk.gif") as walk:
-        assert walk.n_frames >= 2 and walk.size == (192, 192)
+def test_a_projection_shows_the_target_and_the_nearest(scored, tmp_path):
     Image.fromarray(np.full((20, 30, 3), 128, np.uint8)).save(tmp_path / "grey.png")
     done = run("sample", f"--workdir={scored}", f"--project={tmp_path / 'grey.png'}", f"--out={tmp_path / 'pair.npz'}")
     assert done.returncode == 0, done.stderr
     pair = arrays_of(tmp_path / "pair.npz")["images"]
     assert pair.shape == (2, 16, 16, 3) and (pair[0] == 128).all()
     assert "root mean square difference" in done.stdout
-
-
-def test_neighbours_come_from_the_training_pictures(scored, tmp_path):
-    done = run("sample", f"--workdir={scored}", "--show=neighbours", "--num=12", f"--out={tmp_path / 'rows.npz'}")
-    assert done.returncode == 0, done.stderr
-    rows = arrays_of(tmp_path / "rows.npz")["images"].reshape(2, 6, 16, 16, 3)
-    from jaxgan.data import avatars
-
-    training = {avatars.draw(0, index, 16).image.tobytes() for index in range(64)}
-    assert all(picture.tobytes() in training for row in rows for picture in row[1:])
-    assert rows[0, 0].tobytes() not in training
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import evaluation, pictures
+from experiments import evaluate, evaluation, pictures
 from experiments.launch import initial_state
 from experiments.recipes import resolve
 from experiments.systems import build_gan, build_rules
@@ -90,6 +90,21 @@ def test_fewer_pictures_than_features_are_refused(kind, num, named):
     recipe = dataclasses.replace(RECIPE, evaluate_num=num, evaluate_features=kind)
     with pytest.raises(UserError, match=f"--evaluate_num={num}"):
         evaluation.during_training(recipe, GAN)
+
+
+def test_weights_go_with_their_digest():
+    with pytest.raises(UserError, match="--feature_weights and --feature_sha256"):
+        evaluate._weights(evaluate.Evaluate(feature_weights="inception.npz"))
+    with pytest.raises(UserError, match=r"cannot read the weights absent\.npz"):
+        evaluation.make_evaluator(RECIPE, GAN, num=NUM, weights=("absent.npz", "0" * 64))
+
+
+def test_a_table_has_a_line_a_score_and_says_what_it_means(evaluator):
+    found = as_honest(evaluator)(None)
+    lines = evaluate.table(found).splitlines()
+    assert len(lines) == len([score for score in found.values() if not isinstance(score["value"], dict)])
+    assert [line for line in lines if "hair/measured_mode_coverage" in line and line.endswith("classes that are drawn")]
+    assert all(len(line) > 60 for line in lines)  # each has its meaning
 
 
 def test_a_split_that_is_too_small_or_absent_is_refused():

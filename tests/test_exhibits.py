@@ -1,19 +1,21 @@
 """Interpolations, walks, all conditions, neighbours: what stands where."""
 
+import dataclasses
 import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments import exhibits, sample
+from experiments.pictures import load_pictures
 from experiments.recipes import resolve
 from experiments.restore import Run
 from experiments.systems import build_gan
 from jaxgan import models, sampling
 from jaxgan.data import tags
-from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
 from jaxgan.images import save_png
 
@@ -96,22 +98,30 @@ def test_models_without_conditions_have_none_to_show():
         exhibits.conditions_of(PLAIN)
 
 
-def test_neighbours_stand_beside_their_sample_nearest_first(monkeypatch):
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (30, 16, 16, 3), np.uint8)
-    conditions = np.eye(23, dtype=np.uint8)[random.integers(0, 23, 30)]
-    training = Pictures(images, conditions, tags.CONDITION_NAMES, "digest")
-    monkeypatch.setattr(exhibits, "training_pictures", lambda recipe, digest: training)
-    samples = images[[11, 4]].copy()
+def test_neighbours_stand_beside_their_sample_nearest_first():
+    training = load_pictures(FACES.recipe)
+    run = dataclasses.replace(FACES, pictures_digest=training.digest)
+    samples, labels = training.images[[11, 4]], training.conditions[[11, 4]]
     samples[:, 0, 0] ^= 1
-    labels = conditions[[11, 4]]
-    exhibit = exhibits.neighbours(FACES, samples, labels)
+    exhibit = exhibits.neighbours(run, samples, labels)
     assert exhibit.columns == 6 and len(exhibit.pictures) == 12
     np.testing.assert_array_equal(exhibit.pictures[[0, 6]], samples)
-    np.testing.assert_array_equal(exhibit.pictures[[1, 7]], images[[11, 4]])
+    np.testing.assert_array_equal(exhibit.pictures[[1, 7]], training.images[[11, 4]])
     np.testing.assert_array_equal(exhibit.labels[[0, 1]], labels[[0, 0]])
     away = ((exhibit.pictures[1:6].astype(float) - samples[0]) ** 2).sum(axis=(1, 2, 3))
     assert (np.diff(away) >= 0).all()
+    with pytest.raises(UserError, match="--data_dir"):
+        exhibits.neighbours(FACES, samples, labels)
+
+
+def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
+    exhibit = exhibits.walk(PLAIN, noise(PLAIN, 2), None, 5)
+    sample.write(tmp_path / "walk.gif", exhibit.pictures, exhibit.labels, exhibit.columns)
+    with Image.open(tmp_path / "walk.gif") as walk:
+        assert walk.n_frames == 5 and walk.size == (192, 192)
+    sample.write(tmp_path / "walk.png", exhibit.pictures, exhibit.labels, exhibit.columns)
+    with Image.open(tmp_path / "walk.png") as row:
+        assert row.size == (5 * 16, 16)
 
 
 @pytest.mark.parametrize(
