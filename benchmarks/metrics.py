@@ -2,7 +2,7 @@ r"""What the scores cost once the features are there: 10,000 pictures against 10
 
     python -m benchmarks.metrics [--count=10000] [--dimension=128]
 
-Prints one JSON object: seconds of each score, the least of the rounds. "fid" is from features, statistics included.
+Prints one JSON object: seconds of each score, the least of the repeats. "fid" is from features, statistics included.
 """
 
 import json
@@ -18,7 +18,7 @@ from jaxgan import metrics
 
 _COUNT = flags.DEFINE_integer("count", 10_000, "pictures of each side", lower_bound=200)
 _DIMENSION = flags.DEFINE_integer("dimension", 128, "features of a picture", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 3, "how often each is timed", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 3, "how often each is timed", lower_bound=1)
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def main() -> None:
         "authenticity": lambda: metrics.authenticity(real, generated),
     }
     busy = machine.busy_share(1.0)
-    seconds = {name: min(timed(score) for _ in range(_ROUNDS.value)) for name, score in scores.items()}
-    settings = {"count": _COUNT.value, "dimension": _DIMENSION.value, "rounds": _ROUNDS.value}
+    seconds = {name: min(timed(score) for _ in range(_REPEATS.value)) for name, score in scores.items()}
+    settings = {"count": _COUNT.value, "dimension": _DIMENSION.value, "repeats": _REPEATS.value}
     about = {"others_busy": round(busy, 3), "machine": machine.describe()}
     print(json.dumps({"benchmark": "metrics", **settings, "seconds": seconds, **about}, indent=1))
 
