@@ -127,7 +127,7 @@ def _exhibit(run: Run, asked: Sample) -> Exhibit:
         return exhibits.neighbours(run, samples.pictures, samples.labels)
     if asked.show == "interpolation":
         walks = asked.out.endswith(".gif")
-        count = max(2, asked.num // exhibits.STATION) if walks else 2 * max(1, asked.num // (2 * exhibits.STEPS))
+        count = max(3, asked.num // exhibits.STATION) if walks else 2 * max(1, asked.num // (2 * exhibits.STEPS))
         z, conditions = _noise(run, asked, count), _conditions(run, asked.condition, count)
         return exhibits.walk(run, z, conditions, asked.num) if walks else exhibits.interpolation(run, z, conditions)
     every = len(exhibits.conditions_of(run))

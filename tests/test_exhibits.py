@@ -115,7 +115,7 @@ def test_neighbours_stand_beside_their_sample_nearest_first():
 
 
 def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
-    exhibit = exhibits.walk(PLAIN, noise(PLAIN, 2), None, 5)
+    exhibit = exhibits.walk(PLAIN, noise(PLAIN, 3), None, 5)
     sample.write(tmp_path / "walk.gif", exhibit.pictures, exhibit.labels, exhibit.columns)
     with Image.open(tmp_path / "walk.gif") as walk:
         assert walk.n_frames == 5 and walk.size == (192, 192)
