@@ -49,6 +49,10 @@ def main() -> None:
     run = load_run(asked.workdir)
     recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
     run = dataclasses.replace(run, recipe=recipe)
+    training = load_pictures(recipe)
+    same = training.digest == run.pictures_digest
+    if not same and recipe.dataset != "folder":
+        raise UserError(f"--data_dir: the run was trained on other pictures of {recipe.dataset} than these")
     evaluate = make_evaluator(
         recipe,
         run.gan,
@@ -58,10 +62,6 @@ def main() -> None:
         weights=_weights(asked),
         split=asked.split,
     )
-    training = load_pictures(recipe)
-    same = training.digest == run.pictures_digest
-    if not same and recipe.dataset != "folder":
-        raise UserError(f"--data_dir: the run was trained on other pictures of {recipe.dataset} than these")
     variables = run.state.sampling_variables
     # Of Inception v3's features of a whole training set, a small machine takes hours.
     training_images = training.images if same and asked.feature_weights is None else None

@@ -53,7 +53,14 @@ class Evaluator:
     def __call__(
         self, variables: Any, *, training_images: np.ndarray | None = None, extrapolate: bool = False
     ) -> Scores:
-        """The scores of a generator with these variables; see `jaxgan.metrics.scores.score_pictures`."""
+        """The scores of a generator with these variables; see `jaxgan.metrics.scores.score_pictures`.
+
+        Raises:
+          UserError: for too few pictures to extrapolate from.
+        """
+        least = 6 * self.reference.statistics.dimension  # each fifth must fix the covariance, a tenth left out
+        if extrapolate and min(len(self.z), len(self.real)) < least:
+            raise UserError(f"--extrapolate: needs at least {least} pictures on either side; raise --num")
         pictures = self.draw(variables)
         network = self.reference.network
         found = scores.score_pictures(

@@ -56,7 +56,7 @@ def test_real_pictures_have_the_best_scores(evaluator):
 
 
 def test_an_untrained_generator_has_bad_ones_with_all_that_makes_them_comparable(evaluator, variables):
-    found = evaluator(variables, extrapolate=False)
+    found = evaluator(variables)
     assert json.loads(json.dumps(found)) == found
     assert found["fid"]["value"] > 1.0 and found["coverage"]["value"] < 0.2
     assert found["hair/measured_conditional_accuracy"]["value"] < 0.5
@@ -105,6 +105,11 @@ def test_a_table_has_a_line_a_score_and_says_what_it_means(evaluator):
     assert len(lines) == len([score for score in found.values() if not isinstance(score["value"], dict)])
     assert [line for line in lines if "hair/measured_mode_coverage" in line and line.endswith("classes that are drawn")]
     assert all(len(line) > 60 for line in lines)  # each has its meaning
+
+
+def test_extrapolation_needs_six_times_as_many_pictures_as_features(evaluator):
+    with pytest.raises(UserError, match="--extrapolate: needs at least 1152"):
+        evaluator(None, extrapolate=True)
 
 
 def test_a_split_that_is_too_small_or_absent_is_refused():
