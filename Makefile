@@ -16,7 +16,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 quickstart: install
 	$(BIN)/python -m experiments.dcgan --flagfile=quickstart.flags --workdir=$(WORKDIR)
+	@echo "Its scores, on 2,000 new faces (README.md says what they mean):"
+	@$(BIN)/python -m experiments.evaluate --workdir=$(WORKDIR) --num=2000 --features=thumbnails --format=table
 	@echo "The pictures are in $(WORKDIR)/samples (the last is the best), and how they came about in $(WORKDIR)/evolution.gif"
+	@echo "More: $(BIN)/python -m experiments.sample --workdir=$(WORKDIR) --show=interpolation --out=walk.gif"
 
 test: install
 	$(BIN)/python -m pytest

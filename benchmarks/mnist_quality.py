@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from experiments import command
-from experiments.launch import load_pictures
+from experiments.pictures import load_pictures
 from experiments.recipes import Recipe, option
 from experiments.restore import Run, load_run
 from jaxgan import images, sampling

@@ -9,21 +9,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import command
+from experiments import command, evaluation
+from experiments.pictures import load_pictures
 from experiments.recipes import Recipe, resolve
-from experiments.systems import build_gan, build_rules, is_conditional, native_image_size
-from jaxgan import data, feeding, game, images, models, parallel, sampling, training, watch
+from experiments.systems import build_gan, build_rounds, build_rules, is_conditional
+from jaxgan import feeding, game, images, models, parallel, sampling, training, watch
 from jaxgan.data import tags
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
-from jaxgan.rounds import Rounds
 from jaxgan.workdir import Workdir, write_text
 
 GRID = 64  # pictures in a preview, 8×8
 CONDITIONS = 5  # conditions in the preview of tagged faces, 5×5
 MAY_CHANGE = (  # in a run that is continued
     *("steps", "epochs", "workdir", "data_dir", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"),
-    *("on_collapse", "conditions", "steps_per_call", "parallel", "placement"),
+    *("on_collapse", "conditions", "steps_per_call", "parallel", "placement", "evaluate_every", "evaluate_num"),
+    "evaluate_features",
 )
 
 
@@ -66,7 +67,7 @@ def train(recipe: Recipe) -> None:
         rules = build_rules(recipe, gan)
         step = functools.partial(game.train_step, rules=rules)
         program = parallel.compile_step(step, mode=recipe.parallel, devices=program_devices)
-        rounds = Rounds(recipe.critic_steps if recipe.new_batch_each_critic_step else 1, recipe.critic_warmup)
+        rounds = build_rounds(recipe)
         steps_per_call = recipe.steps_per_call or _steps_per_call(recipe)
         feed = feeding.Feed(
             program,
@@ -80,11 +81,13 @@ def train(recipe: Recipe) -> None:
         )
         init_key, preview_key = jax.random.split(jax.random.key(recipe.seed))
         z, condition, columns = preview_inputs(recipe, gan, pictures.condition_names, preview_key)
+        measure = evaluation.during_training(recipe, gan) if recipe.evaluate_every is not None else None
         state = program.place_state(initial_state(init_key, rules))
         job = training.Job(
             description=_description(recipe, gan, state, pictures, program, feed),
             step_fn=feed,
             preview=lambda state: sampling.generate(gan, _local(state.sampling_variables), z, condition),
+            evaluate=None if measure is None else lambda state: measure(_local(state.sampling_variables)),
             pictures_per_step=recipe.batch_size * rounds.usual,
             columns=columns,
             probabilities=recipe.loss in ("nonsaturating", "minimax"),
@@ -97,6 +100,7 @@ def train(recipe: Recipe) -> None:
             log_every=recipe.log_every,
             sample_every=recipe.sample_every,
             checkpoint_every=recipe.checkpoint_every,
+            evaluate_every=recipe.evaluate_every,
             keep=recipe.keep_checkpoints,
             on_collapse=recipe.on_collapse,  # type: ignore[arg-type]
         )
@@ -107,18 +111,6 @@ def initial_state(key: jax.Array, rules: game.Rules) -> game.GANState:
     """The state before the first step, compiled in a hurry: it runs once."""
     options = {"xla_backend_optimization_level": 0}
     return jax.jit(functools.partial(game.init_state, rules=rules), compiler_options=options)(key)
-
-
-def load_pictures(recipe: Recipe, split: str = "train") -> Pictures:
-    """The pictures that a recipe trains on."""
-    return data.load(
-        str(recipe.dataset),
-        image_size=native_image_size(recipe),
-        data_dir=recipe.data_dir,
-        conditional=is_conditional(recipe),
-        num_examples=recipe.num_examples,
-        split=split,
-    )
 
 
 def total_steps(recipe: Recipe, pictures: int, batches_per_step: int) -> int:

@@ -7,6 +7,8 @@ from jaxgan import models
 from jaxgan.errors import UserError
 
 DATASET_HELP = "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist"
+FEATURES = ("trained", "thumbnails")
+FEATURES_HELP = "what scores see of a picture: a small network trained on the data set, or thumbnails of 8×8"
 LOSSES = ("nonsaturating", "minimax", "wasserstein", "least_squares", "hinge")
 
 
@@ -61,6 +63,9 @@ class Recipe:
     log_every: int = option(100, "steps to a line in metrics.jsonl")
     sample_every: int = option(1000, "steps to a grid of samples")
     checkpoint_every: int = option(1000, "steps to a checkpoint")
+    evaluate_every: int | None = option(None, "steps to a few scores in metrics.jsonl, such as FID; default: none")
+    evaluate_num: int = option(2000, "pictures that those scores are taken from")
+    evaluate_features: str = option("trained", FEATURES_HELP, FEATURES)
     keep_checkpoints: int = option(3, "how many of the newest checkpoints are kept")
     on_collapse: str = option("warn", "what happens when training goes wrong", ("warn", "stop", "rollback"))
     conditions: str | None = option(None, "a file with a condition a line, for the grid of a conditional model")
@@ -151,7 +156,7 @@ def resolve(given: dict[str, Any], family: tuple[str, ...]) -> Recipe:
 
 def _check(recipe: Recipe) -> None:
     """Raises a UserError for a number out of range."""
-    for name in ("steps", "epochs", "image_size", "decay_every", "clip"):
+    for name in ("steps", "epochs", "image_size", "decay_every", "clip", "evaluate_every"):
         value = getattr(recipe, name)
         if value is not None and not value > 0:
             raise UserError(f"--{name}={value}: must be above 0")

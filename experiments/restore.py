@@ -26,6 +26,7 @@ class Run:
       step: the step of the newest intact checkpoint.
       state: the state at that step.
       condition_names: what the elements of a condition stand for; () without conditions.
+      pictures_digest: of the pictures that it was trained on.
     """
 
     recipe: Recipe
@@ -33,6 +34,7 @@ class Run:
     step: int
     state: game.GANState
     condition_names: tuple[str, ...]
+    pictures_digest: str
 
 
 def load_run(path: str | None) -> Run:
@@ -54,13 +56,13 @@ def load_run(path: str | None) -> Run:
             f"--workdir={path}: has no intact checkpoint yet; the run writes one every checkpoint_every steps"
         )
     step, state, _ = restored
-    return Run(recipe, gan, step, state, names)
+    return Run(recipe, gan, step, state, names, dataset["sha256"])
 
 
 def _read_dataset(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found["condition_names"], list) and len(found["shape"]) == 3:
+        if isinstance(found["condition_names"], list) and len(found["shape"]) == 3 and found["sha256"]:
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass

@@ -3,6 +3,8 @@
     python -m experiments.sample --workdir=W --num=64 --out=result.png
     python -m experiments.sample --workdir=W --num=64 --best_of=512 --out=best.png    # those that D believes most
     python -m experiments.sample --workdir=W --num=25 --condition="blue hair red eyes" --out=blue.png
+    python -m experiments.sample --workdir=W --show=interpolation --out=walk.gif      # or one_noise, neighbours, …
+    python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the noise that comes nearest
 
 A .png is one grid; a .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and `labels` (the condition of
 each picture, uint8 N,c; c = 0 without conditions); any other name is a folder that gets one file a picture.
@@ -16,16 +18,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tqdm import tqdm
 
-from experiments import command
+from experiments import command, exhibits
+from experiments.exhibits import Exhibit
 from experiments.recipes import option
 from experiments.restore import Run, load_run
-from jaxgan import images, sampling
+from jaxgan import images, projection, sampling
 from jaxgan.data import tags
+from jaxgan.data.decode import decode
 from jaxgan.errors import UserError
 from jaxgan.workdir import replace_atomically
 
 LARGEST = 1_000_000
+SHOWS = ("samples", "interpolation", "conditions", "one_noise", "neighbours")
+CANDIDATES = 512  # noises that a projection begins with
+DESCENT = 300  # its steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,38 +41,124 @@ class Sample:
     """The flags of this command."""
 
     workdir: str | None = option(None, "the directory of the run")
-    num: int = option(64, "how many pictures")
+    num: int = option(64, "how many pictures; beside plain samples, as many as whole rows or sets of them take, or one")
     best_of: int | None = option(None, "draw this many and keep the ones that the discriminator scores highest")
+    show: str = option(
+        "samples",
+        "samples; interpolation: from noise to noise straight, and below along the arc (a closed walk if --out is a"
+        " .gif); conditions: all of them; one_noise: the same noise under every condition; neighbours: beside each"
+        " sample the nearest training pictures",
+        SHOWS,
+    )
+    project: str | None = option(None, "a picture: find the noise that comes nearest to it, and show both")
     seed: int = option(0, "decides the noise")
     mean: float = option(0.0, "mean of the noise")
     std: float = option(1.0, "standard deviation of the noise, in units of the model's own; below 1: truncated variety")
+    truncation: float | None = option(None, "cut the noise off beyond so many standard deviations")
     condition: str | None = option(None, 'what to draw, such as "blue hair red eyes" or 7; default: all by turns')
-    out: str = option("result.png", "a .png grid, a .npz of arrays, or a folder")
+    data_dir: str | None = option(None, "where the run's pictures are now, if they have moved (for neighbours)")
+    out: str = option("result.png", "a .png grid, a .npz of arrays, a .gif of an interpolation, or a folder")
 
 
 def main() -> None:
     """Draws and writes."""
     asked = Sample(**command.given_flags(Sample))
+    _check(asked)
+    run = load_run(asked.workdir)
+    if asked.data_dir is not None:
+        run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, data_dir=asked.data_dir))
+    if asked.project is not None:
+        exhibit = _projection(run, asked)
+    elif asked.show == "samples":
+        exhibit = _samples(run, asked, asked.num)
+    else:
+        exhibit = _exhibit(run, asked)
+    write(Path(asked.out), exhibit.pictures, exhibit.labels, exhibit.columns)
+    print(f"{len(exhibit.pictures)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
+
+
+def _check(asked: Sample) -> None:
+    """Raises a UserError for flags that cannot be, or do not go together."""
     candidates = asked.num if asked.best_of is None else asked.best_of
     for name, value in (("num", asked.num), ("best_of", candidates)):
         if not 1 <= value <= LARGEST:
             raise UserError(f"--{name}={value}: must be from 1 to {LARGEST:,}")
     if candidates < asked.num:
         raise UserError(f"--best_of={candidates}: must be at least --num={asked.num}")
-    run = load_run(asked.workdir)
+    if asked.truncation is not None and not asked.truncation > 0:
+        raise UserError(f"--truncation={asked.truncation}: must be above 0")
+    plain = asked.show == "samples" and asked.project is None
+    if asked.best_of is not None and not plain:
+        raise UserError("--best_of: chooses among plain samples; leave out --show and --project")
+    if asked.project is not None and asked.show != "samples":
+        raise UserError(f"--project: shows one picture and what is nearest to it; leave out --show={asked.show}")
+    if asked.condition is not None and asked.show in ("conditions", "one_noise"):
+        raise UserError(f"--condition: --show={asked.show} shows every condition; leave one of the two out")
+    if asked.out.endswith(".gif") and asked.show != "interpolation":
+        raise UserError(f"--out={asked.out}: only --show=interpolation makes an animation; choose a .png")
+
+
+def _noise(run: Run, asked: Sample, count: int) -> jax.Array:
+    key = jax.random.key(asked.seed)
+    return sampling.fixed_latents(key, run.gan, count, mean=asked.mean, std=asked.std, truncation=asked.truncation)
+
+
+def _samples(run: Run, asked: Sample, num: int) -> Exhibit:
+    """Plain samples, or the best of many."""
+    candidates = num if asked.best_of is None else asked.best_of
     conditions = _conditions(run, asked.condition, candidates)
-    z = sampling.fixed_latents(jax.random.key(asked.seed), run.gan, candidates, mean=asked.mean, std=asked.std)
+    z = _noise(run, asked, candidates)
     variables = run.state.sampling_variables
     condition = None if conditions is None else jnp.asarray(conditions, jnp.float32)
     if asked.best_of is None:
         pictures = sampling.generate(run.gan, variables, z, condition)
     else:
         judge = run.state.discriminator.variables
-        pictures, order = sampling.best(run.gan, variables, judge, z, asked.num, condition)
+        pictures, order = sampling.best(run.gan, variables, judge, z, num, condition)
         conditions = None if conditions is None else conditions[order]
     labels = np.zeros((len(pictures), 0), np.uint8) if conditions is None else conditions
-    write(Path(asked.out), pictures, labels)
-    print(f"{len(pictures)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
+    return Exhibit(pictures, labels, math.isqrt(len(pictures) - 1) + 1)
+
+
+def _exhibit(run: Run, asked: Sample) -> Exhibit:
+    """What --show asks for, of about --num pictures."""
+    if asked.show == "neighbours":
+        samples = _samples(run, asked, max(1, asked.num // (1 + exhibits.NEAREST)))
+        return exhibits.neighbours(run, samples.pictures, samples.labels)
+    if asked.show == "interpolation":
+        walks = asked.out.endswith(".gif")
+        count = max(3, asked.num // exhibits.STATION) if walks else 2 * max(1, asked.num // (2 * exhibits.STEPS))
+        z, conditions = _noise(run, asked, count), _conditions(run, asked.condition, count)
+        return exhibits.walk(run, z, conditions, asked.num) if walks else exhibits.interpolation(run, z, conditions)
+    every = len(exhibits.conditions_of(run))
+    z = _noise(run, asked, max(1, asked.num // every) * every)
+    return exhibits.all_conditions(run, z, one_noise=asked.show == "one_noise")
+
+
+def _projection(run: Run, asked: Sample) -> Exhibit:
+    """The picture that was given, and the nearest that the generator makes."""
+    height, _, channels = run.gan.image_shape
+    try:
+        target = decode(str(asked.project), height, channels)
+    except Exception as error:  # Pillow raises almost anything for a damaged file
+        raise UserError(f"--project={asked.project}: cannot be read as a picture ({error})") from error
+    conditions = _conditions(run, asked.condition, CANDIDATES)
+    with tqdm(total=DESCENT, desc="descending", unit="step", delay=1) as bar:
+        found = projection.project(
+            run.gan,
+            run.state.sampling_variables,
+            target,
+            _noise(run, asked, CANDIDATES),
+            None if conditions is None else jnp.asarray(conditions, jnp.float32),
+            steps=DESCENT,
+            report=bar.update,
+        )
+    drawn = "" if conditions is None else f", as {_named(conditions[found.candidate], run.condition_names)}"
+    print(f"Nearest: root mean square difference {found.difference:.3f}, of pixels in [-1, 1]{drawn}")
+    label = (
+        np.zeros((2, 0), np.uint8) if conditions is None else np.repeat(conditions[found.candidate][None], 2, axis=0)
+    )
+    return Exhibit(np.stack([target, found.picture]), label, 2)
 
 
 def _conditions(run: Run, text: str | None, count: int) -> np.ndarray | None:
@@ -75,21 +169,24 @@ def _conditions(run: Run, text: str | None, count: int) -> np.ndarray | None:
         return None
     if text is not None:
         return np.repeat(tags.parse_condition(text, run.condition_names)[None], count, axis=0)
-    if run.condition_names == tags.CONDITION_NAMES:
-        pairs = np.indices((len(tags.HAIR), len(tags.EYES))).reshape(2, -1).T[np.arange(count) * 7 % 132]
-        multi_hot = np.zeros((count, len(tags.CONDITION_NAMES)), np.uint8)
-        multi_hot[np.arange(count), pairs[:, 0]] = 1
-        multi_hot[np.arange(count), len(tags.HAIR) + pairs[:, 1]] = 1
-        return multi_hot
-    return np.eye(run.gan.condition_dim, dtype=np.uint8)[np.arange(count) % run.gan.condition_dim]
+    every = exhibits.conditions_of(run)
+    stride = 7 if run.condition_names == tags.CONDITION_NAMES else 1  # few pictures have many colours of hair too
+    return every[np.arange(count) * stride % len(every)]
 
 
-def write(path: Path, pictures: np.ndarray, labels: np.ndarray) -> None:
+def _named(condition: np.ndarray, names: tuple[str, ...]) -> str:
+    return " ".join(name for name, chosen in zip(names, condition, strict=True) if chosen)
+
+
+def write(path: Path, pictures: np.ndarray, labels: np.ndarray, columns: int | None = None) -> None:
     """Writes pictures, uint8 (N, H, W, C), in the form that the path's ending names."""
+    columns = columns or math.isqrt(len(pictures) - 1) + 1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":
-            images.save_png(path, images.grid(pictures, math.isqrt(len(pictures) - 1) + 1))
+            images.save_png(path, images.grid(pictures, columns))
+        elif path.suffix == ".gif":
+            images.save_animation(path, pictures)
         elif path.suffix == ".npz":
             arrays: dict[str, Any] = {
                 "images": pictures[..., 0] if pictures.shape[-1] == 1 else pictures,

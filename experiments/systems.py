@@ -10,6 +10,7 @@ import optax
 from experiments.recipes import Recipe
 from jaxgan import augment, game, losses, models
 from jaxgan.errors import UserError
+from jaxgan.rounds import Rounds
 
 _SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate")
 
@@ -47,6 +48,11 @@ def is_conditional(recipe: Recipe) -> bool:
 def native_image_size(recipe: Recipe) -> int:
     """The size of the pictures that the recipe asks for, or else the model's own."""
     return recipe.image_size or models.build(recipe.model).image_shape[0]
+
+
+def build_rounds(recipe: Recipe) -> Rounds:
+    """How many batches each step of a recipe takes."""
+    return Rounds(recipe.critic_steps if recipe.new_batch_each_critic_step else 1, recipe.critic_warmup)
 
 
 def build_rules(recipe: Recipe, gan: models.GAN) -> game.Rules:

@@ -71,11 +71,29 @@ def save_evolution(
         return False
     durations = [round(1000 * seconds)] * (len(frames) - 1) + [2000]
 
+    _save_gif(path, frames, durations)
+    return True
+
+
+def save_animation(path: str | Path, images: np.ndarray, *, seconds: float = 0.06, min_side: int = 192) -> None:
+    """Makes an endless animation of pictures.
+
+    Args:
+      path: the GIF.
+      images: uint8 (N, height, width, channels), in their order.
+      seconds: the time of a frame.
+      min_side: smaller pictures are enlarged by a whole factor, to about this many pixels.
+    """
+    factor = max(1, min_side // images.shape[1])
+    frames = [to_pillow(image.repeat(factor, axis=0).repeat(factor, axis=1)) for image in images]
+    _save_gif(path, frames, [round(1000 * seconds)] * len(frames))
+
+
+def _save_gif(path: str | Path, frames: Sequence[Image.Image], milliseconds: Sequence[int]) -> None:
     def write(file: IO[bytes]) -> None:
-        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=list(milliseconds), loop=0)
 
     replace_atomically(path, write)
-    return True
 
 
 def _read_frames(paths: Sequence[Path], max_side: int) -> Iterator[Image.Image]:

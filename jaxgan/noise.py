@@ -1,5 +1,7 @@
 """Random numbers that depend on an example's place in the GLOBAL batch, never on how many devices share the batch."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -19,7 +21,22 @@ def example_keys(key: jax.Array, count: int, axis_name: str | None = None) -> ja
     return jax.vmap(lambda index: jax.random.fold_in(key, index))(first + jnp.arange(count))
 
 
-def latents(key: jax.Array, count: int, dim: int, *, std: float = 1.0, axis_name: str | None = None) -> jax.Array:
-    """Normal noise z ~ N(0, std²) for ``count`` examples of this device, shape (N, dim), float32."""
+def latents(
+    key: jax.Array,
+    count: int,
+    dim: int,
+    *,
+    std: float = 1.0,
+    truncation: float | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """Normal noise z ~ N(0, std²) for ``count`` examples of this device, shape (N, dim), float32.
+
+    With a truncation no value is farther from 0 than so many standard deviations: the normal distribution, cut off
+    (Brock, Donahue and Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019, §3.1).
+    """
     keys = example_keys(key, count, axis_name)
-    return std * jax.vmap(lambda one: jax.random.normal(one, (dim,), jnp.float32))(keys)
+    if truncation is None:
+        return std * jax.vmap(lambda one: jax.random.normal(one, (dim,), jnp.float32))(keys)
+    draw = functools.partial(jax.random.truncated_normal, lower=-truncation, upper=truncation, dtype=jnp.float32)
+    return std * jax.vmap(lambda one: draw(one, shape=(dim,)))(keys)

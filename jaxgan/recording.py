@@ -66,10 +66,10 @@ class Recorder:
         self.clock.lap(count)
         return count
 
-    def write_line(self, step: int) -> Line:
-        """Writes the means since the last line, and returns the line."""
+    def write_line(self, step: int, scores: Mapping[str, float] | None = None) -> Line:
+        """Writes the means since the last line, and the scores of this step if there are any; returns the line."""
         values = {name: total / self._steps for name, total in self._sums.items()}
-        values |= self.clock.rates(self._pictures_per_step)
+        values |= {**self.clock.rates(self._pictures_per_step), **(scores or {})}
         line = self._log.append(step, values)
         self._events.add_scalars(step, {name: line[name] for name in values if name in line})
         self._sums, self._steps = {}, 0

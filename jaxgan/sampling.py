@@ -27,6 +27,11 @@ def generate(gan: models.GAN, variables: Any, z: jax.Array, condition: jax.Array
     return np.concatenate([np.asarray(part) for part in _in_chunks(_generate, gan.generator, variables, z, condition)])
 
 
+def draw(gan: models.GAN, variables: Any, z: jax.Array, condition: jax.Array | None = None) -> jax.Array:
+    """As `generate`, but before the rounding to bytes: float32 (N, H, W, C) in [−1, 1], on the device."""
+    return jnp.concatenate(_in_chunks(_draw, gan.generator, variables, z, condition))
+
+
 def scores(
     gan: models.GAN, variables: Any, images: np.ndarray | jax.Array, condition: jax.Array | None = None
 ) -> np.ndarray:
@@ -74,17 +79,30 @@ def best(
     return images[order], order
 
 
-def fixed_latents(key: jax.Array, gan: models.GAN, count: int, *, mean: float = 0.0, std: float = 1.0) -> jax.Array:
-    """Latents to compare pictures by: z = mean + std · (the model's own noise), shape (N, latent_dim)."""
-    return mean + std * noise.latents(key, count, gan.latent_dim, std=gan.latent_std)
+def fixed_latents(
+    key: jax.Array,
+    gan: models.GAN,
+    count: int,
+    *,
+    mean: float = 0.0,
+    std: float = 1.0,
+    truncation: float | None = None,
+) -> jax.Array:
+    """Latents to compare pictures by: z = mean + std · (the model's own noise, truncated), shape (N, latent_dim)."""
+    return mean + std * noise.latents(key, count, gan.latent_dim, std=gan.latent_std, truncation=truncation)
+
+
+def chunks(inputs: jax.Array, condition: jax.Array | None) -> list[tuple[jax.Array, jax.Array | None]]:
+    """Inputs and conditions in parts of at most CHUNK examples, so that memory stays bounded."""
+    parts = [slice(start, start + CHUNK) for start in range(0, inputs.shape[0], CHUNK)]
+    return [(inputs[part], None if condition is None else condition[part]) for part in parts]
 
 
 def _in_chunks(
     function: Any, network: models.Network, variables: Any, inputs: jax.Array, condition: jax.Array | None
 ) -> list[jax.Array]:
-    """``function`` on parts of at most CHUNK examples."""
-    parts = [slice(start, start + CHUNK) for start in range(0, inputs.shape[0], CHUNK)]
-    return [function(network, variables, inputs[p], None if condition is None else condition[p]) for p in parts]
+    """``function`` on each chunk."""
+    return [function(network, variables, *part) for part in chunks(inputs, condition)]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -92,6 +110,13 @@ def _generate(network: models.Network, variables: Any, z: jax.Array, condition: 
     inputs = (z,) if condition is None else (z, condition)
     images: Any = network.apply(variables, *inputs, train=False)
     return pixels.quantize(images)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _draw(network: models.Network, variables: Any, z: jax.Array, condition: jax.Array | None) -> jax.Array:
+    inputs = (z,) if condition is None else (z, condition)
+    images: Any = network.apply(variables, *inputs, train=False)
+    return images.astype(jnp.float32)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -38,6 +38,8 @@ class Job:
       step_fn: `(state, first_step, count) -> (state, metrics)` advances by `count` steps; each metric has shape
         (count,), among them `d_loss`, `g_loss`, `d_real` and `d_fake`. The state may be donated.
       preview: pictures from fixed noise: `state -> uint8 (N, height, width, channels)`.
+      evaluate: numbers by name for the log, such as scores of the samples: `state -> {name: number}`, the same for the
+        same state. None: the log has none.
       pictures_per_step: real pictures that a step takes, for `images_per_sec`.
       columns: pictures in a row of a grid.
       probabilities: whether `d_real` and `d_fake` are probabilities, or a critic's scores.
@@ -49,6 +51,7 @@ class Job:
     step_fn: Callable[[Any, int, int], tuple[Any, Mapping[str, Any]]]
     preview: Callable[[Any], Any]
     pictures_per_step: int
+    evaluate: Callable[[Any], Mapping[str, float]] | None = None
     columns: int = 8
     probabilities: bool = True
     branch: Callable[[Any, int], Any] | None = None
@@ -65,6 +68,8 @@ class Schedule:
       log_every: steps to a line of the log.
       sample_every: steps to a grid.
       checkpoint_every: steps to a checkpoint.
+      evaluate_every: steps to the numbers of `Job.evaluate`, which make a line of the log where none is due; None:
+        never.
       keep: how many of the newest checkpoints are kept.
       keep_every: checkpoints at multiples of this are kept for ever; None: none are.
       on_collapse: what an alarm of the watch does: say so and go on, stop, or go back to the last good checkpoint.
@@ -76,6 +81,7 @@ class Schedule:
     log_every: int = 100
     sample_every: int = 1000
     checkpoint_every: int = 1000
+    evaluate_every: int | None = None
     keep: int = 3
     keep_every: int | None = None
     on_collapse: OnCollapse = "warn"
@@ -84,6 +90,7 @@ class Schedule:
     def __post_init__(self) -> None:
         intervals = ("steps_per_call", "log_every", "sample_every", "checkpoint_every")
         counts = {"steps": self.total_steps, **{name: getattr(self, name) for name in intervals}}
+        counts |= {} if self.evaluate_every is None else {"evaluate_every": self.evaluate_every}
         for flag, value in counts.items():
             if value < 1:
                 raise UserError(f"--{flag} must be at least 1, not {value}.")
@@ -92,10 +99,14 @@ class Schedule:
         """Whether what is done every `interval` steps is done at this one."""
         return step % interval == 0 or step == self.total_steps
 
+    def is_evaluation(self, step: int) -> bool:
+        """Whether the state is evaluated at a step."""
+        return self.evaluate_every is not None and self.is_turn(step, self.evaluate_every)
+
     def is_pause(self, step: int, watch: Watch | None) -> bool:
         """Whether the state itself is needed at a step, and not only the metrics."""
         intervals = [self.sample_every, self.checkpoint_every, *([watch.preview_every] if watch else [])]
-        return any(self.is_turn(step, interval) for interval in intervals)
+        return self.is_evaluation(step) or any(self.is_turn(step, interval) for interval in intervals)
 
     def call_end(self, step: int, watch: Watch | None) -> int:
         """The step to which the next call goes: to the next turn of anything, at most."""
@@ -254,7 +265,7 @@ class _Run:
     def to_the_end(self) -> Any:
         """Trains call by call, and after each does what is due at its last step."""
         step, state = self.position.step, self.position.state
-        unread: deque[tuple[int, Mapping[str, Any]]] = deque()
+        unread: deque[tuple[int, Mapping[str, Any], Any]] = deque()
         in_flight = 0 if jax.default_backend() == "cpu" else 1  # An accelerator computes while the last call is read.
         self.recorder.clock.start()
         while step < self.schedule.total_steps:
@@ -262,7 +273,7 @@ class _Run:
             end = self.schedule.call_end(step, self.watch) if step > self.position.step else step + 1
             state, metrics = self.job.step_fn(state, step, end - step)
             step = end
-            unread.append((step, metrics))
+            unread.append((step, metrics, state if self.schedule.is_evaluation(step) else None))
             pause = self.signals.caught is not None or self.schedule.is_pause(step, self.watch)
             while len(unread) > (0 if pause else in_flight):
                 self._read(*unread.popleft())
@@ -272,12 +283,13 @@ class _Run:
                 self.recorder.clock.start()
         return state
 
-    def _read(self, step: int, metrics: Mapping[str, Any]) -> None:
+    def _read(self, step: int, metrics: Mapping[str, Any], to_evaluate: Any = None) -> None:
         """Takes the metrics of a call that ended at a step; waits until it is computed."""
         self.bar.update(self.recorder.add(jax.device_get(dict(metrics))))
-        if not self.schedule.is_turn(step, self.schedule.log_every):
+        if to_evaluate is None and not self.schedule.is_turn(step, self.schedule.log_every):
             return
-        line = self.recorder.write_line(step)
+        scores = self.job.evaluate(to_evaluate) if to_evaluate is not None and self.job.evaluate is not None else {}
+        line = self.recorder.write_line(step, scores)
         self.bar.set_postfix({name: f"{line[name]:.4g}" for name in ("d_loss", "g_loss") if name in line})
         self.saver.check()
         if self.watch is not None:

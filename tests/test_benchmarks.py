@@ -39,7 +39,7 @@ def rules_of(model, **given):
 
 
 def test_no_flag_is_defined_twice():
-    for module in ("train_step", "fused", "batch_sizes", "pipeline", "startup", "profile"):
+    for module in ("train_step", "fused", "batch_sizes", "pipeline", "startup", "profile", "metrics"):
         importlib.import_module(f"benchmarks.{module}")
 
 

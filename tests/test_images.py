@@ -126,3 +126,15 @@ def test_matplotlib_is_imported_only_to_plot():
 
     code = "import sys, jaxgan.images; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_an_animation_shows_each_picture_enlarged(tmp_path):
+    pictures = np.zeros((3, 20, 10, 1), np.uint8)
+    pictures[:, :10] = np.array([0, 100, 250], np.uint8)[:, None, None, None]
+    images.save_animation(tmp_path / "walk.gif", pictures, seconds=0.05, min_side=64)
+    with Image.open(tmp_path / "walk.gif") as animation:
+        assert animation.n_frames == 3 and animation.size == (30, 60)
+        for index, grey in enumerate((0, 100, 250)):
+            animation.seek(index)
+            shown = np.asarray(animation.convert("L"))
+            assert abs(int(shown[29, 0]) - grey) <= 4 and shown[30, 0] <= 4

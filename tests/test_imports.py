@@ -26,6 +26,7 @@ ROWS = {
     "pixels": 1,
     "augment": 1,
     "rounds": 1,
+    "latents": 1,
     "layers": 2,
     "models": 2,
     "game": 3,
@@ -33,6 +34,7 @@ ROWS = {
     "data": 4,
     "metrics": 4,
     "sampling": 4,
+    "projection": 4,
     "interop": 4,
     "workdir": 4,
     "runlog": 4,
@@ -48,7 +50,7 @@ ROWS = {
 
 # What knows nothing of generators and critics, so that another game is one new file.
 GAME_BLIND = {"parallel", "data", "feeding", "checkpoints", "recording", "watch", "training"}
-OF_THE_GAME = {"losses", "layers", "models", "game", "sampling", "metrics", "interop"}
+OF_THE_GAME = {"losses", "layers", "models", "game", "sampling", "projection", "metrics", "interop"}
 
 PURE_PACKAGES = {"jax", "numpy", "optax"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets"}

@@ -1,25 +1,12 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.metrics import path_length, spherical_interpolation
-
-
-def test_slerp_ends_middle_and_length():
-    start, end = np.array([2.0, 0.0]), np.array([0.0, 2.0])
-    np.testing.assert_allclose(spherical_interpolation(start, end, 0.0), start, atol=1e-6)
-    np.testing.assert_allclose(spherical_interpolation(start, end, 1.0), end, atol=1e-6)
-    np.testing.assert_allclose(spherical_interpolation(start, end, 0.5), [2**0.5, 2**0.5], atol=1e-6)
-    third = spherical_interpolation(start, end, 1 / 3)
-    np.testing.assert_allclose(third, [2 * np.cos(np.pi / 6), 2 * np.sin(np.pi / 6)], atol=1e-6)
-
-
-def test_slerp_between_parallel_vectors_is_straight_and_batches():
-    starts = np.array([[1.0, 1.0], [1.0, 0.0]])
-    ends = np.array([[3.0, 3.0], [0.0, 1.0]])
-    middles = spherical_interpolation(starts, ends, np.array([0.5, 0.5]))
-    np.testing.assert_allclose(middles, [[2.0, 2.0], [0.5**0.5, 0.5**0.5]], atol=1e-6)
+from jaxgan import models, sampling
+from jaxgan.metrics import generator_path_length, path_length, spherical_interpolation
 
 
 def test_path_length_of_a_linear_network_in_closed_form():
@@ -69,3 +56,19 @@ def test_last_batch_may_be_smaller():
 
     path_length(embed, jax.random.key(0), latent_dim=2, samples=25, batch_size=10)
     assert sizes == [10, 10, 10, 10, 5, 5]
+
+
+def test_a_generators_path_has_the_models_noise_and_one_condition_an_arc():
+    gan = models.build("cgan_mnist", image_size=8, generator_width=2, discriminator_width=2, latent_dim=4)
+    variables = models.init(gan.generator, jax.random.key(0))
+    conditions = np.eye(10, dtype=np.uint8)[[3, 1, 4]]
+    gan = dataclasses.replace(gan, latent_std=0.5)
+
+    def embed(z):
+        pictures = sampling.draw(gan, variables, 0.5 * z, jnp.asarray(conditions[np.arange(len(z)) % 3], jnp.float32))
+        return pictures[:, :4]
+
+    key = jax.random.key(1)
+    found = generator_path_length(gan, variables, lambda x: x[:, :4], key, conditions=conditions, samples=20)
+    assert found.value > 0
+    assert found == path_length(embed, key, latent_dim=4, samples=20)

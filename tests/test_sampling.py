@@ -45,3 +45,21 @@ def test_conditions_reach_the_generator():
     z = sampling.fixed_latents(jax.random.key(1), gan, 3)
     first, second = (sampling.generate(gan, variables, z, jnp.eye(10)[jnp.full(3, digit)]) for digit in (0, 7))
     assert not np.array_equal(first, second)
+
+
+def test_truncated_noise_has_no_tails_and_depends_on_its_place_alone():
+    z = np.asarray(sampling.fixed_latents(jax.random.key(0), GAN, 3000, truncation=1.0))
+    assert np.abs(z).max() <= 1.0 and np.abs(z).max() > 0.99
+    # The standard deviation of a normal distribution cut off at 1 is sqrt(1 - 2 φ(1) / (2 Φ(1) - 1)).
+    np.testing.assert_allclose(z.std(), 0.5396, rtol=0.02)
+    few = sampling.fixed_latents(jax.random.key(0), GAN, 3, truncation=1.0)
+    np.testing.assert_array_equal(few, z[:3])
+    wide = np.asarray(sampling.fixed_latents(jax.random.key(0), models.build("cgan_anime"), 500, truncation=0.5))
+    assert np.abs(wide).max() <= 0.5 * np.exp(-1 / np.pi)
+
+
+def test_drawn_pictures_are_those_before_the_rounding():
+    drawn = sampling.draw(GAN, G, Z)
+    assert drawn.dtype == jnp.float32 and drawn.shape == (sampling.CHUNK + 7, 8, 8, 3)
+    assert np.abs(np.asarray(pixels.quantize(drawn)).astype(int) - sampling.generate(GAN, G, Z)).max() <= 1
+    assert len(np.unique(np.asarray(drawn))) > 256

@@ -1,5 +1,6 @@
 """What every source of pictures gives."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,3 +36,9 @@ class Pictures:
     def condition_dim(self) -> int:
         """Length of a condition vector; 0 without conditions."""
         return len(self.condition_names)
+
+    def part(self, start: int, stop: int) -> "Pictures":
+        """The pictures from `start` up to `stop`, as a set of its own."""
+        conditions = None if self.conditions is None else self.conditions[start:stop]
+        digest = hashlib.sha256(f"{self.digest} {start} {stop}".encode()).hexdigest()
+        return Pictures(self.images[start:stop], conditions, self.condition_names, digest)

@@ -1,5 +1,7 @@
 """Numbers that say how good a generator is: pure functions of features, logits and pictures."""
 
+from jaxgan.latents import spherical_interpolation
+from jaxgan.metrics.colours import measured_colours
 from jaxgan.metrics.coverage import ManifoldScores, manifold_scores
 from jaxgan.metrics.estimate import Estimate
 from jaxgan.metrics.frechet import (
@@ -12,7 +14,7 @@ from jaxgan.metrics.inception import inception_score
 from jaxgan.metrics.kernel import kernel_distance, polynomial_kernel, squared_maximum_mean_discrepancy
 from jaxgan.metrics.modes import class_histogram, conditional_accuracy, mode_coverage
 from jaxgan.metrics.neighbours import Neighbours, authenticity, nearest_neighbours
-from jaxgan.metrics.smoothness import path_length, spherical_interpolation
+from jaxgan.metrics.smoothness import generator_path_length, path_length
 from jaxgan.metrics.statistics import FeatureStatistics, feature_statistics, merge_statistics
 
 __all__ = [
@@ -28,9 +30,11 @@ __all__ = [
     "frechet_distance_estimate",
     "frechet_distance_infinity",
     "gaussian_frechet_distance",
+    "generator_path_length",
     "inception_score",
     "kernel_distance",
     "manifold_scores",
+    "measured_colours",
     "merge_statistics",
     "mode_coverage",
     "nearest_neighbours",

@@ -19,6 +19,9 @@ from jaxgan.metrics.heads import Head
 
 Variables = Mapping[str, Any]
 
+FEATURES = 128
+"""How many features a classifier has."""
+
 
 class Classifier(nn.Module):
     """Strided convolutions down to 8×8 or less, one hidden layer of features, one linear layer of logits.
@@ -30,7 +33,7 @@ class Classifier(nn.Module):
     """
 
     classes: int
-    features: int = 128
+    features: int = FEATURES
     widths: Sequence[int] = (32, 64)
 
     @nn.compact

@@ -118,17 +118,21 @@ def load(
     )
 
 
-def from_function(function: Callable[[np.ndarray], ArrayLike], *, name: str, digest: str) -> FeatureNetwork:
+def from_function(
+    function: Callable[[np.ndarray], ArrayLike], *, name: str, digest: str, batch_size: int = _BATCH_SIZE
+) -> FeatureNetwork:
     """A feature network of your own.
 
     Args:
-        function: pictures (n, H, W, C) uint8, at most 200 at a time -> features (n, d). It resizes as it needs to.
+        function: pictures (n, H, W, C) uint8, at most `batch_size` at a time -> features (n, d). It resizes as it needs
+            to. For the path length it is given pictures in [-1, 1] too.
         name: what it is, such as "inception-v3-pool3".
         digest: what tells its weights from others, such as the sha256 of their file.
+        batch_size: how many pictures it is given at a time.
     """
 
     def apply(images: np.ndarray | jax.Array) -> Embedding:
-        parts = [np.asarray(function(np.asarray(images[rows])), np.float32) for rows in slabs(len(images), _BATCH_SIZE)]
+        parts = [np.asarray(function(np.asarray(images[rows])), np.float32) for rows in slabs(len(images), batch_size)]
         return Embedding(np.concatenate(parts), None)
 
     return FeatureNetwork(name, digest, apply)
@@ -140,6 +144,7 @@ def from_file(
     *,
     sha256: str,
     name: str,
+    batch_size: int = _BATCH_SIZE,
 ) -> FeatureNetwork:
     """A feature network of your own whose weights, such as those of Inception v3, lie in an .npz file.
 
@@ -148,9 +153,11 @@ def from_file(
         path: the file; arrays only, no objects.
         sha256: of the file, as hexadecimal; it becomes the network's digest.
         name: what it is.
+        batch_size: how many pictures the function is given at a time.
 
     Raises:
-        UserError: the file is absent, has another digest, or holds anything but arrays.
+        UserError: the file is absent, has another digest, holds anything but arrays, or not the arrays that `build`
+            needs (it raises a ValueError then).
     """
     try:
         data = Path(path).read_bytes()
@@ -162,10 +169,10 @@ def from_file(
             f"the weights {path} have sha256 {digest}, not {sha256}: get the right file, or name its digest"
         )
     try:
-        arrays = store.parse_arrays(data)
+        function = build(store.parse_arrays(data))
     except ValueError as error:
         raise UserError(f"cannot use the weights {path}: {error}") from None
-    return from_function(build(arrays), name=name, digest=digest)
+    return from_function(function, name=name, digest=digest, batch_size=batch_size)
 
 
 def default_recipe(count: int, image_shape: tuple[int, ...]) -> Recipe:

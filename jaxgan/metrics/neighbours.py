@@ -57,7 +57,9 @@ def nearest_neighbours(
     return Neighbours(np.sqrt(np.maximum(distances, 0.0)), indices)
 
 
-def authenticity(training: np.ndarray, generated: ArrayLike, *, chunk_size: int = 1000) -> Estimate:
+def authenticity(
+    training: np.ndarray, generated: ArrayLike, *, nearest: Neighbours | None = None, chunk_size: int = 1000
+) -> Estimate:
     """Share of generated points that are no copies: farther from their nearest training point than its own neighbour.
 
     About one half for new draws from the training distribution, 0 for copies.
@@ -67,9 +69,10 @@ def authenticity(training: np.ndarray, generated: ArrayLike, *, chunk_size: int 
     Args:
         training: (m, ...) features or pictures, at least two.
         generated: (n, ...) of the same shape.
+        nearest: the nearest training points of the generated ones, where they are known already.
         chunk_size: training points handled at a time.
     """
-    to_training = nearest_neighbours(generated, training, chunk_size=chunk_size)
+    to_training = nearest or nearest_neighbours(generated, training, chunk_size=chunk_size)
     matched, back = np.unique(to_training.indices[:, 0], return_inverse=True)
     among_training = nearest_neighbours(training[matched], training, count=2, chunk_size=chunk_size)
     # The first neighbour of a training point is itself, or its exact copy; the second is its own neighbour.

@@ -6,17 +6,15 @@ from typing import Any
 import numpy as np
 
 from jaxgan.metrics.coverage import manifold_scores
-from jaxgan.metrics.estimate import Estimate, mean_estimate
+from jaxgan.metrics.entries import Scores, class_entries, entry
+from jaxgan.metrics.estimate import mean_estimate
 from jaxgan.metrics.features import Embedding, FeatureNetwork
 from jaxgan.metrics.frechet import frechet_distance_estimate, frechet_distance_infinity
 from jaxgan.metrics.heads import Head
 from jaxgan.metrics.inception import inception_score
 from jaxgan.metrics.kernel import kernel_distance
-from jaxgan.metrics.modes import class_histogram, conditional_accuracy, mode_coverage
-from jaxgan.metrics.neighbours import authenticity
+from jaxgan.metrics.neighbours import authenticity, nearest_neighbours
 from jaxgan.metrics.statistics import FeatureStatistics, feature_statistics
-
-Scores = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,7 @@ class Reference:
         statistics: of the features.
         split: which pictures they are, such as "test".
         resolution: (height, width, channels) that both sides have.
+        resize: how the real pictures came to it.
     """
 
     network: FeatureNetwork
@@ -36,12 +35,15 @@ class Reference:
     statistics: FeatureStatistics
     split: str
     resolution: tuple[int, ...]
+    resize: str = "none"
 
 
-def make_reference(network: FeatureNetwork, images: np.ndarray, *, split: str, seed: int = 0) -> Reference:
+def make_reference(
+    network: FeatureNetwork, images: np.ndarray, *, split: str, resize: str = "none", seed: int = 0
+) -> Reference:
     """Embeds the real pictures (n, H, W, C) uint8, in an order chosen by the seed."""
     features = np.random.Generator(np.random.PCG64(seed)).permutation(network.apply(images).features)
-    return Reference(network, features, feature_statistics(features), split, tuple(images.shape[1:]))
+    return Reference(network, features, feature_statistics(features), split, tuple(images.shape[1:]), resize)
 
 
 def score_pictures(
@@ -59,14 +61,16 @@ def score_pictures(
         generated: (m, H, W, C) uint8, at the reference's resolution.
         reference: the real pictures.
         conditions: (m, c) uint8 multi-hot that the generator was given, if any.
-        training_features: (k, d) features of the training pictures, to look for copies among the generated ones.
+        training_features: (k, d) features of the training pictures, to look for copies among the generated ones:
+            `authenticity`, and `training_distance`, the mean distance to the nearest of them; beside it, as
+            `of_reference`, that of the real pictures, which is 0 where they are training pictures themselves.
         extrapolate: whether to add the FID without the bias of finite sets, which takes some seconds.
         seed: chooses the subsets and the order of the pictures.
 
     Returns:
         By name of the score, JSON-able: `value`, `standard_error`, and the context that makes it comparable: `n`,
-        `n_reference`, `split`, `resolution`, `seed`, `feature_network` (name, digest and accuracy). Scores of classes
-        are there if the network knows classes, and carry the head's name before a slash if there are several heads.
+        `n_reference`, `split`, `resolution`, `resize`, `seed`, `feature_network` (name, digest and accuracy). Scores of
+        classes are there if the network knows classes, and carry the head's name before a slash if it has several.
 
     Raises:
         ValueError: the pictures' shape is not the reference's, or they are fewer than the features.
@@ -77,60 +81,57 @@ def score_pictures(
     embedding = reference.network.apply(generated[chosen])
     entries = _feature_entries(embedding, reference, extrapolate, seed)
     if training_features is not None:
-        entries["authenticity"] = _entry(authenticity(training_features, embedding.features))
+        entries |= _memorisation_entries(embedding.features, reference.features, training_features)
     heads = reference.network.heads
     for head in heads:
         prefix = f"{head.name}/" if len(heads) > 1 else ""
         labels = None if conditions is None else head.labels(conditions[chosen])
-        class_entries = _class_entries(head, embedding, labels)
-        entries |= {prefix + name: entry for name, entry in class_entries.items()}
-    context = _context(len(generated), reference, seed)
-    return {name: entry | context for name, entry in entries.items()}
+        head_entries = _class_entries(head, embedding, labels)
+        entries |= {prefix + name: found for name, found in head_entries.items()}
+    context = describe(len(generated), reference, seed)
+    return {name: found | context for name, found in entries.items()}
 
 
 def _feature_entries(embedding: Embedding, reference: Reference, extrapolate: bool, seed: int) -> Scores:
     real, features = reference.features, embedding.features
     entries = {
-        "fid": _entry(frechet_distance_estimate(reference.statistics, features)),
-        "kid": _entry(kernel_distance(real, features, seed=seed)),
+        "fid": entry(frechet_distance_estimate(reference.statistics, features)),
+        "kid": entry(kernel_distance(real, features, seed=seed)),
     }
     if extrapolate:
-        entries["fid_infinity"] = _entry(frechet_distance_infinity(real, features))
-    return entries | {name: _entry(score) for name, score in manifold_scores(real, features)._asdict().items()}
+        entries["fid_infinity"] = entry(frechet_distance_infinity(real, features))
+    return entries | {name: entry(score) for name, score in manifold_scores(real, features)._asdict().items()}
 
 
 def _class_entries(head: Head, embedding: Embedding, labels: np.ndarray | None) -> Scores:
     if embedding.logits is None:
         return {}
     logits = embedding.logits[:, head.columns]
-    histogram = class_histogram(logits)
-    shares = [mean_estimate(logits.argmax(axis=1) == number) for number in range(len(head.classes))]
-    threshold = 0.5 / len(head.classes)  # half of what each class has if all have the same
-    entries: Scores = {
-        "inception_score": _entry(inception_score(logits)),
-        "mode_coverage": {"value": mode_coverage(histogram, threshold=threshold), "threshold": threshold},
-        "class_shares": {
-            "value": {name: share.value for name, share in zip(head.classes, shares, strict=True)},
-            "standard_error": {name: share.standard_error for name, share in zip(head.classes, shares, strict=True)},
+    return {"inception_score": entry(inception_score(logits)), **class_entries(head, logits.argmax(axis=1), labels)}
+
+
+def _memorisation_entries(features: np.ndarray, real: np.ndarray, training: np.ndarray) -> Scores:
+    nearest = nearest_neighbours(features, training)
+    usual = nearest_neighbours(real, training)
+    return {
+        "authenticity": entry(authenticity(training, features, nearest=nearest)),
+        "training_distance": {
+            **entry(mean_estimate(nearest.distances[:, 0])),
+            "of_reference": entry(mean_estimate(usual.distances[:, 0])),
+            "n_training": len(training),
         },
     }
-    if labels is not None and np.count_nonzero(labels >= 0) > 1:
-        named = labels >= 0
-        entries["conditional_accuracy"] = _entry(conditional_accuracy(logits[named], labels[named]))
-    return entries
 
 
-def _entry(estimate: Estimate) -> dict[str, Any]:
-    return {"value": estimate.value, "standard_error": estimate.standard_error}
-
-
-def _context(count: int, reference: Reference, seed: int) -> dict[str, Any]:
+def describe(count: int, reference: Reference, seed: int) -> dict[str, Any]:
+    """What makes a score of `count` generated pictures comparable with another."""
     network = reference.network
     return {
         "n": count,
         "n_reference": len(reference.features),
         "split": reference.split,
         "resolution": list(reference.resolution),
+        "resize": reference.resize,
         "seed": seed,
         "feature_network": {"name": network.name, "digest": network.digest, "accuracy": dict(network.accuracy)},
     }

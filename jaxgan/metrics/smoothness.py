@@ -5,37 +5,16 @@ Source: Karras, Laine and Aila, "A Style-Based Generator Architecture for Genera
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxgan import models, sampling
+from jaxgan.latents import spherical_interpolation
 from jaxgan.metrics.estimate import Estimate, mean_estimate
-
-
-@jax.jit
-def spherical_interpolation(start: ArrayLike, end: ArrayLike, fraction: ArrayLike) -> jax.Array:
-    """The point at `fraction` of the great arc from `start` to `end` (slerp), which keeps normal noise normal.
-
-    Args:
-        start: (..., d).
-        end: (..., d); neither of the two is zero.
-        fraction: (...), 0 gives start and 1 gives end.
-
-    Source: Shoemake, "Animating Rotation with Quaternion Curves" (1985).
-    """
-    start, end, fraction = jnp.asarray(start), jnp.asarray(end), jnp.asarray(fraction)[..., None]
-    cosine = jnp.sum(start * end, -1, keepdims=True) / (
-        jnp.linalg.norm(start, axis=-1, keepdims=True) * jnp.linalg.norm(end, axis=-1, keepdims=True)
-    )
-    angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
-    # Between parallel vectors the arc is a straight line.
-    straight = jnp.sin(angle) < 1e-6
-    sine = jnp.where(straight, 1.0, jnp.sin(angle))
-    start_weight = jnp.where(straight, 1.0 - fraction, jnp.sin((1.0 - fraction) * angle) / sine)
-    end_weight = jnp.where(straight, fraction, jnp.sin(fraction * angle) / sine)
-    return start_weight * start + end_weight * end
 
 
 def path_length(
@@ -66,6 +45,34 @@ def path_length(
         here, there = (np.asarray(embed(point), np.float64).reshape(count, -1) for point in points)
         squared_lengths.append(np.sum((there - here) ** 2, axis=1) / step**2)
     return mean_estimate(np.concatenate(squared_lengths))
+
+
+def generator_path_length(
+    gan: models.GAN,
+    variables: Any,
+    embed: Callable[[jax.Array], ArrayLike],
+    key: jax.Array,
+    *,
+    conditions: np.ndarray | None = None,
+    samples: int = 1000,
+) -> Estimate:
+    """The path length of a generator; both ends of an arc are of the model's own noise, under one condition.
+
+    Args:
+        gan: the networks.
+        variables: the generator's variables.
+        embed: pictures (n, H, W, C) in [-1, 1] -> features (n, ...).
+        key: see `path_length`.
+        conditions: (k, condition_dim), taken by turns, for conditional networks.
+        samples: see `path_length`.
+    """
+
+    def features(z: jax.Array) -> ArrayLike:
+        turns = np.arange(len(z)) % (1 if conditions is None else len(conditions))
+        condition = None if conditions is None else jnp.asarray(conditions[turns], jnp.float32)
+        return embed(sampling.draw(gan, variables, gan.latent_std * z, condition))
+
+    return path_length(features, key, latent_dim=gan.latent_dim, samples=samples)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))

@@ -1,0 +1,140 @@
+"""Measures a trained run: prints JSON, each score with what makes it comparable with another.
+
+    python -m experiments.evaluate --workdir=W
+    python -m experiments.evaluate --workdir=W --num=2000 --features=thumbnails    # seconds, without any network
+
+The first use with a data set trains its feature network, for some minutes on a CPU, and keeps it.
+"""
+
+import dataclasses
+import json
+import math
+import sys
+from typing import Any
+
+from experiments import command
+from experiments.evaluation import make_evaluator, plain_name
+from experiments.pictures import load_pictures
+from experiments.recipes import FEATURES, FEATURES_HELP, option
+from experiments.restore import Run, load_run
+from experiments.systems import build_rounds
+from jaxgan.data.pictures import Pictures
+from jaxgan.errors import UserError
+from jaxgan.metrics.entries import Scores
+
+LARGEST = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """The flags of this command."""
+
+    workdir: str | None = option(None, "the directory of the run")
+    num: int = option(10_000, "how many pictures are drawn, and at most how many real ones they are measured against")
+    seed: int = option(0, "decides the noise, and the choice of real pictures")
+    split: str | None = option(None, "the real pictures: test, train, …; default: test, and train for a folder")
+    data_dir: str | None = option(None, "where the run's pictures are now, if they have moved; or a folder of others")
+    features: str = option("trained", FEATURES_HELP, FEATURES)
+    feature_weights: str | None = option(None, "an .npz of Inception v3's weights: its features instead (see README)")
+    feature_sha256: str | None = option(None, "the sha256 of that file")
+    extrapolate: bool = option(False, "add the FID without the bias of finite sets, which takes a minute")
+    format: str = option("json", "json, with all that makes a score comparable, or a table to read", ("json", "table"))
+
+
+def main() -> None:
+    """Draws, measures and prints."""
+    asked = Evaluate(**command.given_flags(Evaluate))
+    if not 1 <= asked.num <= LARGEST:
+        raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
+    run = load_run(asked.workdir)
+    recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
+    run = dataclasses.replace(run, recipe=recipe)
+    training = load_pictures(recipe)
+    same = training.digest == run.pictures_digest
+    if not same and recipe.dataset != "folder":
+        raise UserError(f"--data_dir: the run was trained on other pictures of {recipe.dataset} than these")
+    evaluate = make_evaluator(
+        recipe,
+        run.gan,
+        num=asked.num,
+        seed=asked.seed,
+        kind=asked.features,
+        weights=_weights(asked),
+        split=asked.split,
+    )
+    variables = run.state.sampling_variables
+    # Of Inception v3's features of a whole training set, a small machine takes hours.
+    training_images = training.images if same and asked.feature_weights is None else None
+    found = evaluate(variables, training_images=training_images, extrapolate=asked.extrapolate)
+    found["path_length"] = evaluate.path_length(variables)
+    if asked.format == "table":
+        print(table(found))
+    else:
+        described = _finite({"run": _described(run, training, same), "scores": found})
+        print(json.dumps(described, indent=2, allow_nan=False))
+
+
+MEANINGS = {
+    "fid": "distance from real pictures; 0 is best",
+    "kid": "the same by another measure, unbiased",
+    "precision": "share of the pictures that look real",
+    "recall": "share of the real pictures that could have been drawn",
+    "density": "how near the pictures are to real ones; 1 is as near as those are to each other",
+    "coverage": "share of the real pictures that have a drawn one near them",
+    "inception_score": "sure of each picture, and all kinds of them; more is better",
+    "mode_coverage": "share of the classes that are drawn",
+    "conditional_accuracy": "share of the pictures that are what was asked for",
+    "authenticity": "share of the pictures that are no copies; a half is usual for new ones",
+    "training_distance": "from a picture to the nearest training picture",
+    "path_length": "how much a step in latent space changes; less is smoother",
+}
+
+
+def table(found: Scores) -> str:
+    """The scores for people: a line each, but for the shares of the classes."""
+    lines = []
+    for name, score in found.items():
+        value, error = score["value"], score.get("standard_error")
+        if not isinstance(value, dict):
+            bar = "" if error is None else f" ± {error:.2g}"
+            meaning = MEANINGS.get(plain_name(name), "")
+            lines.append(f"  {name:34} {f'{value:.4g}{bar}':20} {meaning}".rstrip())
+    return "\n".join(lines)
+
+
+def _weights(asked: Evaluate) -> tuple[str, str] | None:
+    if (asked.feature_weights is None) != (asked.feature_sha256 is None):
+        raise UserError(
+            "--feature_weights and --feature_sha256: give both, so that the score says what it was taken with"
+        )
+    return (
+        None if not (asked.feature_weights and asked.feature_sha256) else (asked.feature_weights, asked.feature_sha256)
+    )
+
+
+def _described(run: Run, pictures: Pictures, same: bool) -> dict[str, Any]:
+    return {
+        "workdir": run.recipe.workdir,
+        "model": run.recipe.model,
+        "step": run.step,
+        "pictures_seen": build_rounds(run.recipe).before(run.step) * run.recipe.batch_size,
+        "seed": run.recipe.seed,
+        "dataset": run.recipe.dataset,
+        "dataset_sha256": pictures.digest,
+        "trained_on_these_pictures": same,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for every number that is not finite, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        print("A score is not finite: the run has diverged.", file=sys.stderr)
+        return None
+    return value
+
+
+if __name__ == "__main__":
+    command.define_flags(Evaluate)
+    command.run(main)

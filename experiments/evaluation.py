@@ -1,0 +1,186 @@
+"""What a generator is measured against, and how: made once, used at any step of a run."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from experiments.pictures import reference_pictures, reference_split, resizing, teaching_pictures
+from experiments.recipes import Recipe
+from jaxgan import models, sampling
+from jaxgan.data.pictures import Pictures
+from jaxgan.errors import UserError
+from jaxgan.metrics import features, generator_path_length, measured_colours, scores
+from jaxgan.metrics.classifiers import FEATURES
+from jaxgan.metrics.entries import Scores, entry
+from jaxgan.metrics.features import Embedding, FeatureNetwork
+from jaxgan.metrics.inception_v3 import inception_v3
+from jaxgan.metrics.thumbnails import thumbnails
+
+IN_THE_LOG = ("fid", "kid", "coverage", "mode_coverage", "conditional_accuracy")
+PATHS = 1000  # pairs of points that a path length is the mean of
+_SLAB = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """Measures a generator.
+
+    Attributes:
+      gan: the networks.
+      reference: the real pictures, as the feature network sees them.
+      real: the same, as pixels.
+      z: latents, one for each picture to draw.
+      conditions: uint8, one for each: those of the real pictures, so that both sides are asked for the same; or None.
+      read_colours: whether hair and eyes can be read off the pixels.
+      seed: decided the latents, and decides all else.
+      progress: whether to show bars with the time left.
+    """
+
+    gan: models.GAN
+    reference: scores.Reference
+    real: Pictures
+    z: jax.Array
+    conditions: np.ndarray | None
+    read_colours: bool
+    seed: int
+    progress: bool
+
+    def __call__(
+        self, variables: Any, *, training_images: np.ndarray | None = None, extrapolate: bool = False
+    ) -> Scores:
+        """The scores of a generator with these variables; see `jaxgan.metrics.scores.score_pictures`.
+
+        Raises:
+          UserError: for too few pictures to extrapolate from.
+        """
+        least = 6 * self.reference.statistics.dimension  # each fifth must fix the covariance, a tenth left out
+        if extrapolate and min(len(self.z), len(self.real)) < least:
+            raise UserError(f"--extrapolate: needs at least {least} pictures on either side; raise --num")
+        pictures = self.draw(variables)
+        network = self.reference.network
+        found = scores.score_pictures(
+            pictures,
+            self.reference,
+            conditions=self.conditions,
+            training_features=None if training_images is None else network.apply(training_images).features,
+            extrapolate=extrapolate,
+            seed=self.seed,
+        )
+        if self.read_colours and self.real.conditions is not None:
+            found |= measured_colours(
+                pictures, conditions=self.conditions, real=self.real.images, real_conditions=self.real.conditions
+            )
+        return found
+
+    def draw(self, variables: Any) -> np.ndarray:
+        """The pictures that are measured, uint8 (n, H, W, C)."""
+        conditions = None if self.conditions is None else jnp.asarray(self.conditions, jnp.float32)
+        parts = [slice(start, start + _SLAB) for start in range(0, len(self.z), _SLAB)]
+        return np.concatenate(
+            [
+                sampling.generate(self.gan, variables, self.z[part], None if conditions is None else conditions[part])
+                for part in tqdm(parts, "drawing pictures", unit="k", delay=1, disable=not self.progress)
+            ]
+        )
+
+    def path_length(self, variables: Any) -> dict[str, Any]:
+        """How smooth the generator's latent space is, as a score."""
+        key = jax.random.fold_in(jax.random.key(self.seed), len(self.z))  # the pictures' latents took those before it
+        network = self.reference.network
+        length = generator_path_length(
+            self.gan, variables, lambda x: network.apply(x).features, key, conditions=self.conditions, samples=PATHS
+        )
+        context = scores.describe(PATHS, self.reference, self.seed)
+        return entry(length) | {name: context[name] for name in ("n", "resolution", "seed", "feature_network")}
+
+
+def make_evaluator(
+    recipe: Recipe,
+    gan: models.GAN,
+    *,
+    num: int,
+    seed: int = 0,
+    kind: str = "trained",
+    weights: tuple[str, str] | None = None,
+    split: str | None = None,
+    progress: bool = True,
+    flag: str = "num",
+) -> Evaluator:
+    """Opens the real pictures and the feature network of a run; trains the network where it is not in the cache.
+
+    Args:
+      recipe: of the run.
+      gan: its networks.
+      num: how many pictures are drawn, and at most how many real ones they are measured against.
+      seed: decides the latents, the choice of real pictures, and subsets.
+      kind: of features: "trained" (a classifier of the pictures' labels, or without labels of their rotations) or
+        "thumbnails" (of 8×8, no network).
+      weights: a file of the weights of Inception v3, and its sha256: then these are the features.
+      split: of the data set; default: one that the run has not seen, where there is one.
+      progress: whether to show bars while measuring.
+      flag: what `num` is called where the user gives it.
+
+    Raises:
+      UserError: for fewer pictures than features, on either side.
+    """
+    cheap = inception_v3(weights[0], sha256=weights[1]) if weights else thumbnails() if kind == "thumbnails" else None
+    dimension = FEATURES if cheap is None else _dimension(cheap, gan)
+    if num < dimension:
+        raise UserError(f"--{flag}={num}: {dimension} features need at least {dimension} pictures")
+    split = split or reference_split(recipe)
+    real = reference_pictures(recipe, split, num, seed)
+    if len(real) < dimension:
+        raise UserError(f"--split={split}: has {len(real)} pictures, and {dimension} features need as many")
+    network = cheap or features.load(str(recipe.dataset), *teaching_pictures(recipe))
+    network = _with_progress(network) if progress else network
+    return Evaluator(
+        gan,
+        scores.make_reference(network, real.images, split=split, resize=resizing(recipe), seed=seed),
+        real,
+        sampling.fixed_latents(jax.random.key(seed), gan, num),
+        real.conditions[np.arange(num) % len(real)] if gan.condition_dim and real.conditions is not None else None,
+        read_colours=recipe.dataset == "avatars",
+        seed=seed,
+        progress=progress,
+    )
+
+
+def during_training(recipe: Recipe, gan: models.GAN) -> Callable[[Any], dict[str, float]]:
+    """What the loop writes into the log now and then: from a generator's variables to a few scores, by name."""
+    evaluate = make_evaluator(
+        recipe, gan, num=recipe.evaluate_num, kind=recipe.evaluate_features, progress=False, flag="evaluate_num"
+    )
+    return lambda variables: values_of(evaluate(variables), IN_THE_LOG)
+
+
+def values_of(found: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> dict[str, float]:
+    """The bare values of the scores with these names, of every head."""
+    return {name: found[name]["value"] for name in found if plain_name(name) in names}
+
+
+def plain_name(name: str) -> str:
+    """What a score is, whichever head it is of and whatever found the classes: "hair/measured_…" -> "…"."""
+    return name.rpartition("/")[2].removeprefix("measured_")
+
+
+def _dimension(network: FeatureNetwork, gan: models.GAN) -> int:
+    return network.apply(np.zeros((1, *gan.image_shape), np.uint8)).features.shape[1]
+
+
+def _with_progress(network: FeatureNetwork) -> FeatureNetwork:
+    """The same network, with a bar and the time left where it looks at many pictures."""
+
+    def apply(images: Any) -> Embedding:
+        parts = [slice(start, start + _SLAB) for start in range(0, len(images), _SLAB)]
+        embeddings = [network.apply(images[part]) for part in tqdm(parts, "looking at pictures", unit="k", delay=1)]
+        if len(embeddings) == 1:
+            return embeddings[0]
+        logits = None if embeddings[0].logits is None else np.concatenate([e.logits for e in embeddings])
+        return Embedding(np.concatenate([e.features for e in embeddings]), logits)
+
+    return dataclasses.replace(network, apply=apply)

@@ -1,0 +1,106 @@
+"""What ``experiments.sample`` shows beside plain samples: ways through latent space, all conditions, neighbours."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.pictures import training_pictures
+from experiments.restore import Run
+from jaxgan import latents, sampling
+from jaxgan.data import tags
+from jaxgan.errors import UserError
+from jaxgan.metrics.neighbours import nearest_neighbours
+
+STEPS = 8  # pictures in a row of an interpolation, both ends among them
+NEAREST = 5  # training pictures beside a sample
+STATION = 16  # frames of a walk from one station to the next
+
+
+@dataclasses.dataclass(frozen=True)
+class Exhibit:
+    """Pictures that belong side by side.
+
+    Attributes:
+      pictures: uint8 (N, H, W, C), row by row.
+      labels: the condition of each, uint8 (N, c); c = 0 without conditions.
+      columns: pictures in a row.
+    """
+
+    pictures: np.ndarray
+    labels: np.ndarray
+    columns: int
+
+
+def interpolation(run: Run, z: jax.Array, conditions: np.ndarray | None) -> Exhibit:
+    """From one noise to another: a row along the straight line, and below it a row along the arc.
+
+    Args:
+      run: the run.
+      z: (n, latent_dim), taken in pairs.
+      conditions: (n, c); a pair has the condition of its first noise.
+    """
+    start, end = z[0::2], z[1::2]
+    ways = [latents.between(start, end, STEPS, straight=straight) for straight in (True, False)]
+    points = jnp.stack(ways, axis=1).reshape(-1, z.shape[1])
+    chosen = None if conditions is None else np.repeat(conditions[0::2], 2 * STEPS, axis=0)
+    return _drawn(run, points, chosen, STEPS)
+
+
+def walk(run: Run, z: jax.Array, conditions: np.ndarray | None, frames: int) -> Exhibit:
+    """A closed walk past all the noises (n, latent_dim), under the first condition: one picture a frame."""
+    points = latents.walk(z, frames)
+    return _drawn(run, points, None if conditions is None else np.repeat(conditions[:1], frames, axis=0), frames)
+
+
+def all_conditions(run: Run, z: jax.Array, *, one_noise: bool) -> Exhibit:
+    """Every condition of the run, once a set: digits in a row, faces with a row a hair and a column an eye colour.
+
+    Args:
+      run: of a conditional model.
+      z: as many noises as pictures fit in whole sets, one set at least: see `condition_count`.
+      one_noise: whether a set has one noise in all places, or each picture its own.
+    """
+    every = conditions_of(run)
+    sets = len(z) // len(every)
+    if one_noise:
+        z = jnp.repeat(z[:sets], len(every), axis=0)
+    columns = len(tags.EYES) if run.condition_names == tags.CONDITION_NAMES else len(every)
+    return _drawn(run, z, np.tile(every, (sets, 1)), columns)
+
+
+def neighbours(run: Run, pictures: np.ndarray, labels: np.ndarray) -> Exhibit:
+    """Each picture, and beside it the training pictures that are nearest to it, pixel by pixel."""
+    training = training_pictures(run.recipe, run.pictures_digest)
+    if len(training) < NEAREST:
+        raise UserError(f"--show=neighbours: the run has only {len(training)} training pictures")
+    nearest = nearest_neighbours(pictures, training.images, count=NEAREST).indices
+    rows = np.concatenate([pictures[:, None], training.images[nearest]], axis=1)
+    if labels.shape[1] and training.conditions is not None:
+        beside = training.conditions[nearest]
+    else:
+        beside = np.zeros((*nearest.shape, labels.shape[1]), np.uint8)
+    all_labels = np.concatenate([labels[:, None], beside], axis=1)
+    return Exhibit(
+        rows.reshape(-1, *pictures.shape[1:]), all_labels.reshape(len(rows) * (1 + NEAREST), -1), 1 + NEAREST
+    )
+
+
+def conditions_of(run: Run) -> np.ndarray:
+    """Every condition that can be asked for, uint8 (k, c): the classes, or hair by hair each eye colour."""
+    if not run.gan.condition_dim:
+        raise UserError(f"--show: {run.recipe.model} takes no condition; train a model of experiments.cgan")
+    if run.condition_names != tags.CONDITION_NAMES:
+        return np.eye(run.gan.condition_dim, dtype=np.uint8)
+    hair, eyes = np.indices((len(tags.HAIR), len(tags.EYES))).reshape(2, -1)
+    every = np.zeros((len(hair), len(tags.CONDITION_NAMES)), np.uint8)
+    every[np.arange(len(hair)), hair] = 1
+    every[np.arange(len(hair)), len(tags.HAIR) + eyes] = 1
+    return every
+
+
+def _drawn(run: Run, z: jax.Array, conditions: np.ndarray | None, columns: int) -> Exhibit:
+    condition = None if conditions is None else jnp.asarray(conditions, jnp.float32)
+    pictures = sampling.generate(run.gan, run.state.sampling_variables, z, condition)
+    return Exhibit(pictures, np.zeros((len(pictures), 0), np.uint8) if conditions is None else conditions, columns)

@@ -1,0 +1,82 @@
+"""The pictures of a run: those that it trains on, and those that it is measured against and with."""
+
+import dataclasses
+
+import numpy as np
+
+from experiments.recipes import Recipe
+from experiments.systems import is_conditional, native_image_size
+from jaxgan import data
+from jaxgan.data.pictures import Pictures
+from jaxgan.errors import UserError
+
+RESIZING = "middle square, bicubic with anti-aliasing where the size differs"
+
+
+def load_pictures(recipe: Recipe, split: str = "train") -> Pictures:
+    """The pictures that a recipe trains on, or another split of them."""
+    return data.load(
+        str(recipe.dataset),
+        image_size=native_image_size(recipe),
+        data_dir=recipe.data_dir,
+        conditional=is_conditional(recipe),
+        num_examples=recipe.num_examples,
+        split=split,
+    )
+
+
+def training_pictures(recipe: Recipe, digest: str) -> Pictures:
+    """The pictures that a run was trained on.
+
+    Raises:
+      UserError: if those that are there now have another digest.
+    """
+    pictures = load_pictures(recipe)
+    if pictures.digest != digest:
+        raise UserError(
+            f"--workdir={recipe.workdir}: its run was trained on other pictures than those that are there now; name the"
+            " right place by --data_dir"
+        )
+    return pictures
+
+
+def reference_split(recipe: Recipe) -> str:
+    """The split that a generator is measured against: one that it has not seen, where there is one."""
+    return "train" if recipe.dataset == "folder" else "test"
+
+
+def reference_pictures(recipe: Recipe, split: str, count: int, seed: int) -> Pictures:
+    """At most `count` pictures of a split, chosen by the seed; avatars are drawn for it, as many as are asked for."""
+    if recipe.dataset == "avatars" and split != "train":
+        recipe = dataclasses.replace(recipe, num_examples=count)
+    pictures = load_pictures(recipe, split)
+    if len(pictures) <= count:
+        return pictures
+    chosen = np.sort(np.random.Generator(np.random.PCG64(seed)).permutation(len(pictures))[:count])
+    conditions = None if pictures.conditions is None else pictures.conditions[chosen]
+    return dataclasses.replace(pictures, images=pictures.images[chosen], conditions=conditions)
+
+
+def teaching_pictures(recipe: Recipe) -> tuple[Pictures, Pictures]:
+    """What a feature network learns from, and what it is tested on.
+
+    Avatars: 10,000 and 2,000, so that runs on any number of them share one network. TFDS: the splits "train" and
+    "test". A folder, or a data set without a test split: a tenth of the pictures, the last, are kept for the test.
+    """
+    if recipe.dataset == "avatars":
+        sizes = {"train": 10_000, "test": 2_000}
+        train, test = (load_pictures(dataclasses.replace(recipe, num_examples=n), split) for split, n in sizes.items())
+        return train, test
+    pictures = load_pictures(recipe)
+    if recipe.dataset != "folder":
+        try:
+            return pictures, load_pictures(recipe, "test")
+        except UserError:  # there is no such split
+            pass
+    kept = len(pictures) - len(pictures) // 10
+    return pictures.part(0, kept), pictures.part(kept, len(pictures))
+
+
+def resizing(recipe: Recipe) -> str:
+    """How real pictures come to the size that the networks work at."""
+    return "none: drawn at this size" if recipe.dataset == "avatars" else RESIZING

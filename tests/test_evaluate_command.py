@@ -1,0 +1,78 @@
+"""`experiments.evaluate`, `--evaluate_every` and what `experiments.sample` shows, as a user runs them."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_commands import TINY, arrays_of, logged, run
+
+SCORED = ["--evaluate_every=10", "--evaluate_num=200", "--evaluate_features=thumbnails"]
+QUICK = ["--num=200", "--features=thumbnails"]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """A run whose log has scores at steps 10 and 20."""
+    workdir = tmp_path_factory.mktemp("scored") / "run"
+    done = run("dcgan", *TINY, *SCORED, "--steps=20", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    return workdir
+
+
+def test_evaluate_prints_json_with_the_numbers_of_the_log(scored):
+    done = run("evaluate", f"--workdir={scored}", *QUICK)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["run"]["step"] == 20 and found["run"]["pictures_seen"] == 160 and found["run"]["model"] == "dcgan_64"
+    for name, score in found["scores"].items():
+        assert {"value", "n", "resolution"} <= set(score), name
+    for name in ("fid", "kid", "precision", "recall", "coverage"):
+        assert {"standard_error", "n_reference", "split", "resize", "seed", "feature_network"} < set(
+            found["scores"][name]
+        )
+    lines = logged(scored)
+    assert [line["step"] for line in lines] == list(range(2, 21, 2))
+    assert [line["step"] for line in lines if "fid" in line] == [10, 20]
+    for name, value in lines[-1].items():
+        if name in found["scores"]:
+            assert value == pytest.approx(found["scores"][name]["value"], rel=1e-6), name
+
+
+def test_fewer_pictures_than_features_are_refused_in_a_line(scored):
+    done = run("evaluate", f"--workdir={scored}", "--num=100")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.strip() == "error: --num=100: 128 features need at least 128 pictures"
+
+
+def test_a_projection_shows_the_target_and_the_nearest(scored, tmp_path):
+    Image.fromarray(np.full((20, 30, 3), 128, np.uint8)).save(tmp_path / "grey.png")
+    done = run("sample", f"--workdir={scored}", f"--project={tmp_path / 'grey.png'}", f"--out={tmp_path / 'pair.npz'}")
+    assert done.returncode == 0, done.stderr
+    pair = arrays_of(tmp_path / "pair.npz")["images"]
+    assert pair.shape == (2, 16, 16, 3) and (pair[0] == 128).all()
+    assert "root mean square difference" in done.stdout
+
+
+@pytest.mark.slow
+def test_digits_of_mnist_are_measured(real_data, tmp_path):
+    flags = ["--flagfile=mnist.flags", f"--data_dir={real_data / 'tfds'}", f"--workdir={tmp_path / 'run'}"]
+    done = run("gan", *flags, "--steps=400", "--evaluate_every=200", "--evaluate_features=thumbnails")
+    assert done.returncode == 0, done.stderr
+    fids = [line["fid"] for line in logged(tmp_path / "run") if "fid" in line]
+    assert len(fids) == 2 and fids[1] < fids[0]
+    done = run("evaluate", f"--workdir={tmp_path / 'run'}", "--num=2000", "--features=thumbnails")
+    assert done.returncode == 0, done.stderr
+    fid = json.loads(done.stdout)["scores"]["fid"]
+    assert fid["split"] == "test" and fid["value"] == pytest.approx(fids[1], rel=1e-5)
+
+
+@pytest.mark.long
+def test_digits_by_the_trained_network(real_data, tmp_path):
+    flags = ["--flagfile=mnist.flags", f"--data_dir={real_data / 'tfds'}", f"--workdir={tmp_path / 'run'}"]
+    assert run("gan", *flags, "--steps=3000").returncode == 0
+    done = run("evaluate", f"--workdir={tmp_path / 'run'}", timeout=900)
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)["scores"]
+    assert scores["fid"]["feature_network"]["accuracy"]["class"] > 0.99
+    assert list(scores["class_shares"]["value"]) == list("0123456789")

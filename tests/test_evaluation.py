@@ -1,0 +1,146 @@
+"""What a run is measured against, and what comes out, with thumbnails for features: no network is trained here."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import evaluate, evaluation, pictures
+from experiments.launch import initial_state
+from experiments.recipes import resolve
+from experiments.systems import build_gan, build_rules
+from jaxgan.data import avatars, tags
+from jaxgan.errors import UserError
+
+NUM = 200
+SMALL = {"image_size": 16, "generator_width": 4, "discriminator_width": 4, "num_examples": 64}
+RECIPE = resolve({"model": "cgan_anime", **SMALL}, ("cgan_anime",))
+GAN = build_gan(RECIPE, 3, len(tags.CONDITION_NAMES))
+
+
+class Honest(evaluation.Evaluator):
+    """Its generator gives the real pictures themselves."""
+
+    def draw(self, variables):
+        return np.asarray(self.real.images)
+
+
+@pytest.fixture(scope="module")
+def evaluator():
+    return evaluation.make_evaluator(RECIPE, GAN, num=NUM, kind="thumbnails", progress=False)
+
+
+@pytest.fixture(scope="module")
+def variables():
+    import jax
+
+    return initial_state(jax.random.key(0), build_rules(RECIPE, GAN)).sampling_variables
+
+
+def as_honest(evaluator):
+    return Honest(**{field.name: getattr(evaluator, field.name) for field in dataclasses.fields(evaluator)})
+
+
+def test_real_pictures_have_the_best_scores(evaluator):
+    found = as_honest(evaluator)(None, training_images=evaluator.real.images)
+    assert found["fid"]["value"] == pytest.approx(0.0, abs=1e-5)
+    assert [found[name]["value"] for name in ("precision", "recall", "coverage")] == [1.0, 1.0, 1.0]
+    assert found["authenticity"]["value"] == 0.0
+    assert found["training_distance"]["value"] == pytest.approx(0.0, abs=1e-5)
+    for head in ("hair", "eyes"):
+        accuracy = found[f"{head}/measured_conditional_accuracy"]
+        assert accuracy["value"] == accuracy["accuracy_on_real"] > 0.4
+    assert found["hair/measured_conditional_accuracy"]["value"] > 0.95
+
+
+def test_an_untrained_generator_has_bad_ones_with_all_that_makes_them_comparable(evaluator, variables):
+    found = evaluator(variables)
+    assert json.loads(json.dumps(found)) == found
+    assert found["fid"]["value"] > 1.0 and found["coverage"]["value"] < 0.2
+    assert found["hair/measured_conditional_accuracy"]["value"] < 0.5
+    fid = found["fid"]
+    assert (fid["n"], fid["n_reference"], fid["split"], fid["seed"]) == (NUM, NUM, "test", 0)
+    assert fid["resolution"] == [16, 16, 3] and fid["resize"] == "none: drawn at this size"
+    assert fid["feature_network"]["name"] == "thumbnails-8x8" and len(fid["feature_network"]["digest"]) == 64
+    assert evaluator(variables) == found  # to the bit
+    smooth = evaluator.path_length(variables)
+    assert smooth["value"] > 0 and smooth["n"] == evaluation.PATHS
+
+
+def test_the_generator_is_asked_for_what_the_real_pictures_have(evaluator):
+    np.testing.assert_array_equal(evaluator.conditions, evaluator.real.conditions)
+    drawn = [avatars.draw_example(index, seed=1, size=16) for index in range(3)]  # another seed than the run's own
+    np.testing.assert_array_equal(evaluator.real.images[:3], [image for image, _ in drawn])
+
+
+def test_the_log_gets_a_few_bare_numbers(variables):
+    recipe = dataclasses.replace(RECIPE, evaluate_every=1, evaluate_num=NUM, evaluate_features="thumbnails")
+    found = evaluation.during_training(recipe, GAN)(variables)
+    assert {"fid", "kid", "coverage"} <= set(found) and "precision" not in found
+    assert {"hair/measured_mode_coverage", "eyes/measured_conditional_accuracy"} < set(found)
+    assert all(isinstance(value, float) and np.isfinite(value) for value in found.values())
+
+
+@pytest.mark.parametrize(("kind", "num", "named"), [("thumbnails", 191, "192"), ("trained", 127, "128")])
+def test_fewer_pictures_than_features_are_refused(kind, num, named):
+    with pytest.raises(UserError, match=f"--num={num}: {named} features need"):
+        evaluation.make_evaluator(RECIPE, GAN, num=num, kind=kind)
+    recipe = dataclasses.replace(RECIPE, evaluate_num=num, evaluate_features=kind)
+    with pytest.raises(UserError, match=f"--evaluate_num={num}"):
+        evaluation.during_training(recipe, GAN)
+
+
+def test_weights_go_with_their_digest():
+    with pytest.raises(UserError, match="--feature_weights and --feature_sha256"):
+        evaluate._weights(evaluate.Evaluate(feature_weights="inception.npz"))
+    with pytest.raises(UserError, match=r"cannot read the weights absent\.npz"):
+        evaluation.make_evaluator(RECIPE, GAN, num=NUM, weights=("absent.npz", "0" * 64))
+
+
+def test_a_table_has_a_line_a_score_and_says_what_it_means(evaluator):
+    found = as_honest(evaluator)(None)
+    lines = evaluate.table(found).splitlines()
+    assert len(lines) == len([score for score in found.values() if not isinstance(score["value"], dict)])
+    assert [line for line in lines if "hair/measured_mode_coverage" in line and line.endswith("classes that are drawn")]
+    assert all(len(line) > 60 for line in lines)  # each has its meaning
+
+
+def test_extrapolation_needs_six_times_as_many_pictures_as_features(evaluator):
+    with pytest.raises(UserError, match="--extrapolate: needs at least 1152"):
+        evaluator(None, extrapolate=True)
+
+
+def test_a_split_that_is_too_small_or_absent_is_refused():
+    with pytest.raises(UserError, match="--split=train: has 64 pictures"):
+        evaluation.make_evaluator(RECIPE, GAN, num=NUM, kind="thumbnails", split="train")
+    with pytest.raises(UserError, match="no split dev"):
+        evaluation.make_evaluator(RECIPE, GAN, num=NUM, kind="thumbnails", split="dev")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("folder")
+    for number in range(40):
+        Image.new("RGB", (16, 16), (number * 6, 0, 0)).save(directory / f"{number:02d}.png")
+    return resolve({"model": "dcgan_64", "data_dir": str(directory), "image_size": 16}, ("dcgan_64",))
+
+
+def test_a_folder_is_its_own_reference_and_keeps_a_tenth_for_the_networks_test(folder):
+    assert pictures.reference_split(folder) == "train"
+    whole = pictures.load_pictures(folder)
+    train, test = pictures.teaching_pictures(folder)
+    np.testing.assert_array_equal(np.concatenate([train.images, test.images]), whole.images)
+    assert len(test) == 4 and len({train.digest, test.digest, whole.digest}) == 3
+    some = pictures.reference_pictures(folder, "train", 10, seed=3)
+    assert len(some) == 10 and all((image == whole.images).all(axis=(1, 2, 3)).any() for image in some.images)
+    other = pictures.reference_pictures(folder, "train", 10, seed=4)
+    assert not np.array_equal(some.images, other.images)
+
+
+def test_other_pictures_than_those_of_the_run_are_no_training_pictures(folder):
+    digest = pictures.load_pictures(folder).digest
+    assert len(pictures.training_pictures(folder, digest)) == 40
+    with pytest.raises(UserError, match="--data_dir"):
+        pictures.training_pictures(folder, "0" * 64)

@@ -1,0 +1,154 @@
+"""Interpolations, walks, all conditions, neighbours: what stands where."""
+
+import dataclasses
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import exhibits, sample
+from experiments.pictures import load_pictures
+from experiments.recipes import resolve
+from experiments.restore import Run
+from experiments.systems import build_gan
+from jaxgan import models, sampling
+from jaxgan.data import tags
+from jaxgan.errors import UserError
+from jaxgan.images import save_png
+
+
+def run_of(model, names, **sizes):
+    sizes = {"image_size": 16, "generator_width": 2, "discriminator_width": 2, "num_examples": 30, **sizes}
+    recipe = resolve({"model": model, "dataset": "avatars", **sizes}, (model,))
+    gan = build_gan(recipe, 3, len(names))
+    variables = models.init(gan.generator, jax.random.key(0))
+    return Run(recipe, gan, 5, types.SimpleNamespace(sampling_variables=variables), names, "digest")
+
+
+PLAIN = run_of("dcgan_64", (), latent_dim=4)
+FACES = run_of("cgan_anime", tags.CONDITION_NAMES)
+DIGITS = run_of("cgan_mnist", tuple("0123456789"), latent_dim=4)
+
+
+def noise(run, count):
+    return sampling.fixed_latents(jax.random.key(3), run.gan, count)
+
+
+def drawn(run, z, conditions=None):
+    given = None if conditions is None else jnp.asarray(conditions, jnp.float32)
+    return sampling.generate(run.gan, run.state.sampling_variables, z, given)
+
+
+def assert_near(pictures, expected):
+    assert np.abs(pictures.astype(int) - expected.astype(int)).max() <= 1  # other rounding in another program
+
+
+def test_an_interpolation_has_a_straight_row_over_a_row_along_the_arc():
+    z = noise(PLAIN, 4)
+    exhibit = exhibits.interpolation(PLAIN, z, None)
+    assert exhibit.columns == 8 and exhibit.pictures.shape == (32, 16, 16, 3) and exhibit.labels.shape == (32, 0)
+    ends = drawn(PLAIN, z)
+    for row, (start, end) in enumerate([(0, 1), (0, 1), (2, 3), (2, 3)]):
+        assert_near(exhibit.pictures[8 * row], ends[start])
+        assert_near(exhibit.pictures[8 * row + 7], ends[end])
+    assert_near(exhibit.pictures[3], drawn(PLAIN, z[:1] * 4 / 7 + z[1:2] * 3 / 7)[0])
+    assert not np.array_equal(exhibit.pictures[3], exhibit.pictures[11])
+
+
+def test_a_pair_keeps_the_condition_of_its_first_noise():
+    conditions = np.eye(10, dtype=np.uint8)[[4, 5, 6, 7]]
+    exhibit = exhibits.interpolation(DIGITS, noise(DIGITS, 4), conditions)
+    assert exhibit.labels.argmax(axis=1).tolist() == [4] * 16 + [6] * 16
+
+
+def test_a_walk_begins_at_its_first_station():
+    z = noise(DIGITS, 3)
+    exhibit = exhibits.walk(DIGITS, z, np.eye(10, dtype=np.uint8)[[2, 3, 4]], 9)
+    assert len(exhibit.pictures) == 9 and set(exhibit.labels.argmax(axis=1)) == {2}
+    assert_near(exhibit.pictures[3], drawn(DIGITS, z[1:2], np.eye(10)[[2]])[0])
+
+
+def test_all_faces_stand_by_hair_and_eyes():
+    every = exhibits.conditions_of(FACES)
+    assert every.shape == (132, 23) and len(np.unique(every, axis=0)) == 132
+    exhibit = exhibits.all_conditions(FACES, noise(FACES, 132), one_noise=True)
+    assert exhibit.columns == 11
+    named = tags.parse_condition("red hair purple eyes")
+    row, column = tags.HAIR.index("red"), tags.EYES.index("purple")
+    np.testing.assert_array_equal(exhibit.labels[11 * row + column], named)
+    assert_near(exhibit.pictures[11 * row + column], drawn(FACES, noise(FACES, 1), named[None])[0])
+
+
+def test_one_noise_a_row_or_each_picture_its_own():
+    z = noise(DIGITS, 20)
+    same = exhibits.all_conditions(DIGITS, z, one_noise=True)
+    own = exhibits.all_conditions(DIGITS, z, one_noise=False)
+    assert same.columns == own.columns == 10
+    np.testing.assert_array_equal(same.labels, np.tile(np.eye(10, dtype=np.uint8), (2, 1)))
+    seven = np.eye(10)[[7]]
+    assert_near(same.pictures[17], drawn(DIGITS, z[1:2], seven)[0])
+    assert_near(own.pictures[17], drawn(DIGITS, z[17:18], seven)[0])
+
+
+def test_models_without_conditions_have_none_to_show():
+    with pytest.raises(UserError, match="dcgan_64 takes no condition"):
+        exhibits.conditions_of(PLAIN)
+
+
+def test_neighbours_stand_beside_their_sample_nearest_first():
+    training = load_pictures(FACES.recipe)
+    run = dataclasses.replace(FACES, pictures_digest=training.digest)
+    samples, labels = training.images[[11, 4]], training.conditions[[11, 4]]
+    samples[:, 0, 0] ^= 1
+    exhibit = exhibits.neighbours(run, samples, labels)
+    assert exhibit.columns == 6 and len(exhibit.pictures) == 12
+    np.testing.assert_array_equal(exhibit.pictures[[0, 6]], samples)
+    np.testing.assert_array_equal(exhibit.pictures[[1, 7]], training.images[[11, 4]])
+    np.testing.assert_array_equal(exhibit.labels[[0, 1]], labels[[0, 0]])
+    away = ((exhibit.pictures[1:6].astype(float) - samples[0]) ** 2).sum(axis=(1, 2, 3))
+    assert (np.diff(away) >= 0).all()
+    with pytest.raises(UserError, match="--data_dir"):
+        exhibits.neighbours(FACES, samples, labels)
+
+
+def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
+    exhibit = exhibits.walk(PLAIN, noise(PLAIN, 3), None, 5)
+    sample.write(tmp_path / "walk.gif", exhibit.pictures, exhibit.labels, exhibit.columns)
+    with Image.open(tmp_path / "walk.gif") as walk:
+        assert walk.n_frames == 5 and walk.size == (192, 192)
+    sample.write(tmp_path / "walk.png", exhibit.pictures, exhibit.labels, exhibit.columns)
+    with Image.open(tmp_path / "walk.png") as row:
+        assert row.size == (5 * 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"best_of": 128, "show": "neighbours"}, "--best_of"),
+        ({"project": "x.png", "show": "interpolation"}, "--project"),
+        ({"condition": "7", "show": "one_noise"}, "--condition"),
+        ({"out": "x.gif"}, "--out=x.gif"),
+        ({"truncation": 0.0}, "--truncation=0.0"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_named(flags, named):
+    with pytest.raises(UserError, match=named):
+        sample._check(sample.Sample(**flags))
+
+
+def test_a_projection_shows_the_target_and_what_was_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(sample, "DESCENT", 5)
+    condition = tags.parse_condition("blue hair red eyes")
+    target = drawn(FACES, noise(FACES, 1), condition[None])[0]
+    save_png(tmp_path / "target.png", target)
+    asked = sample.Sample(project=str(tmp_path / "target.png"), condition="blue hair red eyes", seed=3)
+    exhibit = sample._projection(FACES, asked)
+    np.testing.assert_array_equal(exhibit.pictures[0], target)
+    assert_near(exhibit.pictures[1], target)  # its own noise is among the candidates
+    np.testing.assert_array_equal(exhibit.labels, np.stack([condition, condition]))
+    (tmp_path / "torn.png").write_bytes((tmp_path / "target.png").read_bytes()[:40])
+    with pytest.raises(UserError, match=r"--project=\S+torn.png"):
+        sample._projection(FACES, sample.Sample(project=str(tmp_path / "torn.png")))
