@@ -10,6 +10,7 @@ each picture, uint8 N,c; c = 0 without conditions); any other name is a folder t
 
 import dataclasses
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -45,29 +46,72 @@ class Sample:
 def main() -> None:
     """Draws and writes."""
     asked = Sample(**command.given_flags(Sample))
-    candidates = asked.num if asked.best_of is None else asked.best_of
+    check(asked)
+    run = load_run(asked.workdir)
+    pictures, labels = draw(run, asked)
+    write(Path(asked.out), pictures, labels)
+    print(f"{len(pictures)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
+
+
+def check(asked: Sample) -> None:
+    """Raises a UserError for a number out of range."""
+    candidates = _candidates(asked)
     for name, value in (("num", asked.num), ("best_of", candidates)):
         if not 1 <= value <= LARGEST:
             raise UserError(f"--{name}={value}: must be from 1 to {LARGEST:,}")
     if candidates < asked.num:
         raise UserError(f"--best_of={candidates}: must be at least --num={asked.num}")
-    run = load_run(asked.workdir)
-    conditions = _conditions(run, asked.condition, candidates)
+
+
+def draw(run: Run, asked: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """What the flags ask for, drawn by a run: a pure function of the two.
+
+    Args:
+      run: the run to draw from; ``asked.workdir`` is not looked at.
+      asked: flags that ``check`` lets pass.
+
+    Returns:
+      Pictures, uint8 (num, H, W, C), and the condition of each, uint8 (num, c); c = 0 without conditions.
+
+    Raises:
+      UserError: where the run cannot take the condition.
+    """
+    candidates = _candidates(asked)
+    labels = conditions(run, asked.condition, candidates)
     z = sampling.fixed_latents(jax.random.key(asked.seed), run.gan, candidates, mean=asked.mean, std=asked.std)
     variables = run.state.sampling_variables
-    condition = None if conditions is None else jnp.asarray(conditions, jnp.float32)
+    condition = None if labels is None else jnp.asarray(labels, jnp.float32)
     if asked.best_of is None:
         pictures = sampling.generate(run.gan, variables, z, condition)
     else:
         judge = run.state.discriminator.variables
         pictures, order = sampling.best(run.gan, variables, judge, z, asked.num, condition)
-        conditions = None if conditions is None else conditions[order]
-    labels = np.zeros((len(pictures), 0), np.uint8) if conditions is None else conditions
-    write(Path(asked.out), pictures, labels)
-    print(f"{len(pictures)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
+        labels = None if labels is None else labels[order]
+    return pictures, np.zeros((len(pictures), 0), np.uint8) if labels is None else labels
 
 
-def _conditions(run: Run, text: str | None, count: int) -> np.ndarray | None:
+def square_grid(pictures: np.ndarray) -> np.ndarray:
+    """Pictures, uint8 (N, H, W, C), as one, as nearly square as can be, uint8 (H', W', C)."""
+    return images.grid(pictures, math.isqrt(len(pictures) - 1) + 1)
+
+
+def command_line(asked: Sample) -> str:
+    """The command, for a shell, that asks for this: flags that are at their defaults are left out."""
+    given = {
+        field.name: getattr(asked, field.name)
+        for field in dataclasses.fields(asked)
+        if getattr(asked, field.name) != field.default
+    }
+    flags = (shlex.quote(f"--{name}={value}") for name, value in given.items())
+    return " ".join(("python -m experiments.sample", *flags))
+
+
+def _candidates(asked: Sample) -> int:
+    """How many pictures are drawn, to keep ``num`` of them."""
+    return asked.num if asked.best_of is None else asked.best_of
+
+
+def conditions(run: Run, text: str | None, count: int) -> np.ndarray | None:
     """A condition for each picture, uint8 (count, c), or None for networks without."""
     if not run.gan.condition_dim:
         if text is not None:
@@ -89,7 +133,7 @@ def write(path: Path, pictures: np.ndarray, labels: np.ndarray) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":
-            images.save_png(path, images.grid(pictures, math.isqrt(len(pictures) - 1) + 1))
+            images.save_png(path, square_grid(pictures))
         elif path.suffix == ".npz":
             arrays: dict[str, Any] = {
                 "images": pictures[..., 0] if pictures.shape[-1] == 1 else pictures,
