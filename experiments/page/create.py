@@ -34,23 +34,28 @@ def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, A
             choices = conditions.drop_downs()
             with gr.Row():
                 seed = gr.Number(
-                    0, label="Seed", precision=0, minimum=0, maximum=requests.LARGEST_SEED, min_width=90, elem_id="seed"
+                    0,
+                    label="Seed",
+                    precision=0,
+                    minimum=0,
+                    maximum=requests.LARGEST_SEED,
+                    min_width=120,
+                    elem_id="seed",
                 )
-                count = gr.Dropdown(list(requests.COUNTS), value=16, label="Pictures", min_width=90)
-                best = gr.Dropdown(
-                    [("off", 0), *((str(number), number) for number in requests.CANDIDATES if number)],
-                    value=0,
-                    label="Best of",
-                    min_width=90,
-                )
+                count = gr.Dropdown(list(requests.COUNTS), value=16, label="Pictures", min_width=120)
+            best = gr.Dropdown(
+                [("off", 0), *((str(number), number) for number in requests.CANDIDATES if number)],
+                value=0,
+                label="Best of",
+                info="Draws this many and keeps those that the discriminator believes most.",
+            )
             std = gr.Slider(
                 0,
                 requests.LARGEST_STD,
                 value=1,
                 step=0.05,
                 label="Truncation",
-                info="The noise's standard deviation: below 1, pictures are more alike and often better. "
-                "“Best of” draws more and keeps those that the discriminator believes most.",
+                info="Standard deviation of the noise: below 1 more alike, often better.",
             )
             with gr.Row():
                 button = gr.Button("Create", variant="primary", elem_id="create")
