@@ -98,11 +98,23 @@ class Browser:
         element = self.wait(find, selector, text)
         self._ask("POST", f"{self._root}/element/{element[ELEMENT]}/click")
 
-    def type(self, selector, keys):
-        """Types into the first visible element of a CSS selector."""
-        find = "return [...document.querySelectorAll(arguments[0])].find(element => element.offsetParent !== null)"
-        element = self.wait(find, selector)
-        self._ask("POST", f"{self._root}/element/{element[ELEMENT]}/value", {"text": keys})
+    def drag(self, selector, start, end):
+        """Drags the mouse over the first visible element of a CSS selector, between two shares of its width."""
+        find = """
+            const element = [...document.querySelectorAll(arguments[0])].find(one => one.offsetParent !== null);
+            if (!element) return null;
+            element.scrollIntoView({block: 'center', behavior: 'instant'});
+            const box = element.getBoundingClientRect();
+            return [box.left, box.top + box.height / 2, box.width];
+        """
+        left, middle, width = self.wait(find, selector)
+        moves = [
+            {"type": "pointerMove", "duration": 100, "x": round(left + width * share), "y": round(middle)}
+            for share in (start, end)
+        ]
+        actions = [moves[0], {"type": "pointerDown", "button": 0}, moves[1], {"type": "pointerUp", "button": 0}]
+        mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions}
+        self._ask("POST", f"{self._root}/actions", {"actions": [mouse]})
 
     def resize(self, width, height):
         """Gives the page a size in CSS pixels; a window cannot be as narrow as a telephone."""
