@@ -25,12 +25,12 @@ class Exhibit:
     Attributes:
       pictures: uint8 (N, H, W, C), row by row.
       labels: the condition of each, uint8 (N, c); c = 0 without conditions.
-      columns: pictures in a row.
+      columns: pictures in a row; None: about as many as there are rows.
     """
 
     pictures: np.ndarray
     labels: np.ndarray
-    columns: int
+    columns: int | None = None
 
 
 def interpolation(run: Run, z: jax.Array, conditions: np.ndarray | None) -> Exhibit:

@@ -46,7 +46,7 @@ def load_run(path: str | None) -> Run:
     if not path:
         raise UserError("--workdir: name the directory of a run")
     recipe = workdir_recipe(path)
-    dataset = _read_dataset(Path(path) / "dataset.json")
+    dataset = read_dataset(path)
     names = tuple(dataset["condition_names"])
     gan = build_gan(recipe, dataset["shape"][-1], len(names))
     template = initial_state(jax.random.key(0), build_rules(recipe, gan))
@@ -59,7 +59,26 @@ def load_run(path: str | None) -> Run:
     return Run(recipe, gan, step, state, names, dataset["sha256"])
 
 
-def _read_dataset(path: Path) -> dict[str, Any]:
+def renewed(run: Run) -> Run:
+    """A run at what is now the newest intact checkpoint of its workdir; as it was, if there is none.
+
+    Raises:
+      UserError: where the workdir now holds a run of another model.
+    """
+    restored = Checkpoints(Workdir(str(run.recipe.workdir)).checkpoints).restore_latest(run.state)
+    if restored is None:
+        return run
+    step, state, _ = restored
+    return dataclasses.replace(run, step=step, state=state)
+
+
+def read_dataset(workdir: str | Path) -> dict[str, Any]:
+    """What a run was trained on: ``shape`` (height, width, channels), ``condition_names`` and more.
+
+    Raises:
+      UserError: where the workdir does not say.
+    """
+    path = Path(workdir) / "dataset.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(found["condition_names"], list) and len(found["shape"]) == 3 and found["sha256"]:

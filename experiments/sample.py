@@ -12,6 +12,7 @@ each picture, uint8 N,c; c = 0 without conditions); any other name is a folder t
 
 import dataclasses
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -63,23 +64,23 @@ class Sample:
 def main() -> None:
     """Draws and writes."""
     asked = Sample(**command.given_flags(Sample))
-    _check(asked)
+    check(asked)
     run = load_run(asked.workdir)
     if asked.data_dir is not None:
         run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, data_dir=asked.data_dir))
     if asked.project is not None:
         exhibit = _projection(run, asked)
     elif asked.show == "samples":
-        exhibit = _samples(run, asked, asked.num)
+        exhibit = Exhibit(*draw(run, asked))
     else:
         exhibit = _exhibit(run, asked)
     write(Path(asked.out), exhibit.pictures, exhibit.labels, exhibit.columns)
     print(f"{len(exhibit.pictures)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
 
 
-def _check(asked: Sample) -> None:
+def check(asked: Sample) -> None:
     """Raises a UserError for flags that cannot be, or do not go together."""
-    candidates = asked.num if asked.best_of is None else asked.best_of
+    candidates = _candidates(asked)
     for name, value in (("num", asked.num), ("best_of", candidates)):
         if not 1 <= value <= LARGEST:
             raise UserError(f"--{name}={value}: must be from 1 to {LARGEST:,}")
@@ -103,33 +104,43 @@ def _noise(run: Run, asked: Sample, count: int) -> jax.Array:
     return sampling.fixed_latents(key, run.gan, count, mean=asked.mean, std=asked.std, truncation=asked.truncation)
 
 
-def _samples(run: Run, asked: Sample, num: int) -> Exhibit:
-    """Plain samples, or the best of many."""
-    candidates = num if asked.best_of is None else asked.best_of
-    conditions = _conditions(run, asked.condition, candidates)
+def draw(run: Run, asked: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Plain samples, or the best of many, drawn by a run: a pure function of the two.
+
+    Args:
+      run: the run to draw from; ``asked.workdir`` is not looked at.
+      asked: flags that ``check`` lets pass.
+
+    Returns:
+      Pictures, uint8 (num, H, W, C), and the condition of each, uint8 (num, c); c = 0 without conditions.
+
+    Raises:
+      UserError: where the run cannot take the condition.
+    """
+    candidates = _candidates(asked)
+    labels = conditions(run, asked.condition, candidates)
     z = _noise(run, asked, candidates)
     variables = run.state.sampling_variables
-    condition = None if conditions is None else jnp.asarray(conditions, jnp.float32)
+    condition = None if labels is None else jnp.asarray(labels, jnp.float32)
     if asked.best_of is None:
         pictures = sampling.generate(run.gan, variables, z, condition)
     else:
         judge = run.state.discriminator.variables
-        pictures, order = sampling.best(run.gan, variables, judge, z, num, condition)
-        conditions = None if conditions is None else conditions[order]
-    labels = np.zeros((len(pictures), 0), np.uint8) if conditions is None else conditions
-    return Exhibit(pictures, labels, math.isqrt(len(pictures) - 1) + 1)
+        pictures, order = sampling.best(run.gan, variables, judge, z, asked.num, condition)
+        labels = None if labels is None else labels[order]
+    return pictures, np.zeros((len(pictures), 0), np.uint8) if labels is None else labels
 
 
 def _exhibit(run: Run, asked: Sample) -> Exhibit:
     """What --show asks for, of about --num pictures."""
     if asked.show == "neighbours":
-        samples = _samples(run, asked, max(1, asked.num // (1 + exhibits.NEAREST)))
-        return exhibits.neighbours(run, samples.pictures, samples.labels)
+        fewer = dataclasses.replace(asked, num=max(1, asked.num // (1 + exhibits.NEAREST)))
+        return exhibits.neighbours(run, *draw(run, fewer))
     if asked.show == "interpolation":
         walks = asked.out.endswith(".gif")
         count = max(3, asked.num // exhibits.STATION) if walks else 2 * max(1, asked.num // (2 * exhibits.STEPS))
-        z, conditions = _noise(run, asked, count), _conditions(run, asked.condition, count)
-        return exhibits.walk(run, z, conditions, asked.num) if walks else exhibits.interpolation(run, z, conditions)
+        z, labels = _noise(run, asked, count), conditions(run, asked.condition, count)
+        return exhibits.walk(run, z, labels, asked.num) if walks else exhibits.interpolation(run, z, labels)
     every = len(exhibits.conditions_of(run))
     z = _noise(run, asked, max(1, asked.num // every) * every)
     return exhibits.all_conditions(run, z, one_noise=asked.show == "one_noise")
@@ -142,26 +153,45 @@ def _projection(run: Run, asked: Sample) -> Exhibit:
         target = decode(str(asked.project), height, channels)
     except Exception as error:  # Pillow raises almost anything for a damaged file
         raise UserError(f"--project={asked.project}: cannot be read as a picture ({error})") from error
-    conditions = _conditions(run, asked.condition, CANDIDATES)
+    labels = conditions(run, asked.condition, CANDIDATES)
     with tqdm(total=DESCENT, desc="descending", unit="step", delay=1) as bar:
         found = projection.project(
             run.gan,
             run.state.sampling_variables,
             target,
             _noise(run, asked, CANDIDATES),
-            None if conditions is None else jnp.asarray(conditions, jnp.float32),
+            None if labels is None else jnp.asarray(labels, jnp.float32),
             steps=DESCENT,
             report=bar.update,
         )
-    drawn = "" if conditions is None else f", as {_named(conditions[found.candidate], run.condition_names)}"
+    drawn = "" if labels is None else f", as {_named(labels[found.candidate], run.condition_names)}"
     print(f"Nearest: root mean square difference {found.difference:.3f}, of pixels in [-1, 1]{drawn}")
-    label = (
-        np.zeros((2, 0), np.uint8) if conditions is None else np.repeat(conditions[found.candidate][None], 2, axis=0)
-    )
-    return Exhibit(np.stack([target, found.picture]), label, 2)
+    both = np.zeros((2, 0), np.uint8) if labels is None else np.repeat(labels[found.candidate][None], 2, axis=0)
+    return Exhibit(np.stack([target, found.picture]), both, 2)
 
 
-def _conditions(run: Run, text: str | None, count: int) -> np.ndarray | None:
+def square_grid(pictures: np.ndarray) -> np.ndarray:
+    """Pictures, uint8 (N, H, W, C), as one, as nearly square as can be, uint8 (H', W', C)."""
+    return images.grid(pictures, math.isqrt(len(pictures) - 1) + 1)
+
+
+def command_line(asked: Sample) -> str:
+    """The command, for a shell, that asks for this: flags that are at their defaults are left out."""
+    given = {
+        field.name: getattr(asked, field.name)
+        for field in dataclasses.fields(asked)
+        if getattr(asked, field.name) != field.default
+    }
+    flags = (shlex.quote(f"--{name}={value}") for name, value in given.items())
+    return " ".join(("python -m experiments.sample", *flags))
+
+
+def _candidates(asked: Sample) -> int:
+    """How many pictures are drawn, to keep ``num`` of them."""
+    return asked.num if asked.best_of is None else asked.best_of
+
+
+def conditions(run: Run, text: str | None, count: int) -> np.ndarray | None:
     """A condition for each picture, uint8 (count, c), or None for networks without."""
     if not run.gan.condition_dim:
         if text is not None:
@@ -180,11 +210,10 @@ def _named(condition: np.ndarray, names: tuple[str, ...]) -> str:
 
 def write(path: Path, pictures: np.ndarray, labels: np.ndarray, columns: int | None = None) -> None:
     """Writes pictures, uint8 (N, H, W, C), in the form that the path's ending names."""
-    columns = columns or math.isqrt(len(pictures) - 1) + 1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":
-            images.save_png(path, images.grid(pictures, columns))
+            images.save_png(path, square_grid(pictures) if columns is None else images.grid(pictures, columns))
         elif path.suffix == ".gif":
             images.save_animation(path, pictures)
         elif path.suffix == ".npz":

@@ -1,14 +1,17 @@
 """Pictures of a run: grids, their animation, and a plot of the metrics. Every file is there whole or not at all."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from jaxgan.runlog import Line
 from jaxgan.workdir import replace_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:
@@ -42,10 +45,13 @@ def to_pillow(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 
-def save_png(path: str | Path, image: np.ndarray) -> None:
-    """Saves uint8 (height, width, channels) as PNG."""
+def save_png(path: str | Path, image: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
+    """Saves uint8 (height, width, channels) as PNG, with texts by keyword (1 to 79 letters of Latin-1) inside it."""
     picture = to_pillow(image)
-    replace_atomically(path, lambda file: picture.save(file, "PNG"))
+    chunks = PngImagePlugin.PngInfo()
+    for keyword, text in (texts or {}).items():
+        chunks.add_itxt(keyword, text)
+    replace_atomically(path, lambda file: picture.save(file, "PNG", pnginfo=chunks))
 
 
 def save_evolution(
@@ -64,7 +70,7 @@ def save_evolution(
     Returns:
       Whether there was a grid to animate.
     """
-    steps = sorted((int(file.stem), file) for file in Path(samples).glob("*.png") if file.stem.isdecimal())
+    steps = grids(samples)
     chosen = np.unique(np.linspace(0, len(steps) - 1, min(max_frames, len(steps))).round().astype(int))
     frames = list(_read_frames([steps[index][1] for index in chosen], max_side))
     if not frames:
@@ -96,6 +102,11 @@ def _save_gif(path: str | Path, frames: Sequence[Image.Image], milliseconds: Seq
     replace_atomically(path, write)
 
 
+def grids(samples: str | Path) -> list[tuple[int, Path]]:
+    """The grids `<step>.png` of a directory with their steps, in the order of their steps."""
+    return sorted((int(file.stem), file) for file in Path(samples).glob("*.png") if file.stem.isdecimal())
+
+
 def _read_frames(paths: Sequence[Path], max_side: int) -> Iterator[Image.Image]:
     pictures = []
     for path in paths:
@@ -111,19 +122,22 @@ def _read_frames(paths: Sequence[Path], max_side: int) -> Iterator[Image.Image]:
 
 
 def save_losses(path: str | Path, lines: Sequence[Line], *, title: str, probabilities: bool) -> bool:
+    """Saves `draw_losses` as PNG; returns whether there was anything to plot."""
+    if not lines:
+        return False
+    figure = draw_losses(lines, title=title, probabilities=probabilities)
+    replace_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
+    return True
+
+
+def draw_losses(lines: Sequence[Line], *, title: str, probabilities: bool) -> "Figure":
     """Plots the losses and D's opinions over the steps.
 
     Args:
-      path: the PNG.
-      lines: what `jaxgan.runlog.read` returns, a few or a hundred thousand.
+      lines: what `jaxgan.runlog.read` returns, none, a few or a hundred thousand.
       title: what was trained.
       probabilities: whether `d_real` and `d_fake` are probabilities in [0, 1], or scores of a critic.
-
-    Returns:
-      Whether there was anything to plot.
     """
-    if not lines:
-        return False
     from matplotlib.figure import Figure  # Slow to import, and not pyplot: no window, no global state.
 
     figure = Figure(figsize=(9, 6.5), layout="constrained")
@@ -138,8 +152,7 @@ def save_losses(path: str | Path, lines: Sequence[Line], *, title: str, probabil
         opinions.axhline(0.5, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
     opinions.set_xlabel("generator steps")
     opinions.xaxis.get_major_locator().set_params(integer=True)
-    replace_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
-    return True
+    return figure
 
 
 def _plot(axes: Any, lines: Sequence[Line], series: dict[str, tuple[str, str]]) -> None:

@@ -136,7 +136,7 @@ def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
 )
 def test_flags_that_do_not_go_together_are_named(flags, named):
     with pytest.raises(UserError, match=named):
-        sample._check(sample.Sample(**flags))
+        sample.check(sample.Sample(**flags))
 
 
 def test_a_projection_shows_the_target_and_what_was_found(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Who imports whom: the rows of the design, low to high, and what each may load."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 import tomllib
@@ -185,11 +186,24 @@ def test_importing_losses_loads_nothing_heavy():
     assert not {"flax", "matplotlib", "orbax", "PIL", "tensorboardX", *TENSORFLOW} & set(loaded)
 
 
+def test_gradio_is_imported_by_pieces_of_the_page_alone_and_never_before_the_page_is_asked_for():
+    page = REPOSITORY / "experiments" / "page"
+    needy = {
+        path.stem for path in python_files("experiments/page") if "gradio" in packages_of(imports_of(parsed(path)))
+    }
+    assert needy
+    for path in python_files("jaxgan") + python_files("experiments"):
+        if path.parent != page:
+            assert "gradio" not in packages_of(imports_of(parsed(path))), name_of(path)
+            assert not {f"experiments.page.{name}" for name in needy} & set(imports_at_start(parsed(path)))
+
+
 def test_everything_can_be_imported_without_tensorflow():
     modules = [
         name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         for path in python_files("jaxgan") + python_files("experiments")
         if path.name != "__main__.py"
+        and (importlib.util.find_spec("gradio") or "gradio" not in packages_of(imports_of(parsed(path))))
     ]
     blocked = "".join(f"sys.modules[{name!r}] = None; " for name in sorted(TENSORFLOW))
     run_python(f"import importlib, sys; {blocked}[importlib.import_module(name) for name in {modules}]")

@@ -1,0 +1,73 @@
+"""A web page for a run, or for a folder of runs: create pictures, explore the latent space, watch the training.
+
+    python -m experiments.demo --workdir=W
+    python -m experiments.demo --workdir=runs --port=8000
+
+Only this machine can reach it, unless --host says otherwise: it has no password. It needs Gradio, and no internet.
+"""
+
+import dataclasses
+import os
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from experiments import command
+from experiments.page.shelf import Shelf
+from experiments.recipes import option
+from jaxgan.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo:
+    """The flags of this command."""
+
+    workdir: str | None = option(None, "the directory of a run, or a folder of such directories")
+    port: int = option(7860, "where the page is served")
+    host: str = option("127.0.0.1", "who may look: 127.0.0.1 is this machine alone, 0.0.0.0 the whole network")
+
+
+def main() -> None:
+    """Serves the page until it is stopped."""
+    asked = Demo(**command.given_flags(Demo))
+    if not 1 <= asked.port <= 65535:
+        raise UserError(f"--port={asked.port}: must be from 1 to 65535")
+    shelf = Shelf(asked.workdir)
+    signal.signal(signal.SIGTERM, _leave)
+    with tempfile.TemporaryDirectory(prefix="jaxgan-demo-") as scratch:
+        layout = _layout(scratch)
+        page = layout.build(shelf, Path(scratch) / "pictures")
+        try:
+            address = layout.serve(page, host=asked.host, port=asked.port)
+        except OSError as error:
+            raise UserError(f"--port={asked.port}, --host={asked.host}: cannot be served there ({error})") from error
+        try:
+            print(f"{', '.join(shelf.names())}: {address} (Ctrl-C ends it)", flush=True)
+            threading.Event().wait()
+        finally:
+            page.close(verbose=False)
+
+
+def _layout(scratch: str) -> Any:
+    """The page's layout, with Gradio told first to keep its files in a directory and to report to nobody."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = scratch
+    try:
+        from experiments.page import layout
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise UserError("experiments.demo needs Gradio: pip install 'jaxgan[demo]'") from error
+    return layout
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    command.define_flags(Demo)
+    command.run(main)

@@ -1,0 +1,27 @@
+"""The drop-downs for what a conditional model should draw: hair and eyes, or a class."""
+
+from typing import Any
+
+import gradio as gr
+
+from experiments.page.requests import ANY, is_tagged
+from jaxgan.data import tags
+
+
+def drop_downs() -> list[gr.Dropdown]:
+    """Hair, eyes and class, each hidden until a run is shown that knows it."""
+    with gr.Row(elem_classes="conditions"):
+        hair = gr.Dropdown([ANY, *tags.HAIR], value=ANY, label="Hair", visible=False, min_width=120)
+        eyes = gr.Dropdown([ANY, *tags.EYES], value=ANY, label="Eyes", visible=False, min_width=120)
+        label = gr.Dropdown([ANY], value=ANY, label="Class", visible=False, min_width=120)
+    return [hair, eyes, label]
+
+
+def fitting(names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What makes the drop-downs fit a run with these names of conditions: () without any."""
+    tagged = is_tagged(names)
+    return [
+        gr.update(visible=tagged, value=ANY),
+        gr.update(visible=tagged, value=ANY),
+        gr.update(visible=bool(names) and not tagged, choices=[ANY, *names], value=ANY),
+    ]

@@ -1,0 +1,106 @@
+"""The tab that draws pictures, which is what tutorial 000's window did: choose hair and eyes, press Create.
+
+Each picture comes with the command that draws it again.
+"""
+
+import functools
+import secrets
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from experiments import sample
+from experiments.page import conditions, draw, requests
+from experiments.page.mistakes import told
+from experiments.page.shelf import Shelf
+from experiments.restore import read_dataset
+
+
+def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, Any]) -> list[gr.Dropdown]:
+    """Lays out the tab.
+
+    Args:
+      shelf: the runs.
+      name: the drop-down that names one.
+      directory: where pictures for download are written.
+      drawing: what every event that draws is given: they take turns.
+
+    Returns:
+      Its drop-downs of conditions, for the page to fit to a run.
+    """
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            choices = conditions.drop_downs()
+            with gr.Row():
+                seed = gr.Number(
+                    0,
+                    label="Seed",
+                    precision=0,
+                    minimum=0,
+                    maximum=requests.LARGEST_SEED,
+                    min_width=120,
+                    elem_id="seed",
+                )
+                count = gr.Dropdown(list(requests.COUNTS), value=16, label="Pictures", min_width=120)
+            best = gr.Dropdown(
+                [("off", 0), *((str(number), number) for number in requests.CANDIDATES if number)],
+                value=0,
+                label="Best of",
+                info="Draws this many and keeps those that the discriminator believes most.",
+            )
+            std = gr.Slider(
+                0,
+                requests.LARGEST_STD,
+                value=1,
+                step=0.05,
+                label="Truncation",
+                info="Standard deviation of the noise: below 1 more alike, often better.",
+            )
+            with gr.Row():
+                button = gr.Button("Create", variant="primary", elem_id="create")
+                another = gr.Button("New seed", elem_id="new-seed")
+        with gr.Column(scale=3, min_width=300):
+            picture = gr.Image(
+                label="Pictures",
+                type="filepath",
+                interactive=False,
+                buttons=["fullscreen"],
+                elem_id="created",
+                elem_classes="picture",
+                placeholder="Press **Create**",
+            )
+            caption = gr.Textbox(
+                label="The same from the command line",
+                buttons=["copy"],
+                interactive=False,
+                lines=2,
+                elem_id="command",
+                elem_classes="command",
+            )
+            download = gr.DownloadButton(
+                "Download PNG, with this command inside", interactive=False, elem_id="download"
+            )
+    inputs = [name, *choices, seed, count, best, std]
+    outputs = [picture, caption, download]
+    create = told(functools.partial(_create, shelf, directory))
+    button.click(create, inputs, outputs, api_name="create", **drawing)
+    another.click(_new_seed, None, seed, api_visibility="private").success(
+        create, inputs, outputs, api_visibility="private", **drawing
+    )
+    return choices
+
+
+def _create(
+    shelf: Shelf, directory: Path, name: Any, hair: Any, eyes: Any, label: Any, *numbers: Any
+) -> tuple[str, str, Any]:
+    """The picture's file, the command that draws it, and the download."""
+    names = tuple(read_dataset(shelf.workdir(name).path)["condition_names"])
+    asked = requests.pictures(shelf.path(name), requests.condition(names, hair, eyes, label), *numbers)
+    run = shelf.run(name)
+    path = str(draw.save(directory, draw.created(run, asked), asked, run.step))
+    return path, sample.command_line(asked), gr.update(value=path, interactive=True)
+
+
+def _new_seed() -> int:
+    return secrets.randbelow(1_000_000)

@@ -1,0 +1,69 @@
+"""From a checked request to pictures: pure functions of a run and a request, and the file that is downloaded."""
+
+import re
+import shutil
+import uuid
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import sample
+from experiments.page.requests import Walk
+from experiments.restore import Run
+from jaxgan import images, sampling
+from jaxgan.metrics import spherical_interpolation
+
+FILES_KEPT = 100
+
+
+def created(run: Run, asked: sample.Sample) -> np.ndarray:
+    """The grid that ``experiments.sample`` writes for the same flags, uint8 (height, width, channels)."""
+    sample.check(asked)
+    pictures, _ = sample.draw(run, asked)
+    return sample.square_grid(pictures)
+
+
+def on_the_way(run: Run, walk: Walk, fractions: np.ndarray) -> np.ndarray:
+    """The faces at some places of a walk along the great arc between two latents.
+
+    Args:
+      run: the run to draw from.
+      walk: its two ends; its fraction is not looked at.
+      fractions: places from 0, the first picture of the first seed, to 1, that of the second: (N,).
+
+    Returns:
+      uint8 (N, H, W, C).
+
+    Raises:
+      UserError: where the run cannot take the condition.
+    """
+    start, end = (sampling.fixed_latents(jax.random.key(seed), run.gan, 1) for seed in (walk.first, walk.second))
+    z = spherical_interpolation(start, end, np.asarray(fractions, np.float32))
+    condition = sample.conditions(run, walk.condition, 1)
+    if condition is None:
+        return sampling.generate(run.gan, run.state.sampling_variables, z)
+    repeated = jnp.repeat(jnp.asarray(condition, jnp.float32), len(fractions), axis=0)
+    return sampling.generate(run.gan, run.state.sampling_variables, z, repeated)
+
+
+def save(directory: Path, image: np.ndarray, asked: sample.Sample, step: int) -> Path:
+    """Writes a picture for download, with the command that draws it inside as PNG text.
+
+    Args:
+      directory: made for such files: all but the newest FILES_KEPT are removed.
+      image: uint8 (height, width, channels).
+      asked: the flags that made it.
+      step: the step of the checkpoint that drew it.
+
+    Returns:
+      The file, with a name for people in a folder of its own.
+    """
+    words = re.findall(r"\w+", (asked.condition or "").lower())
+    path = directory / uuid.uuid4().hex / f"{'-'.join((*words, 'seed', str(asked.seed), 'step', str(step)))}.png"
+    images.save_png(path, image, {"Software": "jaxgan", "Comment": sample.command_line(asked), "Step": str(step)})
+    made = sorted(directory.glob("*/*.png"), key=lambda file: file.stat().st_mtime_ns)
+    for old in made[:-FILES_KEPT]:
+        shutil.rmtree(old.parent, ignore_errors=True)
+    return path

@@ -1,0 +1,99 @@
+"""The whole page: its tabs around one choice of a run, how it looks, and how it is served."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from experiments.page import conditions, create, explore, training
+from experiments.page.guard import Guard
+from experiments.page.mistakes import told
+from experiments.page.shelf import Shelf
+from experiments.restore import read_dataset
+
+WAITING = 32  # requests in line; more are sent away
+KEEP_FILES = 3600  # seconds for which a picture can be downloaded
+
+STYLE = """
+.gradio-container {max-width: 1160px !important; margin: 0 auto !important}
+#created img {max-height: 640px}
+.picture img {width: 100%; height: 100%; object-fit: contain; image-rendering: pixelated}
+.command textarea {font-family: var(--font-mono); font-size: var(--text-sm)}
+"""
+
+
+def build(shelf: Shelf, directory: Path) -> gr.Blocks:
+    """The page.
+
+    Args:
+      shelf: the runs that it shows.
+      directory: where pictures for download are written.
+    """
+    names = shelf.names()
+    with gr.Blocks(title="jaxgan", analytics_enabled=False, delete_cache=(KEEP_FILES, KEEP_FILES)) as page:
+        with gr.Row(equal_height=True):
+            status = gr.Markdown(elem_id="status")
+            name = gr.Dropdown(names, value=names[0], label="Run", visible=len(names) > 1, elem_id="run")
+        drawing = {"concurrency_id": "drawing", "concurrency_limit": 1}
+        with gr.Tab("Create"):
+            choices = create.build(shelf, name, directory, drawing)
+        with gr.Tab("Explore") as tab:
+            choices += explore.build(shelf, name, tab, drawing)
+        with gr.Tab("Training"):
+            show, inputs, outputs = training.build(shelf, name, status)
+
+        def fit(chosen: Any) -> list[Any]:
+            fitted = conditions.fitting(tuple(read_dataset(shelf.workdir(chosen).path)["condition_names"]))
+            return fitted + fitted
+
+        for event in (page.load, name.change):
+            event(told(fit), name, choices, api_visibility="private", show_progress="hidden")
+            event(show, inputs, outputs, api_visibility="private", show_progress="hidden")
+    page.queue(max_size=WAITING)
+    return page
+
+
+def theme() -> gr.themes.Base:
+    """A look that needs no fonts from elsewhere."""
+    soft = gr.themes.Soft(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )
+    return soft.set(
+        block_title_background_fill="none",
+        block_title_padding="0",
+        block_title_text_color="*neutral_600",
+        block_title_text_color_dark="*neutral_300",
+    )
+
+
+def serve(page: gr.Blocks, *, host: str, port: int) -> str:
+    """Begins to serve the page in the background, to this machine alone or to whom the host lets in.
+
+    Returns:
+      The page's address.
+
+    Raises:
+      OSError: if the port is taken.
+    """
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        inbrowser=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        theme=theme(),
+        css=STYLE,
+        footer_links=[],
+        allowed_paths=[],
+        app_kwargs={"middleware": [(Guard, (), {})]},
+        enable_monitoring=False,
+        run_history=False,
+        mcp_server=False,
+        pwa=False,
+        ssr_mode=False,
+    )
+    return address

@@ -1,0 +1,82 @@
+"""How far a run has come, read from what it writes while it goes on."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from experiments.launch import workdir_recipe
+from experiments.restore import read_dataset
+from jaxgan import images, runlog
+from jaxgan.checkpoints import Checkpoints
+from jaxgan.workdir import Workdir
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """What a workdir shows at one moment.
+
+    Attributes:
+      lines: of metrics.jsonl.
+      grids: the grids of samples, with their steps, in order.
+      checkpoint: the step of the newest checkpoint, if there is one.
+    """
+
+    lines: list[runlog.Line]
+    grids: list[tuple[int, Path]]
+    checkpoint: int | None
+
+
+def read(workdir: Workdir) -> Progress:
+    """Reads a run as it is now."""
+    steps = Checkpoints(workdir.checkpoints).steps()
+    return Progress(runlog.read(workdir.metrics), images.grids(workdir.samples), max(steps, default=None))
+
+
+def signature(workdir: Workdir) -> str:
+    """A text that differs when the run has gone on: much sooner made than the lines are read."""
+    try:
+        status = workdir.metrics.stat()
+        written = (status.st_size, status.st_mtime_ns)
+    except OSError:
+        written = (0, 0)
+    grids = images.grids(workdir.samples)
+    return json.dumps([str(workdir.path), *written, len(grids), Checkpoints(workdir.checkpoints).steps()])
+
+
+def describe(workdir: Workdir, progress: Progress) -> str:
+    """A line about a run: the model, its pictures, and how far it has come."""
+    recipe = workdir_recipe(str(workdir.path))
+    height, width, _ = read_dataset(workdir.path)["shape"]
+    parts = [f"**{recipe.model}** on {recipe.dataset}, {height}×{width}"]
+    last = progress.lines[-1] if progress.lines else None
+    parts.append("no step logged yet" if last is None else f"step {last['step']:,}")
+    parts.append("no checkpoint yet" if progress.checkpoint is None else f"newest checkpoint {progress.checkpoint:,}")
+    if last is not None and "images_per_sec" in last:
+        parts.append(f"{last['images_per_sec']:,.0f} pictures/s")
+    return " · ".join(parts)
+
+
+def curves(workdir: Workdir, progress: Progress) -> "Figure | None":
+    """The curves of the losses; None before the first line."""
+    if not progress.lines:
+        return None
+    recipe = workdir_recipe(str(workdir.path))
+    probabilities = recipe.loss in ("nonsaturating", "minimax")
+    return images.draw_losses(progress.lines, title="", probabilities=probabilities)
+
+
+def read_grid(path: Path) -> np.ndarray:
+    """A grid of samples, uint8 (height, width, 3).
+
+    Raises:
+      OSError: if it is no longer there, or damaged.
+    """
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))

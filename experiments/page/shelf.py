@@ -1,0 +1,79 @@
+"""The runs that the page shows: those of a folder, each read when it is asked for, and again as it goes on."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from experiments.restore import Run, load_run, renewed
+from jaxgan.checkpoints import Checkpoints
+from jaxgan.errors import UserError, printable
+from jaxgan.workdir import Workdir
+
+KEPT = 4  # runs in memory at once
+
+
+class Shelf:
+    """A workdir, or a folder of workdirs. Runs are known by name: a visitor gives no path.
+
+    Args:
+      folder: the workdir of a run, or a folder with workdirs in it.
+
+    Raises:
+      UserError: where there is no run.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        if not folder:
+            raise UserError("--workdir: name the directory of a run, or a folder of such directories")
+        self._folder = Path(folder)
+        self._read: dict[str, tuple[int, int, Run]] = {}  # by name: the flags' time, the newest step then, the run
+        self._lock = threading.Lock()
+        if not self.names():
+            raise UserError(f"--workdir={folder}: holds no run (no flags.txt in it, nor in a folder in it)")
+
+    def names(self) -> list[str]:
+        """The names of the runs that are there now, in alphabetical order."""
+        return sorted(self._workdirs())
+
+    def workdir(self, name: Any) -> Workdir:
+        """Where a run lies.
+
+        Raises:
+          UserError: where no run has this name.
+        """
+        path = self._workdirs().get(name) if isinstance(name, str) else None
+        if path is None:
+            raise UserError(f"run: there is none of the name {printable(name)}")
+        return Workdir(path)
+
+    def path(self, name: Any) -> str:
+        """The same as a person would write it after ``--workdir``."""
+        self.workdir(name)
+        return str(self._workdirs()[name])
+
+    def run(self, name: Any) -> Run:
+        """A run at its newest intact checkpoint.
+
+        Raises:
+          UserError: where no run has this name, or it has no checkpoint yet.
+        """
+        workdir = self.workdir(name)
+        with self._lock:
+            begun = workdir.flags.stat().st_mtime_ns  # written anew when a run is started or continued
+            newest = max(Checkpoints(workdir.checkpoints).steps(), default=-1)
+            former = self._read.pop(name, None)
+            if former is None or former[0] != begun:
+                run = load_run(self.path(name))
+            elif former[1] != newest:
+                run = renewed(former[2])
+            else:
+                run = former[2]
+            self._read[name] = (begun, newest, run)
+            while len(self._read) > KEPT:
+                del self._read[next(iter(self._read))]  # the one that was asked for longest ago
+            return run
+
+    def _workdirs(self) -> dict[str, Path]:
+        if Workdir(self._folder).flags.is_file():
+            return {self._folder.absolute().name: self._folder}
+        return {path.parent.name: path.parent for path in self._folder.glob("*/flags.txt") if path.is_file()}

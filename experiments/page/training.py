@@ -1,0 +1,98 @@
+"""The tab that shows how a run came about, or how it goes: loss curves that grow, and its grids over time."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from experiments.page import progress, requests
+from experiments.page.mistakes import told
+from experiments.page.shelf import Shelf
+from jaxgan import images
+from jaxgan.errors import UserError
+
+SECONDS = 2.0  # between two looks at the run
+GRID = "Samples from fixed noise"
+NOTHING = ("", 0)  # what has been seen: the signature of the run, and how many grids it had
+
+
+def build(shelf: Shelf, name: gr.Dropdown, status: gr.Markdown) -> tuple[Any, list[Any], list[Any]]:
+    """Lays out the tab, which keeps the status line up to date too.
+
+    Args:
+      shelf: the runs.
+      name: the drop-down that names one.
+      status: the line about the run.
+
+    Returns:
+      What the page does when it is opened and when another run is chosen: a function, its inputs and its outputs.
+    """
+    seen = gr.State(NOTHING)
+    with gr.Row():
+        with gr.Column(min_width=300):
+            curves = gr.Plot(label="Losses and the discriminator's opinions", elem_id="curves")
+        with gr.Column(min_width=300):
+            grid = gr.Image(
+                label=GRID,
+                format="png",
+                interactive=False,
+                buttons=["download", "fullscreen"],
+                elem_id="grid",
+                elem_classes="picture",
+            )
+            place = gr.Slider(1, 2, value=1, step=1, precision=0, label="Grid", elem_id="place")
+    looking = {"api_visibility": "private", "show_progress": "hidden"}
+    inputs, outputs = [name, seen, place], [seen, status, curves, place, grid]
+    gr.Timer(SECONDS).tick(functools.partial(_follow, shelf), inputs, outputs, **looking)
+    show = told(functools.partial(_show, shelf))
+    place.input(show, [name, place], grid, trigger_mode="always_last", **looking)
+    return told(functools.partial(_open, shelf)), [name], outputs
+
+
+def _open(shelf: Shelf, name: Any) -> tuple[Any, ...]:
+    """Everything about a run, at its newest grid."""
+    return _look(shelf, name, NOTHING, 1)
+
+
+def _follow(shelf: Shelf, name: Any, seen: Any, index: Any) -> tuple[Any, ...]:
+    """What has changed since the last look: nothing, mostly, or when the run is gone."""
+    try:
+        return _look(shelf, name, seen, index)
+    except UserError:
+        return (gr.skip(),) * 5
+
+
+def _look(shelf: Shelf, name: Any, seen: tuple[str, int], index: Any) -> tuple[Any, ...]:
+    """What was seen, the status, the curves, the slider and its grid; a slider at the newest grid stays there."""
+    workdir = shelf.workdir(name)
+    signature, number = seen
+    now = progress.signature(workdir)
+    if now == signature:
+        return (gr.skip(),) * 5
+    found = progress.read(workdir)
+    slider, grid = gr.skip(), gr.skip()
+    newest = len(found.grids)
+    if newest != number or not number:
+        slider = gr.update(maximum=max(newest, 2), interactive=newest > 1)
+        if requests.position(index, newest or 1) >= number:
+            slider = {**slider, "value": max(newest, 1)}
+            grid = _grid(found.grids, newest)
+    return (now, newest), progress.describe(workdir, found), progress.curves(workdir, found), slider, grid
+
+
+def _show(shelf: Shelf, name: Any, index: Any) -> Any:
+    """One grid of a run, by its place in time."""
+    grids = images.grids(shelf.workdir(name).samples)
+    return _grid(grids, requests.position(index, len(grids) or 1))
+
+
+def _grid(grids: list[tuple[int, Path]], index: int) -> Any:
+    """The update that shows a grid, counted from 1; none where there is none, or it has just gone."""
+    if not grids:
+        return gr.update(value=None, label=GRID)
+    step, path = grids[index - 1]
+    try:
+        return gr.update(value=progress.read_grid(path), label=f"{GRID}, step {step:,}")
+    except OSError:
+        return gr.skip()

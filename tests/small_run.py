@@ -1,0 +1,43 @@
+"""A workdir with a run in it, without training: a model of the smallest size, as it is initialised."""
+
+import json
+
+import jax
+
+from experiments import command
+from experiments.launch import initial_state
+from experiments.recipes import resolve
+from experiments.systems import build_gan, build_rules
+from jaxgan import models
+from jaxgan.checkpoints import Checkpoints
+from jaxgan.data import tags
+
+NAMES = {"tags": tags.CONDITION_NAMES, "digits": tuple("0123456789"), "none": ()}
+
+
+def lay_out(workdir, model="cgan_anime", names="tags", channels=3):
+    """Writes the files of a run that has not begun to train; returns its recipe."""
+    workdir.mkdir(parents=True)
+    given = {"model": model, "image_size": 16, "generator_width": 2, "discriminator_width": 2, "latent_dim": 4}
+    recipe = resolve({**given, "workdir": str(workdir)}, tuple(models.names()))
+    (workdir / "flags.txt").write_text(command.flag_lines(recipe), encoding="utf-8")
+    described = {"condition_names": list(NAMES[names]), "shape": [16, 16, channels], "sha256": ""}
+    (workdir / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
+    return recipe
+
+
+def save_checkpoint(workdir, recipe, step, names="tags", channels=3):
+    """Saves the state that the seed ``step`` initialises as the checkpoint of that step."""
+    gan = build_gan(recipe, channels, len(NAMES[names]))
+    state = initial_state(jax.random.key(step), build_rules(recipe, gan))
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    checkpoints.save(step, state, {})
+    checkpoints.wait()
+    checkpoints.close()
+
+
+def small_run(workdir, step=10, **what):
+    """A workdir with one checkpoint; returns its path."""
+    recipe = lay_out(workdir, **what)
+    save_checkpoint(workdir, recipe, step, **{key: value for key, value in what.items() if key != "model"})
+    return workdir

@@ -1,0 +1,294 @@
+"""What the web page may be asked for and what comes of it, without Gradio."""
+
+import asyncio
+import os
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+from PIL import Image
+from small_run import NAMES, lay_out, save_checkpoint, small_run
+
+from experiments import sample
+from experiments.page import draw, guard, progress, requests
+from experiments.page.shelf import Shelf
+from experiments.restore import load_run
+from jaxgan import images
+from jaxgan.errors import UserError
+from jaxgan.workdir import Workdir
+
+TAGS = NAMES["tags"]
+
+
+@pytest.fixture(scope="module")
+def tagged(tmp_path_factory):
+    """The workdir of a run of tagged faces."""
+    return small_run(tmp_path_factory.mktemp("runs") / "faces")
+
+
+@pytest.fixture(scope="module")
+def faces(tagged):
+    return load_run(str(tagged))
+
+
+def asked(**changed):
+    usual = {"condition": None, "seed": 0, "count": 4, "candidates": 0, "std": 1.0}
+    return requests.pictures("W", **{**usual, **changed})
+
+
+def test_a_request_becomes_the_flags_of_sample():
+    made = asked(condition="blue hair", seed=7, count=9, candidates=64, std=0.5)
+    assert made == sample.Sample(workdir="W", num=9, best_of=64, seed=7, std=0.5, condition="blue hair")
+    flags = "--workdir=W --num=9 --best_of=64 --seed=7 --std=0.5 '--condition=blue hair'"
+    assert sample.command_line(made) == f"python -m experiments.sample {flags}"
+    assert sample.command_line(asked(count=64)) == "python -m experiments.sample --workdir=W"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seed": -1},
+        {"seed": 2**31},
+        {"seed": 0.5},
+        {"seed": "0"},
+        {"seed": None},
+        {"seed": True},
+        {"seed": float("nan")},
+        {"count": 0},
+        {"count": 65},
+        {"count": 10**9},
+        {"count": True},
+        {"count": "4"},
+        {"count": [4]},
+        {"candidates": -64},
+        {"candidates": 10**6},
+        {"candidates": False},
+        {"std": -0.1},
+        {"std": 1.6},
+        {"std": float("inf")},
+        {"std": float("nan")},
+        {"std": "1"},
+        {"std": {"path": "/etc/passwd"}},
+    ],
+)
+def test_numbers_out_of_range_and_things_that_are_no_numbers_are_refused(wrong):
+    with pytest.raises(UserError, match=r"choose one of|must be a"):
+        asked(**wrong)
+
+
+@pytest.mark.parametrize("seed", [0, 5, 5.0, requests.LARGEST_SEED])
+@pytest.mark.parametrize("std", [0, 1, 0.7, requests.LARGEST_STD])
+def test_numbers_in_range_pass(seed, std):
+    made = asked(seed=seed, std=std)
+    assert (made.seed, made.std) == (seed, std)
+    assert type(made.seed) is int and type(made.std) is float
+
+
+def test_drop_downs_become_conditions():
+    assert requests.condition(TAGS, "blue", "red", "any") == "blue hair red eyes"
+    assert requests.condition(TAGS, "any", "red", "any") == "red eyes"
+    assert requests.condition(TAGS, "any", "any", "any") is None
+    assert requests.condition(NAMES["digits"], "any", "any", "7") == "7"
+    assert requests.condition(NAMES["digits"], "any", "any", "any") is None
+    assert requests.condition((), "blue", "red", "7") is None
+
+
+@pytest.mark.parametrize("wrong", ["pink eyes", "/etc/passwd", "", None, 3, ["blue"], {"path": "/etc/passwd"}])
+def test_other_conditions_than_the_drop_downs_have_are_refused(wrong):
+    for hair, eyes in ((wrong, "any"), ("any", wrong)):
+        with pytest.raises(UserError, match="choose one of"):
+            requests.condition(TAGS, hair, eyes, "any")
+    with pytest.raises(UserError, match="class: choose one of any, 0, 1"):
+        requests.condition(NAMES["digits"], "any", "any", wrong)
+
+
+def test_walks_and_places_are_checked():
+    assert requests.walk(None, 1, 2, 0.5) == requests.Walk(None, 1, 2, 0.5)
+    for wrong in ((-1, 2, 0.5), (1, "2", 0.5), (1, 2, 1.01), (1, 2, None)):
+        with pytest.raises(UserError):
+            requests.walk(None, *wrong)
+    assert [requests.position(index, 3) for index in (1, 3, 4, 2.0)] == [1, 3, 3, 2]
+    for index in (0, -1, 1.5, None, "1", True):
+        with pytest.raises(UserError, match="grid"):
+            requests.position(index, 3)
+
+
+def test_a_shelf_knows_runs_by_name_alone(tagged, tmp_path):
+    assert Shelf(str(tagged)).names() == ["faces"]
+    shelf = Shelf(str(tagged.parent))
+    assert shelf.names() == ["faces"]
+    assert shelf.run("faces").step == 10
+    (tagged.parent / "empty").mkdir(exist_ok=True)
+    for wrong in ("", ".", "..", "empty", "../runs/faces", str(tagged), "faces/", "faces\0", None, 0, ["faces"]):
+        with pytest.raises(UserError, match="run: there is none"):
+            shelf.run(wrong)
+    for folder, message in ((None, "name the directory"), (tmp_path, "holds no run"), (tmp_path / "x", "holds no run")):
+        with pytest.raises(UserError, match=f"--workdir.*{message}"):
+            Shelf(folder and str(folder))
+
+
+def test_a_shelf_reads_a_run_again_when_it_has_gone_on(tmp_path):
+    recipe = lay_out(tmp_path / "run")
+    shelf = Shelf(str(tmp_path))
+    with pytest.raises(UserError, match="no intact checkpoint yet"):
+        shelf.run("run")
+    save_checkpoint(tmp_path / "run", recipe, 10)
+    first = shelf.run("run")
+    assert shelf.run("run") is first
+    save_checkpoint(tmp_path / "run", recipe, 20)
+    second = shelf.run("run")
+    assert (first.step, second.step) == (10, 20)
+    request = asked()
+    assert not np.array_equal(draw.created(first, request), draw.created(second, request))
+    again = load_run(str(tmp_path / "run"))
+    np.testing.assert_array_equal(draw.created(second, request), draw.created(again, request))
+
+
+def test_a_shelf_keeps_few_runs_in_memory(tagged, tmp_path, monkeypatch):
+    monkeypatch.setattr("experiments.page.shelf.KEPT", 1)
+    for name in "ab":
+        (tmp_path / name).symlink_to(tagged)
+    shelf = Shelf(str(tmp_path))
+    first = shelf.run("a")
+    assert shelf.run("a") is first
+    second = shelf.run("b")
+    assert shelf.run("b") is second
+    assert shelf.run("a") is not first
+
+
+def test_the_downloaded_picture_holds_the_command_that_draws_it_again(tagged, faces, tmp_path):
+    request = requests.pictures(str(tagged), "blue hair red eyes", 3, 4, 64, 0.7)
+    path = draw.save(tmp_path / "pictures", draw.created(faces, request), request, faces.step)
+    assert path.name == "blue-hair-red-eyes-seed-3-step-10.png"
+    with Image.open(path) as picture:
+        assert picture.text["Step"] == "10"
+        program, *flags = shlex.split(picture.text["Comment"])
+    assert program == "python"
+    command = [sys.executable, *flags, f"--out={tmp_path / 'again.png'}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    with Image.open(path) as first, Image.open(tmp_path / "again.png") as again:
+        assert first.size == (2 * 16, 2 * 16)
+        np.testing.assert_array_equal(np.asarray(first), np.asarray(again))
+
+
+def test_old_downloads_are_removed(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(draw, "FILES_KEPT", 3)
+    image = np.zeros((2, 2, 3), np.uint8)
+    paths = [draw.save(tmp_path, image, asked(seed=seed), 1) for seed in range(5)]
+    assert [path.exists() for path in paths] == [False, False, True, True, True]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_class_with_a_path_in_its_name_stays_in_the_folder(tmp_path):
+    path = draw.save(tmp_path, np.zeros((2, 2, 1), np.uint8), asked(condition="../T-shirt/top"), 1)
+    assert path.parent.parent == tmp_path
+    assert path.name == "t-shirt-top-seed-0-step-1.png"
+
+
+def test_a_walk_leads_from_the_first_face_of_one_seed_to_that_of_another(faces):
+    walk = requests.walk("blue hair red eyes", 3, 5, 0)
+    way = draw.on_the_way(faces, walk, np.linspace(0, 1, 4))
+    assert way.shape == (4, 16, 16, 3)
+    for seed, face in ((3, way[0]), (5, way[-1])):
+        alone = draw.created(faces, asked(condition="blue hair red eyes", seed=seed, count=1))
+        assert np.abs(alone.astype(int) - face).max() <= 1  # other rounding in a batch of another size
+    assert not np.array_equal(way[1], way[0]) and not np.array_equal(way[1], way[2])
+    turned = draw.on_the_way(faces, requests.walk("blue hair red eyes", 5, 3, 0), np.linspace(0, 1, 4))
+    assert np.abs(turned[::-1].astype(int) - way).max() <= 1
+    other = draw.on_the_way(faces, requests.walk("pink hair green eyes", 3, 5, 0), np.linspace(0, 1, 4))
+    assert not np.array_equal(other, way)
+
+
+def test_models_of_classes_and_models_without_conditions_draw_too(tmp_path):
+    digits = load_run(str(small_run(tmp_path / "digits", model="cgan_mnist", names="digits", channels=1)))
+    plain = load_run(str(small_run(tmp_path / "plain", model="dcgan_64", names="none")))
+    walk = requests.walk(None, 0, 1, 0)
+    assert draw.on_the_way(digits, walk, np.array([0.5])).shape == (1, 16, 16, 1)
+    assert draw.on_the_way(plain, walk, np.array([0.5])).shape == (1, 16, 16, 3)
+    sevens, nines = (draw.created(digits, asked(condition=digit)) for digit in "79")
+    assert sevens.shape == (32, 32, 1) and not np.array_equal(sevens, nines)
+    assert draw.created(plain, asked(count=9)).shape == (48, 48, 3)
+
+
+def test_progress_is_read_while_a_run_goes_on(tmp_path):
+    recipe = lay_out(tmp_path / "run")
+    workdir = Workdir(tmp_path / "run")
+    found = progress.read(workdir)
+    assert (found.lines, found.grids, found.checkpoint) == ([], [], None)
+    assert progress.curves(workdir, found) is None
+    assert "no step logged yet · no checkpoint yet" in progress.describe(workdir, found)
+    seen = [progress.signature(workdir)]
+    workdir.metrics.write_text('{"step": 50, "d_loss": 1.0, "g_loss": 2.0, "images_per_sec": 1234.5}\n{"step": 1')
+    seen.append(progress.signature(workdir))
+    images.save_png(workdir.sample(50), np.full((4, 4, 1), 7, np.uint8))
+    seen.append(progress.signature(workdir))
+    save_checkpoint(tmp_path / "run", recipe, 40)
+    seen.append(progress.signature(workdir))
+    assert len(set(seen)) == 4
+    assert progress.signature(workdir) == seen[-1]
+    found = progress.read(workdir)
+    told = "**cgan_anime** on avatars, 16×16 · step 50 · newest checkpoint 40 · 1,234 pictures/s"
+    assert progress.describe(workdir, found) == told
+    losses = progress.curves(workdir, found).axes[0]
+    assert sorted(float(line.get_ydata()[0]) for line in losses.lines) == [1.0, 2.0]
+    assert [step for step, _ in found.grids] == [50]
+    assert (progress.read_grid(found.grids[0][1]) == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("flags", "blocked", "message"),
+    [
+        ([], "", "--workdir: name the directory of a run"),
+        (["--workdir=RUN", "--port=0"], "", "--port=0: must be from 1 to 65535"),
+        (["--workdir=RUN"], "gradio", "pip install 'jaxgan[demo]'"),
+    ],
+)
+def test_mistakes_are_one_line(tagged, tmp_path, flags, blocked, message):
+    if blocked:
+        (tmp_path / f"{blocked}.py").write_text(f"raise ModuleNotFoundError('blocked', name={blocked!r})\n")
+    given = [flag.replace("RUN", str(tagged)) for flag in flags]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.demo", *given],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1 and message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("/", False),
+        ("/gradio_api/queue/join", False),
+        ("/gradio_api/file=/tmp/a.png", False),
+        ("/assets/upload.js", False),
+        ("/gradio_api/upload", True),
+        ("//gradio_api/upload", True),
+        ("/upload_progress", True),
+        ("/gradio_api/file=https://example.com/a.png", True),
+        ("/gradio_api/proxy=http://example.com/", True),
+        ("/gradio_api/component_server", True),
+    ],
+)
+def test_the_guard_lets_through_what_the_page_needs_and_nothing_else(path, refused):
+    sent = []
+
+    async def application(scope, receive, send):
+        await send("through")
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(guard.Guard(application)({"type": "http", "path": path}, None, send))
+    if refused:
+        assert [message.get("status") for message in sent] == [403, None]
+    else:
+        assert sent == ["through"]
