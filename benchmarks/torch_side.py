@@ -8,11 +8,13 @@ import math
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from benchmarks import machine, torch_networks
 from experiments.recipes import Recipe, resolve
+from jaxgan.data.pictures import Pictures
 
 CONDITION_DIMS = {"cgan_anime": 23, "cgan_mnist": 10}
 REUSES_FAKES = ("mlp_a", "dcgan_mnist_a", "cgan_mnist")  # their source keeps the pictures of D's step for G's step
@@ -32,23 +34,36 @@ def build(description: dict[str, Any]) -> "TorchSide":
 
 
 class TorchSide:
-    """A tutorial's training on random pictures.
+    """A tutorial's training.
 
     Args:
       recipe: what is trained; ``precision`` bfloat16 means autocast.
       channels_last: the memory format; False: contiguous, as the tutorials have it.
       compiled: whether both networks pass ``torch.compile``.
       one_forward: the generator runs once for both players where they share the noise; False: as the tutorial has it.
+      pictures: what it is trained on, in an order of its own each epoch; None: random ones.
     """
 
-    def __init__(self, recipe: Recipe, *, channels_last: bool, compiled: bool, one_forward: bool) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        channels_last: bool,
+        compiled: bool = False,
+        one_forward: bool = False,
+        pictures: Pictures | None = None,
+    ) -> None:
         self.recipe, self.channels_last = recipe, channels_last
         self.one_forward = one_forward or recipe.model in REUSES_FAKES
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.manual_seed(0)
+        torch.manual_seed(recipe.seed)
         sizes = {name: getattr(recipe, name) for name in SIZES if getattr(recipe, name) is not None}
         networks = torch_networks.build(recipe.model, **sizes)
         self._make_data(networks, sizes)
+        if pictures is not None:
+            self._take_data(pictures)
+        self.order = torch.randperm(self.count, device=self.device)
+        self.position = 0
         networks = [network.to(self.device).train() for network in networks]
         if channels_last:
             networks = [network.to(memory_format=torch.channels_last) for network in networks]
@@ -73,6 +88,14 @@ class TorchSide:
         if self.condition_dim:
             rows = torch.randint(0, self.condition_dim, (self.count,), device=self.device)
             self.conditions = torch.eye(self.condition_dim, device=self.device)[rows]
+
+    def _take_data(self, pictures: Pictures) -> None:
+        """Puts real pictures and their conditions in the place of random ones."""
+        images = torch.from_numpy(np.array(pictures.images))
+        self.pictures = (images if self.channels_last else images.permute(0, 3, 1, 2).contiguous()).to(self.device)
+        self.count = len(images)
+        if self.condition_dim:
+            self.conditions = torch.from_numpy(np.array(pictures.conditions, np.float32)).to(self.device)
 
     def _optimizer(self, network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
         if self.recipe.optimizer == "rmsprop":
@@ -122,7 +145,10 @@ class TorchSide:
 
     def draw(self) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """The next batch: pictures in [−1, 1], and the condition where there is one."""
-        numbers = torch.randint(0, self.count, (self.recipe.batch_size,), device=self.device)
+        if self.position + self.recipe.batch_size > self.count:
+            self.order, self.position = torch.randperm(self.count, device=self.device), 0
+        numbers = self.order[self.position : self.position + self.recipe.batch_size]
+        self.position += self.recipe.batch_size
         pictures = self.pictures[numbers]
         pictures = pictures.permute(0, 3, 1, 2) if self.channels_last else pictures
         pictures = (pictures.float() - 127.5) / 127.5

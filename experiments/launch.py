@@ -36,10 +36,7 @@ def main(family: tuple[str, ...]) -> None:
 
 def recipe_from_flags(family: tuple[str, ...]) -> Recipe:
     """What the flags ask for; a run that is continued fills in what they leave out."""
-    given = command.given_flags(Recipe)
-    if "steps" in given and "epochs" in given:  # the command line wins over a flag file
-        over = [name for name in ("steps", "epochs") if not command.given_directly(name)]
-        given = {name: value for name, value in given.items() if name not in over}
+    given = given_settings()
     recipe = resolve(given, family)
     path = Workdir(str(recipe.workdir)).flags
     if not path.exists():
@@ -53,6 +50,15 @@ def recipe_from_flags(family: tuple[str, ...]) -> Recipe:
     if {"steps", "epochs"} & set(given):
         former = {name: value for name, value in former.items() if name not in ("steps", "epochs")}
     return resolve({**former, **given}, family)
+
+
+def given_settings() -> dict[str, Any]:
+    """The flags of a recipe that were given; of --steps and --epochs the one on the command line itself."""
+    given = command.given_flags(Recipe)
+    if "steps" in given and "epochs" in given:
+        over = [name for name in ("steps", "epochs") if not command.given_directly(name)]
+        given = {name: value for name, value in given.items() if name not in over}
+    return given
 
 
 def train(recipe: Recipe) -> None:

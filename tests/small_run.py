@@ -21,7 +21,7 @@ def lay_out(workdir, model="cgan_anime", names="tags", channels=3):
     given = {"model": model, "image_size": 16, "generator_width": 2, "discriminator_width": 2, "latent_dim": 4}
     recipe = resolve({**given, "workdir": str(workdir)}, tuple(models.names()))
     (workdir / "flags.txt").write_text(command.flag_lines(recipe), encoding="utf-8")
-    described = {"condition_names": list(NAMES[names]), "shape": [16, 16, channels], "sha256": ""}
+    described = {"condition_names": list(NAMES[names]), "shape": [16, 16, channels], "sha256": "0" * 64}
     (workdir / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
     return recipe
 

@@ -1,0 +1,103 @@
+r"""What a recipe has learnt, here and in PyTorch, over several seeds: scores, and a grid of each.
+
+    python -m benchmarks.quality --flagfile=mnist.flags --steps=12000 --seeds=0,1,2
+    python -m benchmarks.quality --flagfile=good.flags --sides=jaxgan --grids=docs
+
+Needs PyTorch for its side, which knows the tutorials' rules alone: no average, no mirroring. Prints a JSON object for
+each side and seed. Every flag of the training commands works here too.
+"""
+
+import dataclasses
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from benchmarks import machine
+from experiments import command, launch
+from experiments.evaluation import make_evaluator
+from experiments.pictures import load_pictures
+from experiments.recipes import Recipe, resolve
+from experiments.restore import load_run
+from experiments.systems import build_gan
+from jaxgan import images, models
+from jaxgan.data.pictures import Pictures
+from jaxgan.metrics import measured_colours, scores
+
+_SIDES = flags.DEFINE_list("sides", ["jaxgan", "pytorch"], "who trains")
+_SEEDS = flags.DEFINE_list("seeds", ["0"], "one run of each side for each")
+_NUM = flags.DEFINE_integer("num", 10_000, "pictures drawn of each run")
+_GRIDS = flags.DEFINE_string("grids", None, "a folder for a grid of the first 64 pictures of each run")
+
+
+def main() -> None:
+    """The command."""
+    recipe = resolve(launch.given_settings(), tuple(models.names()))
+    pictures = load_pictures(recipe)
+    gan = build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
+    evaluator = make_evaluator(recipe, gan, num=_NUM.value, progress=False)
+    for seed in map(int, _SEEDS.value):
+        for side in _SIDES.value:
+            seeded = dataclasses.replace(recipe, seed=seed)
+            began = time.perf_counter()
+            if side == "pytorch":
+                drawn = pytorch_pictures(seeded, pictures, evaluator.z, evaluator.conditions)
+            else:
+                drawn = jaxgan_pictures(seeded, evaluator)
+            seconds = time.perf_counter() - began
+            found = scores.score_pictures(drawn, evaluator.reference, conditions=evaluator.conditions, seed=0)
+            if evaluator.read_colours and evaluator.conditions is not None:
+                real = evaluator.real
+                found |= measured_colours(
+                    drawn, conditions=evaluator.conditions, real=real.images, real_conditions=real.conditions
+                )
+            if _GRIDS.value:
+                name = f"{recipe.model}-{recipe.dataset}-{side}-{seed}.png"
+                images.save_png(Path(_GRIDS.value) / name, images.grid(drawn[:64], 8))
+            row = {"side": side, "model": recipe.model, "dataset": recipe.dataset, "seed": seed}
+            row |= {"pictures_seen": pictures_seen(recipe, len(pictures)), "seconds": round(seconds, 1)}
+            row["scores"] = {score: entry["value"] for score, entry in found.items()}
+            print(json.dumps(row), flush=True)
+    print(json.dumps({"machine": machine.describe(), "n": _NUM.value}))
+
+
+def pictures_seen(recipe: Recipe, pictures: int) -> int:
+    """Real pictures that the discriminator was shown, repeats of one batch counted once."""
+    batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
+    return launch.total_steps(recipe, pictures, batches) * batches * recipe.batch_size
+
+
+def jaxgan_pictures(recipe: Recipe, evaluator: Any) -> np.ndarray:
+    """Trains as the commands do, and draws what is measured, uint8 (n, H, W, C)."""
+    with tempfile.TemporaryDirectory() as workdir:
+        launch.train(dataclasses.replace(recipe, workdir=workdir))
+        return evaluator.draw(load_run(workdir).state.sampling_variables)
+
+
+def pytorch_pictures(recipe: Recipe, pictures: Pictures, z: jax.Array, conditions: np.ndarray | None) -> np.ndarray:
+    """Trains the tutorial's rules in PyTorch, and draws from the same noise in evaluation mode."""
+    import torch
+
+    from benchmarks.torch_side import TorchSide
+
+    side = TorchSide(recipe, channels_last=not recipe.model.startswith("mlp"), pictures=pictures)
+    batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
+    side.run(launch.total_steps(recipe, len(pictures), batches))
+    side.generator.eval()
+    inputs = [torch.from_numpy(np.array(z, np.float32))]
+    if conditions is not None:
+        inputs.append(torch.from_numpy(np.array(conditions, np.float32)))
+    with torch.no_grad():
+        parts = [side.generator(*rows) for rows in zip(*(torch.split(x, 200) for x in inputs), strict=True)]
+    made = torch.cat(parts).permute(0, 2, 3, 1).numpy()
+    return np.clip(np.round(made * 127.5 + 127.5), 0, 255).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    command.define_flags(Recipe)
+    command.run(main)
