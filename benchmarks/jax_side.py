@@ -23,7 +23,7 @@ def build(description: dict[str, Any]) -> "JaxSide":
     command._set_up_process()
     recipe = resolve(description["flags"], (description["flags"]["model"],))
     folder = description.get("folder")
-    pictures = data.load("folder", image_size=launch.native_image_size(recipe), data_dir=folder) if folder else None
+    pictures = data.load("folder", image_size=systems.native_image_size(recipe), data_dir=folder) if folder else None
     return JaxSide(recipe, plain_flax=description["side"] == "plain_flax", pictures=pictures)
 
 
@@ -120,7 +120,7 @@ def _rounds(recipe: Recipe) -> Rounds:
 
 def random_pictures(recipe: Recipe, batches: int = 8) -> Pictures:
     """Noise of the shape that a recipe trains on: the speed does not depend on what the pictures show."""
-    size, rng = launch.native_image_size(recipe), np.random.default_rng(0)
+    size, rng = systems.native_image_size(recipe), np.random.default_rng(0)
     colours = 1 if "mnist" in recipe.model or recipe.model.startswith("mlp") else 3
     count = max(batches * recipe.batch_size, 256)
     images = rng.integers(0, 256, (count, size, size, colours), np.uint8)

@@ -196,14 +196,9 @@ def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
 def to_image(x: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
     """Features (N, C·H·W) in PyTorch's order to images (N, H, W, C); ``shape`` is (H, W, C)."""
     height, width, channels = shape
-    return _turned(x.reshape(-1, channels, height, width), (0, 2, 3, 1))
+    return ops.transpose(x.reshape(-1, channels, height, width), (0, 2, 3, 1))
 
 
 def to_features(x: jax.Array) -> jax.Array:
     """Images (N, H, W, C) to features (N, C·H·W) in PyTorch's order."""
-    return _turned(x, (0, 3, 1, 2)).reshape(x.shape[0], -1)
-
-
-def _turned(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """A transpose that XLA does on its own: fused into its neighbours it makes them jump about in memory."""
-    return jax.lax.optimization_barrier(jax.lax.optimization_barrier(x).transpose(axes))
+    return ops.transpose(x, (0, 3, 1, 2)).reshape(x.shape[0], -1)

@@ -346,3 +346,12 @@ def test_half_precision(name, types, transformed):
 def test_shapes_that_do_not_fit(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("batch", [1, 6, 16])
+@pytest.mark.parametrize("axes", [(0, 2, 3, 1), (0, 3, 1, 2)])
+def test_transpose(batch, axes):
+    x, weights = numbers(0, (batch, 3, 4, 5), tuple(np.array((batch, 3, 4, 5))[list(axes)]))
+    np.testing.assert_array_equal(ops.transpose(jnp.asarray(x), axes), jnp.asarray(x.transpose(axes)))
+    gradient = jax.grad(lambda x: jnp.sum(ops.transpose(x, axes) * weights))(jnp.asarray(x))
+    np.testing.assert_array_equal(gradient, jax.grad(lambda x: jnp.sum(x.transpose(axes) * weights))(jnp.asarray(x)))
