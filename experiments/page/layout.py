@@ -15,7 +15,8 @@ WAITING = 32  # requests in line; more are sent away
 KEEP_FILES = 3600  # seconds for which a picture can be downloaded
 
 STYLE = """
-.gradio-container {max-width: 1160px !important; margin: 0 auto !important}
+.gradio-container {max-width: 1160px !important; width: 100% !important; margin: 0 auto !important}
+.gradio-container {box-sizing: border-box}
 .gradio-container main, .gradio-container .contain {width: 100%}
 .picture .image-frame, .picture .image-container, .picture button {width: 100%}
 .picture img {width: 100% !important; max-height: 620px; object-fit: contain; image-rendering: pixelated}
