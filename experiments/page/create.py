@@ -63,6 +63,7 @@ def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, A
         with gr.Column(scale=3, min_width=300):
             picture = gr.Image(
                 label="Pictures",
+                show_label=False,
                 type="filepath",
                 interactive=False,
                 buttons=["fullscreen"],

@@ -21,8 +21,12 @@ def build(shelf: Shelf, name: gr.Dropdown, tab: gr.Tab, drawing: dict[str, Any])
         with gr.Column(scale=2, min_width=300):
             choices = conditions.drop_downs()
             with gr.Row():
-                first = gr.Number(0, label="From seed", precision=0, minimum=0, maximum=requests.LARGEST_SEED)
-                second = gr.Number(1, label="To seed", precision=0, minimum=0, maximum=requests.LARGEST_SEED)
+                first = gr.Number(
+                    0, label="From seed", precision=0, min_width=120, minimum=0, maximum=requests.LARGEST_SEED
+                )
+                second = gr.Number(
+                    1, label="To seed", precision=0, min_width=120, minimum=0, maximum=requests.LARGEST_SEED
+                )
             fraction = gr.Slider(
                 0,
                 1,
@@ -49,6 +53,7 @@ def build(shelf: Shelf, name: gr.Dropdown, tab: gr.Tab, drawing: dict[str, Any])
 def _picture(label: str, element: str, kind: str) -> gr.Image:
     return gr.Image(
         label=label,
+        show_label=False,
         format="png",
         interactive=False,
         buttons=["download", "fullscreen"],

@@ -15,9 +15,13 @@ WAITING = 32  # requests in line; more are sent away
 KEEP_FILES = 3600  # seconds for which a picture can be downloaded
 
 STYLE = """
-.gradio-container {max-width: 1160px !important; margin: 0 auto !important}
-#created img {max-height: 640px}
-.picture img {width: 100%; height: 100%; object-fit: contain; image-rendering: pixelated}
+.gradio-container {max-width: 1160px !important; width: 100% !important; margin: 0 auto !important}
+.gradio-container {box-sizing: border-box}
+.gradio-container main, .gradio-container .contain {width: 100%}
+.picture .image-frame, .picture .image-container, .picture button {width: 100%}
+.picture img {width: 100% !important; max-height: 620px; object-fit: contain; image-rendering: pixelated}
+#face img {max-height: 360px}
+#grid [data-testid="block-label"] {position: static}
 .command textarea {font-family: var(--font-mono); font-size: var(--text-sm)}
 """
 
