@@ -84,7 +84,7 @@ def _train(
 ) -> Any:
     """Runs from where the workdir is to the end, or from one rollback to the next; only a process that writes saves."""
     template = state if processes.count == 1 else parallel.local(state)  # what one process can restore
-    position = _common(processes, saver and _resume(saver, template), state)
+    position = _common(processes, _resume(saver, template) if saver else None, state)
     if position.step >= schedule.total_steps:
         if saver:
             print(
@@ -102,7 +102,7 @@ def _train(
                     trained = run.to_the_end()
                 break
             except _Alarmed as alarmed:
-                back = saver and _roll_back(saver, job, schedule, template, position, alarmed.alarm)
+                back = _roll_back(saver, job, schedule, template, position, alarmed.alarm) if saver else None
                 position = _common(processes, back, state)
     if saver:
         print(f"Reached step {schedule.total_steps}: the pictures are in {workdir.samples}", flush=True)

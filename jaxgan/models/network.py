@@ -57,7 +57,8 @@ class GAN:
 
     def on(self, axis_name: str | None, sync_batch_norm: bool = True) -> "GAN":
         """The same pair for batches that are split over a mapped axis; see ``layers.BatchNorm`` for the statistics."""
-        spread = {"axis_name": axis_name, "sync_batch_norm": sync_batch_norm}
         return dataclasses.replace(
-            self, generator=self.generator.clone(**spread), discriminator=self.discriminator.clone(**spread)
+            self,
+            generator=self.generator.clone(axis_name=axis_name, sync_batch_norm=sync_batch_norm),
+            discriminator=self.discriminator.clone(axis_name=axis_name, sync_batch_norm=sync_batch_norm),
         )
