@@ -103,24 +103,24 @@ class Lifeline:
 
     def _beat(self) -> None:
         """Gives signs of life, and as the first process looks for those of the others."""
-        seen: dict[str, tuple[str, float]] = {}
+        seen = {f"{_PULSES}/{index}": ("", 0) for index in range(self._count)}
         beats = 0
         while not self._over.wait(self._pulse):
             beats += 1
             try:
                 self._store.key_value_set(f"{_PULSES}/{self._index}", str(beats), allow_overwrite=True)
                 if self._index == 0:
-                    self._look_after(seen)
+                    self._look_after(seen, beats)
             except Exception:  # the connection is lost, and the listener says so
                 return
 
-    def _look_after(self, seen: dict[str, tuple[str, float]]) -> None:
-        now = time.monotonic()
-        found = dict(self._store.key_value_dir_get(_PULSES))
-        for name, beats in found.items():
+    def _look_after(self, seen: dict[str, tuple[str, int]], now: int) -> None:
+        """Time is counted in this process' own beats: a machine that was suspended has lost nobody."""
+        for name, beats in self._store.key_value_dir_get(_PULSES):
             if name not in seen or seen[name][0] != beats:
                 seen[name] = beats, now
-        silent = [name.rpartition("/")[2] for name, (_, since) in seen.items() if now - since > self._silence]
+        silence = self._silence / self._pulse
+        silent = [name.rpartition("/")[2] for name, (_, since) in seen.items() if now - since > silence]
         if silent:
             names = "process " + ", ".join(sorted(silent, key=int))
             self._say(f"{names} gave no sign of life for {self._silence:.0f} seconds: it died, or its machine did")
