@@ -19,7 +19,7 @@ from jaxgan.processes import FOREVER
 
 SILENCE = 30.0  # seconds without a sign of life after which a process counts as dead
 PULSE = 2.0  # seconds between two signs of life
-_HEARING = 5.0  # seconds that the last words of a process are given to reach the others
+_HEARING, _LEAVING = 5.0, 1.0  # seconds that last words are given to reach every process, and each then to leave
 _PULSES, _DONE, _HEARD, _WORDS = "jaxgan/pulse", "jaxgan/done", "jaxgan/heard", "jaxgan/last_words"
 _FAREWELL = "farewell"
 _ADVICE = "the same command, started again for every process, goes on from the last checkpoint."
@@ -71,7 +71,8 @@ class Lifeline:
             # A collective fails where another process has died: time to find out, and to leave with that.
             time.sleep(self._silence + 2 * self._pulse)
         self._over.set()
-        self._speak(f"process {self._index} stopped ({_one_line(error)})")
+        self._say(f"process {self._index} stopped ({_one_line(error)})")
+        self._be_last()
 
     def _part(self) -> None:
         """Waits until every process is done, and ends the threads."""
@@ -95,10 +96,7 @@ class Lifeline:
         os.write(
             sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, f"\nerror: {words}; {_ADVICE}\n".encode()
         )
-        with contextlib.suppress(Exception):
-            self._store.key_value_set(f"{_HEARD}/{self._index}", "")
-            if self._index == 0:
-                self._wait_until_heard()
+        self._be_last()
         self._leave(1)
 
     def _beat(self) -> None:
@@ -125,21 +123,20 @@ class Lifeline:
             names = "process " + ", ".join(sorted(silent, key=int))
             self._say(f"{names} gave no sign of life for {self._silence:.0f} seconds: it died, or its machine did")
 
-    def _speak(self, words: str) -> None:
-        """Tells the others why this process ends, and gives them time to hear it."""
-        with contextlib.suppress(Exception):
-            self._say(words)
-            self._wait_until_heard()
-
     def _say(self, words: str) -> None:
+        """Tells all processes why they end."""
         with contextlib.suppress(Exception):  # another process was faster
             self._store.key_value_set(_WORDS, words)
 
-    def _wait_until_heard(self) -> None:
-        """The first process holds the store, so it leaves last."""
-        end = time.monotonic() + _HEARING
-        while self._number(_HEARD) < self._count - 1 and time.monotonic() < end:
-            time.sleep(0.05)
+    def _be_last(self) -> None:
+        """The first process holds the store, so it gives the others time to hear the last words and to leave."""
+        with contextlib.suppress(Exception):
+            self._store.key_value_set(f"{_HEARD}/{self._index}", "")
+            end = time.monotonic() + _HEARING
+            while self._index == 0 and self._number(_HEARD) < self._count and time.monotonic() < end:
+                time.sleep(0.05)
+            if self._index == 0:
+                time.sleep(_LEAVING)
 
     def _number(self, directory: str) -> int:
         return len(self._store.key_value_dir_get(directory))

@@ -84,6 +84,12 @@ def test_what_was_told_long_ago_is_forgotten():
 # The lifeline. `leave` notes the status; a real process would be gone then.
 
 
+@pytest.fixture(autouse=True)
+def in_a_hurry(monkeypatch):
+    monkeypatch.setattr(lifeline, "_HEARING", 0.3)
+    monkeypatch.setattr(lifeline, "_LEAVING", 0.1)
+
+
 class Line:
     """A process' lifeline, and what became of the process."""
 
@@ -186,7 +192,7 @@ def test_an_error_of_a_collective_waits_for_the_reason():
     def store_words():
         threading.Timer(0.2, lambda: store.key_value_set("jaxgan/last_words", "process 0 stopped (why)")).start()
 
-    with mock.patch.object(lifeline, "_HEARING", 0.1), pytest.raises(ValueError, match="Gloo"), line.line:
+    with pytest.raises(ValueError, match="Gloo"), line.line:
         collective()
     assert line.left.is_set()
 
