@@ -10,8 +10,10 @@ from experiments.recipes import option
 from jaxgan.errors import UserError
 from jaxgan.lifeline import Lifeline
 from jaxgan.processes import Processes, store
+from jaxgan.witness import Witness
 
 HEARTBEAT_TIMEOUT = 50  # seconds until JAX itself aborts; the lifeline speaks before
+_ADVICE = "is every process started, and can each reach process 0?"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,14 +37,18 @@ def joined(cluster: Cluster) -> Iterator[Processes]:
     Raises:
       UserError: where the flags do not fit together, or the others cannot be reached.
     """
-    if check(cluster):
-        _initialize(cluster)
-    if not jax.distributed.is_initialized() or jax.process_count() == 1:
+    if not check(cluster):
         yield Processes()
         return
-    index, count = jax.process_index(), jax.process_count()
-    with Lifeline(store(), index, count):
-        yield Processes(index, count, store())
+    with Witness() as witness:
+        # JAX does not raise an error then: it aborts.
+        witness.remember(
+            f"{_where(cluster)}: not all processes came, or this one was killed while it waited; {_ADVICE}"
+        )
+        _initialize(cluster)
+        index, count = jax.process_index(), jax.process_count()
+        with Lifeline(store(), index, count, witness.remember) if count > 1 else contextlib.nullcontext():
+            yield Processes(index, count, store())
 
 
 def check(cluster: Cluster) -> bool:
@@ -67,6 +73,10 @@ def check(cluster: Cluster) -> bool:
     return cluster.distributed or not missing
 
 
+def _where(cluster: Cluster) -> str:
+    return "--distributed" if cluster.coordinator is None else f"--coordinator={cluster.coordinator}"
+
+
 def _initialize(cluster: Cluster) -> None:
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is the training loop's
     try:
@@ -85,6 +95,5 @@ def _initialize(cluster: Cluster) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"--coordinator={cluster.coordinator}: the processes did not come together ({reason}); is process 0"
-            " started, can the others reach it, and is its port free?"
+            f"{_where(cluster)}: the processes did not come together ({reason}); is the port free? {_ADVICE}"
         ) from error

@@ -6,7 +6,6 @@ gives a sign of life every few seconds; the first looks after them. Last words r
 
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -29,13 +28,15 @@ class Lifeline:
     """Within ``with``, this process lives and ends with the others.
 
     An error that leaves the ``with`` block ends the others too, with its message; a normal end waits until every
-    process has come to its own. If another process dies, this one writes a line to the standard error stream and leaves
-    at once with status 1, wherever it is: every file is whole at any moment, so nothing is harmed.
+    process has come to its own. If another process dies, this one tells its witness why and leaves at once with status
+    1, wherever it is: every file is whole at any moment, so nothing is harmed. Where the first process dies, JAX may be
+    faster and abort this one; the witness has a line for that too.
 
     Args:
       store: the coordination service's client; see ``jaxgan.processes.store``.
       index: which process this is.
       count: how many there are.
+      remember: takes the line that is printed when this process is gone; see ``jaxgan.witness``.
       silence: seconds without a sign of life after which a process counts as dead.
       pulse: seconds between two signs of life.
       leave: ends the process, with a status.
@@ -46,17 +47,20 @@ class Lifeline:
         store: Any,
         index: int,
         count: int,
+        remember: Callable[[str], None],
         *,
         silence: float = SILENCE,
         pulse: float = PULSE,
         leave: Callable[[int], Any] = os._exit,
     ) -> None:
-        self._store, self._index, self._count = store, index, count
+        self._store, self._index, self._count, self._remember = store, index, count, remember
         self._silence, self._pulse, self._leave = silence, pulse, leave
         self._over = threading.Event()
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._listen, self._beat)]
 
     def __enter__(self) -> "Lifeline":
+        reason = "it was killed" if self._index == 0 else "it was killed, or JAX aborted it because process 0 is gone"
+        self._remember(f"process {self._index} was ended from outside: {reason}; {_ADVICE}")
         for thread in self._threads:
             thread.start()
         return self
@@ -93,9 +97,7 @@ class Lifeline:
             words = "process 0 is gone: it died, or its machine or the network did"
         if words == _FAREWELL or self._over.is_set():
             return
-        os.write(
-            sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, f"\nerror: {words}; {_ADVICE}\n".encode()
-        )
+        self._remember(f"{words}; {_ADVICE}")
         self._be_last()
         self._leave(1)
 

@@ -41,6 +41,7 @@ ROWS = {
     "interruption": 4,
     "processes": 4,
     "lifeline": 4,
+    "witness": 4,
     "feeding": 4,
     "recording": 5,
     "checkpoints": 5,

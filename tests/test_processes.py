@@ -1,5 +1,7 @@
 """Several processes as one: what they tell each other, and how the end of one ends all. Without JAX's own service."""
 
+import subprocess
+import sys
 import threading
 import time
 from unittest import mock
@@ -95,8 +97,11 @@ class Line:
 
     def __init__(self, store, index, count=2, silence=0.6):
         self.left = threading.Event()
-        self.status = None
-        self.line = Lifeline(store, index, count, silence=silence, pulse=0.05, leave=self._leave)
+        self.status = self.last_words = None
+        self.line = Lifeline(store, index, count, self._remember, silence=silence, pulse=0.05, leave=self._leave)
+
+    def _remember(self, message):
+        self.last_words = message
 
     def _leave(self, status):
         self.status = status
@@ -137,7 +142,7 @@ def test_processes_that_end_well_wait_for_each_other():
     assert [line.status for line in lines] == [None, None]
 
 
-def test_the_error_of_one_ends_the_others_with_its_message(capfd):
+def test_the_error_of_one_ends_the_others_with_its_message():
     store = Store()
     lines = [Line(store, index, count=3) for index in range(3)]
 
@@ -149,13 +154,12 @@ def test_the_error_of_one_ends_the_others_with_its_message(capfd):
     for index in (0, 2):
         assert lines[index].left.wait(10)
         assert lines[index].status == 1
+        assert lines[index].last_words.startswith("process 1 stopped (--workdir=w: the disk is full); the same command")
     assert lines[1].status is None, "it ends by itself, with its own message"
-    told = capfd.readouterr().err
-    assert told.count("error: process 1 stopped (--workdir=w: the disk is full); the same command") == 2
     assert all(thread.is_alive() for thread in threads)
 
 
-def test_a_process_that_falls_silent_is_named_by_all_others(capfd):
+def test_a_process_that_falls_silent_is_named_by_all_others():
     store = Store()
     lines = [Line(store, index, count=3) for index in range(2)]
     for line in lines:
@@ -165,19 +169,20 @@ def test_a_process_that_falls_silent_is_named_by_all_others(capfd):
     for line in lines:
         assert line.left.wait(10)
         assert line.status == 1
+        assert line.last_words.startswith("process 2 gave no sign of life for 1 seconds")
     assert time.monotonic() - began > 0.5, "before its time was over"
-    assert capfd.readouterr().err.count("error: process 2 gave no sign of life for 1 seconds") == 2
 
 
-def test_the_end_of_the_first_process_is_noticed_at_once(capfd):
-    store, line = Store(), None
+def test_the_end_of_the_first_process_is_noticed_at_once():
+    store = Store()
     line = Line(store, 1, silence=60)
     inside(line, lambda: time.sleep(20))
     time.sleep(0.2)
+    assert line.last_words.startswith("process 1 was ended from outside: it was killed, or JAX aborted it because")
     store.lose()
     assert line.left.wait(10)
     assert line.status == 1
-    assert "error: process 0 is gone" in capfd.readouterr().err
+    assert line.last_words.startswith("process 0 is gone")
 
 
 def test_an_error_of_a_collective_waits_for_the_reason():
@@ -195,6 +200,34 @@ def test_an_error_of_a_collective_waits_for_the_reason():
     with pytest.raises(ValueError, match="Gloo"), line.line:
         collective()
     assert line.left.is_set()
+
+
+# The witness
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "before\nerror: the last one\n"),
+        ("os.abort()", "before\nerror: the last one\n"),
+        ("os._exit(1)", "before\nerror: the last one\n"),
+        ("os.killpg(0, signal.SIGTERM)", "before\nerror: the last one\n"),
+        ("raise SystemExit(2)", "before\n"),
+        ("witness.remember(''); os._exit(0)", "before\n"),
+    ],
+)
+def test_the_witness_speaks_for_a_process_that_cannot(end, said):
+    program = f"""
+import os, signal, sys
+from jaxgan.witness import Witness
+with Witness() as witness:
+    witness.remember("the first")
+    witness.remember("the last\\none")
+    os.write(2, b"before\\n")
+    {end}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, start_new_session=True)
+    assert done.stderr == said
 
 
 # The flags
