@@ -28,6 +28,7 @@ from experiments.systems import build_gan
 from jaxgan import images, models
 from jaxgan.data.pictures import Pictures
 from jaxgan.metrics import measured_colours, scores
+from jaxgan.processes import Processes
 
 _SIDES = flags.DEFINE_list("sides", ["jaxgan", "pytorch"], "who trains")
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "one run of each side for each")
@@ -75,7 +76,7 @@ def pictures_seen(recipe: Recipe, pictures: int) -> int:
 def jaxgan_pictures(recipe: Recipe, evaluator: Any) -> np.ndarray:
     """Trains as the commands do, and draws what is measured, uint8 (n, H, W, C)."""
     with tempfile.TemporaryDirectory() as workdir:
-        launch.train(dataclasses.replace(recipe, workdir=workdir))
+        launch.train(dataclasses.replace(recipe, workdir=workdir), Processes())
         return evaluator.draw(load_run(workdir).state.sampling_variables)
 
 

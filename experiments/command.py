@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import UnionType
@@ -96,11 +97,17 @@ def run(main: Callable[[], None]) -> None:
         except UserError as error:
             _fail(str(error))
         except Interrupted as interrupted:
-            print(interrupted, file=sys.stderr)
+            if str(interrupted):  # of several processes one speaks
+                print(interrupted, file=sys.stderr)
             sys.exit(interrupted.status)
         except KeyboardInterrupt:
             print("Stopped by Ctrl-C.", file=sys.stderr)
-            sys.exit(130)
+            _leave(130)
+        except Exception:
+            if not jax.distributed.is_initialized():
+                raise
+            traceback.print_exc()
+            _leave(1)
 
     app.run(guarded, flags_parser=_parse)
 
@@ -114,7 +121,16 @@ def _parse(argv: Sequence[str]) -> list[str]:
 
 def _fail(message: str) -> NoReturn:
     print("error: " + " ".join(message.split()), file=sys.stderr)
-    sys.exit(2)
+    _leave(2)
+
+
+def _leave(status: int) -> NoReturn:
+    """Ends a process that has failed."""
+    if jax.distributed.is_initialized():  # At its usual end JAX would wait for the other processes, and abort.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _set_up_process() -> None:

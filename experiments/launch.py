@@ -1,5 +1,6 @@
 """From a recipe to a run: the data, the networks, the compiled step, and the loop."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -9,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import command, evaluation
+from experiments import cluster, command, evaluation
+from experiments.cluster import Cluster
 from experiments.pictures import load_pictures
 from experiments.recipes import Recipe, resolve
 from experiments.systems import build_gan, build_rounds, build_rules, is_conditional
@@ -17,6 +19,7 @@ from jaxgan import feeding, game, images, models, parallel, sampling, training, 
 from jaxgan.data import tags
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
+from jaxgan.processes import Processes
 from jaxgan.workdir import Workdir, write_text
 
 GRID = 64  # pictures in a preview, 8×8
@@ -31,7 +34,28 @@ MAY_CHANGE = (  # in a run that is continued
 def main(family: tuple[str, ...]) -> None:
     """The command that trains the models of a family."""
     command.define_flags(Recipe)
-    command.run(lambda: train(recipe_from_flags(family)))
+    command.define_flags(Cluster)
+    command.run(lambda: _train_together(family))
+
+
+def _train_together(family: tuple[str, ...]) -> None:
+    with cluster.joined(Cluster(**command.given_flags(Cluster))) as processes:
+        train(common_recipe(family, processes), processes)
+
+
+def common_recipe(family: tuple[str, ...], processes: Processes) -> Recipe:
+    """What the flags ask for, as the first process finds it; the others must have been given the same flags.
+
+    Raises:
+      UserError: where they were not.
+    """
+    given = command.given_flags(Recipe)
+    told = processes.tell(lambda: {"given": given, "recipe": dataclasses.asdict(recipe_from_flags(family))})
+    for name in sorted(given.keys() | told["given"].keys()):
+        mine, first = given.get(name), told["given"].get(name)
+        if mine != first:
+            raise UserError(f"--{name}={mine}: process 0 was given {first}; give every process the same flags")
+    return Recipe(**told["recipe"])
 
 
 def recipe_from_flags(family: tuple[str, ...]) -> Recipe:
@@ -61,14 +85,17 @@ def given_settings() -> dict[str, Any]:
     return given
 
 
-def train(recipe: Recipe) -> None:
-    """Trains to the end of the recipe, from where the workdir is."""
+def train(recipe: Recipe, processes: Processes) -> None:
+    """Trains to the end of the recipe, from where the workdir is; of several processes the first alone writes there."""
     program_devices = _devices(recipe)
     parallel.check_batch_size(recipe.batch_size, len(program_devices))
     build_gan(recipe, channels=3, condition_dim=1)  # refuses impossible sizes before any picture is read
-    with Workdir(str(recipe.workdir)) as workdir:
+    workdir = Workdir(str(recipe.workdir))
+    with workdir if processes.writes else contextlib.nullcontext():
         pictures = load_pictures(recipe)
-        _remember(recipe, pictures, workdir)
+        if processes.writes:
+            _remember(recipe, pictures, workdir)
+        _check_common(pictures, recipe, processes)
         gan = build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
         rules = build_rules(recipe, gan)
         step = functools.partial(game.train_step, rules=rules)
@@ -83,17 +110,18 @@ def train(recipe: Recipe) -> None:
             rounds=rounds,
             steps_per_call=steps_per_call,
             conditional=is_conditional(recipe),
-            placement=recipe.placement,
+            placement=recipe.placement or processes.tell(lambda: feeding.usual_placement(program, pictures)),
         )
         init_key, preview_key = jax.random.split(jax.random.key(recipe.seed))
         z, condition, columns = preview_inputs(recipe, gan, pictures.condition_names, preview_key)
-        measure = evaluation.during_training(recipe, gan) if recipe.evaluate_every is not None else None
+        evaluates = recipe.evaluate_every is not None and processes.writes
+        measure = evaluation.during_training(recipe, gan) if evaluates else None
         state = program.place_state(initial_state(init_key, rules))
         job = training.Job(
             description=_description(recipe, gan, state, pictures, program, feed),
             step_fn=feed,
-            preview=lambda state: sampling.generate(gan, _local(state.sampling_variables), z, condition),
-            evaluate=None if measure is None else lambda state: measure(_local(state.sampling_variables)),
+            preview=lambda state: sampling.generate(gan, parallel.local(state.sampling_variables), z, condition),
+            evaluate=None if measure is None else lambda state: measure(parallel.local(state.sampling_variables)),
             pictures_per_step=recipe.batch_size * rounds.usual,
             columns=columns,
             probabilities=recipe.loss in ("nonsaturating", "minimax"),
@@ -110,7 +138,7 @@ def train(recipe: Recipe) -> None:
             keep=recipe.keep_checkpoints,
             on_collapse=recipe.on_collapse,  # type: ignore[arg-type]
         )
-        training.train(state, job, schedule, workdir, watch=_watch(recipe, pictures))
+        training.train(state, job, schedule, workdir, watch=_watch(recipe, pictures), processes=processes)
 
 
 def initial_state(key: jax.Array, rules: game.Rules) -> game.GANState:
@@ -155,7 +183,7 @@ DEFAULT_CONDITIONS = (
 
 
 def _devices(recipe: Recipe) -> list[jax.Device]:
-    devices = jax.local_devices()
+    devices = jax.devices()
     return devices[:1] if recipe.parallel == "jit" else devices
 
 
@@ -194,16 +222,21 @@ def _remember(recipe: Recipe, pictures: Pictures, workdir: Workdir) -> None:
         raise UserError(f"--workdir={recipe.workdir}: cannot be written to ({error.strerror})") from error
 
 
+def _check_common(pictures: Pictures, recipe: Recipe, processes: Processes) -> None:
+    """Raises a UserError where this process has other pictures than the first."""
+    first = processes.tell(lambda: pictures.digest)
+    if first != pictures.digest:
+        raise UserError(
+            f"--dataset={recipe.dataset}: process {processes.index} finds other pictures than process 0 (their digests"
+            f" begin with {pictures.digest[:8]} and {first[:8]}); give every host the same"
+        )
+
+
 def _watch(recipe: Recipe, pictures: Pictures) -> watch.Watch:
     return watch.Watch(
         probabilities=recipe.loss in ("nonsaturating", "minimax"),
         real_diversity=watch.diversity(np.asarray(pictures.images[:GRID])),
     )
-
-
-def _local(variables: Any) -> Any:
-    """Variables as one device's arrays: previews are drawn on one device."""
-    return jax.tree.map(lambda leaf: leaf.addressable_data(0), variables)
 
 
 def _description(
@@ -218,6 +251,8 @@ def _description(
     shape = "×".join(map(str, gan.image_shape))
     where = "in the device's memory" if feed.placement == "device" else "streamed"
     devices = f"{len(program.devices)} {program.devices[0].platform} device{'s' * (len(program.devices) > 1)}"
+    if jax.process_count() > 1:
+        devices += f" of {jax.process_count()} processes"
     return (
         f"{gan.name} (G {sizes[0]:,} and D {sizes[1]:,} parameters) on {len(pictures):,} pictures {shape} of"
         f" {recipe.dataset}, {where}; {devices}, {program.mode}, {recipe.precision}, batch {recipe.batch_size}"

@@ -42,6 +42,7 @@ class Recipe:
     label_smoothing: float = option(0.0, "real examples count as 1 minus this (minimax and nonsaturating losses)")
     matching_aware: bool = option(False, "show the discriminator wrong conditions and wrong pictures too")
     joint_batch: bool = option(False, "real and generated examples pass the discriminator as one batch")
+    sync_batch_norm: bool = option(True, "batch statistics of the global batch; else each device takes its own share's")
     reuse_noise: bool = option(False, "the discriminator's noise serves the generator's step too")
     critic_steps: int = option(1, "discriminator steps to one generator step")
     new_batch_each_critic_step: bool = option(False, "each of them sees pictures and noise of its own")

@@ -72,6 +72,7 @@ def build_rules(recipe: Recipe, gan: models.GAN) -> game.Rules:
         clip=recipe.clip,
         clip_normalization=recipe.clip_normalization,
         average_decay=recipe.average_decay,
+        sync_batch_norm=recipe.sync_batch_norm,
         augment=augment.build(flip=recipe.flip, rotation=recipe.rotation),
         **({"score": lambda logits: logits} if critic else {}),
     )

@@ -255,6 +255,7 @@ def _manager(directory: Path, retention: _Retention | None = None) -> Iterator[o
         enable_async_checkpointing=False,
         save_root_metadata=False,
         lightweight_initialize=True,
+        multiprocessing_options=_alone(),
     )
     logger = logging.getLogger("absl")
     logger.addFilter(_is_not_orbax)
@@ -263,6 +264,16 @@ def _manager(directory: Path, retention: _Retention | None = None) -> Iterator[o
             yield manager
     finally:
         logger.removeFilter(_is_not_orbax)
+
+
+def _alone() -> Any:
+    """Of several processes this one alone reads and writes: Orbax is not to wait for the others."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    index = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"jaxgan-{index}"
+    )
 
 
 def _is_not_orbax(record: logging.LogRecord) -> bool:

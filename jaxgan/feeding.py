@@ -24,7 +24,8 @@ class Feed:
     """The step of a run, ``(state, first_step, count) -> (state, metrics)``, with the data behind it.
 
     Batch b holds the positions b·N to (b + 1)·N − 1 of the endless shuffled stream of ``jaxgan.data.order``, so that
-    a step finds its batches by arithmetic.
+    a step finds its batches by arithmetic. Of several processes each reads its own share of a batch; where the pictures
+    are resident, each keeps them all.
 
     Args:
       program: the compiled step.
@@ -58,7 +59,8 @@ class Feed:
             raise UserError(f"--batch_size={batch_size}: there are only {len(pictures.images)} pictures")
         self._program, self._pictures, self._rounds, self._conditional = program, pictures, rounds, conditional
         self._seed, self._batch_size, self._steps_per_call = seed, batch_size, steps_per_call
-        self.placement = placement or ("device" if fits(pictures, program.devices[0]) else "stream")
+        self._share = program.share(batch_size)
+        self.placement = placement or usual_placement(program, pictures)
         self.waited = 0.0  # seconds spent waiting for data
         self._next_streamed = -1
         self._stream: Iterator[Any] = iter(())
@@ -97,11 +99,11 @@ class Feed:
         return jax.tree.map(lambda *leaves: self._padded(np.stack(leaves)), *batches)
 
     def _indices(self, step: int, count: int) -> np.ndarray:
-        """Example numbers of ``count`` steps of equal rounds, int32 (count, rounds, N)."""
+        """Example numbers of ``count`` steps of equal rounds, int32 (count, rounds, this process's share of N)."""
         shape = (count, self._rounds.at(step), self._batch_size)
         first = self._rounds.before(step) * self._batch_size
         numbers = order.indices(self._seed, first, math.prod(shape), len(self._pictures.images))
-        return numbers.reshape(shape).astype(np.int32)
+        return numbers.reshape(shape)[:, :, self._share].astype(np.int32)
 
     def _padded(self, draws: np.ndarray) -> np.ndarray:
         """Repeats the last step's part up to the length of a full call, so that every call has the same shape."""
@@ -121,6 +123,11 @@ class Feed:
         if not self._conditional:
             pictures = Pictures(pictures.images, None, (), pictures.digest)
         return iter(stream.stream(pictures, numbers()))
+
+
+def usual_placement(program: Program, pictures: Pictures) -> str:
+    """Where the pictures are best kept: on the devices if they fit."""
+    return "device" if fits(pictures, program.local_devices[0]) else "stream"
 
 
 def fits(pictures: Pictures, device: jax.Device) -> bool:

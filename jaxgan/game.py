@@ -76,6 +76,7 @@ class Rules:
       clip_normalization: whether the scales and biases of batch normalisation are bounded as well.
       average_decay: decay of the moving average of the generator, or None for no average.
       augment: applied to the real pictures: (key, images in [−1, 1], axis_name) -> images, or None.
+      sync_batch_norm: batch statistics are taken over the global batch, or by each device over its own share.
       score: what is logged of the logits: the probability (default), or the identity for critics.
     """
 
@@ -93,6 +94,7 @@ class Rules:
     clip_normalization: bool = True
     average_decay: float | None = None
     augment: Callable[[jax.Array, jax.Array, str | None], jax.Array] | None = None
+    sync_batch_norm: bool = True
     score: Callable[[jax.Array], jax.Array] = jax.nn.sigmoid
 
     @property
@@ -146,7 +148,7 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
       "d_fake", the mean score of real and of generated examples (all of the discriminator as the last critic step saw
       it).
     """
-    gan = rules.gan.on(axis_name)
+    gan = rules.gan.on(axis_name, rules.sync_batch_norm)
     keys = dict(zip(("noise", "critic", "wrong", "augment"), jax.random.split(_step_key(state), 4), strict=True))
     rounds = _rounds(batch, rules)
 

@@ -110,6 +110,9 @@ class ConvTranspose(_Weighted):
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last, synchronised over ``axis_name``.
 
+    With ``sync_batch_norm`` false each device normalises its own share of the batch by that share's statistics, and the
+    running statistics take the mean over devices of what each would have taken: they stay the same on every device.
+
     Running statistics move as running ← momentum · running + (1 − momentum) · batch: ``momentum`` is Flax's and
     Keras' word, one minus PyTorch's. PyTorch puts the UNBIASED variance (divided by n − 1) into the running estimate
     although it normalises with the biased one; Keras uses the biased one for both. ``unbiased_running_variance``
@@ -125,6 +128,7 @@ class BatchNorm(nn.Module):
     always_batch_statistics: bool = False  # normalise with the batch at hand in evaluation too
     scale_init: Initializer = nn.initializers.ones
     axis_name: str | None = None
+    sync_batch_norm: bool = True
     dtype: Any = None
 
     @nn.compact
@@ -142,7 +146,10 @@ class BatchNorm(nn.Module):
             mean, variance = running_mean.value, running_variance.value
         if train and not self.is_initializing():
             unbiased = variance * (count / (count - 1)) if self.unbiased_running_variance else variance
-            for running, batch in ((running_mean, mean), (running_variance, unbiased)):
+            moved = mean, unbiased
+            if self.axis_name is not None and not self.sync_batch_norm:
+                moved = jax.lax.pmean(moved, self.axis_name)
+            for running, batch in zip((running_mean, running_variance), moved, strict=True):
                 running.value = self.momentum * running.value + (1 - self.momentum) * batch
 
         out_dtype = self.dtype or jnp.result_type(x, scale)
@@ -155,7 +162,7 @@ class BatchNorm(nn.Module):
         axes = tuple(range(x.ndim - 1))
         mean, mean_of_squares = jnp.mean(x, axes), jnp.mean(jnp.square(x), axes)
         count = x.size // x.shape[-1]
-        if self.axis_name is not None and not self.is_initializing():
+        if self.axis_name is not None and self.sync_batch_norm and not self.is_initializing():
             mean, mean_of_squares = jax.lax.pmean((mean, mean_of_squares), self.axis_name)
             count *= jax.lax.axis_size(self.axis_name)
         return mean, jnp.maximum(mean_of_squares - jnp.square(mean), 0.0), count

@@ -5,7 +5,9 @@ K batches and a number ``count`` ≤ K of steps to run. ``count`` is an argument
 then the same program for every K and for every shorter call, so a run is the same to the bit however its steps are
 grouped.
 
-The state is the same on every device and never has a device axis; batches are split along their examples.
+The state is the same on every device and never has a device axis; batches are split along their examples. The devices
+may belong to several processes (``jax.distributed``): each then gives its own devices' share of a batch, and keeps its
+own devices' copies of everything else.
 """
 
 import dataclasses
@@ -33,7 +35,7 @@ class Program:
 
     Attributes:
       mode: "jit" (one device), "pmap" or "shard_map".
-      devices: the devices that share a batch.
+      devices: the devices that share a batch, those of a process side by side.
     """
 
     mode: str
@@ -46,24 +48,57 @@ class Program:
         Args:
           state: the state pytree.
           draws: with ``data``, example numbers (K, rounds, N); without, the batches themselves, leaves (K, rounds, N,
-            …).
+            …). Of several processes each gives its own share of the N examples; see ``share``.
           count: steps to run, 1 to K.
           data: all examples, resident on the devices (see ``place_data``), or None.
 
         Returns:
-          The state after the steps, and the metrics of each, leaves (K,); those from ``count`` on are zero.
+          The state after the steps, and the metrics of each, leaves (K,) on one device of this process; those from
+          ``count`` on are zero.
         """
-        return self._run(state, draws, np.int32(count), data)
+        state, metrics = self._run(state, draws, np.int32(count), data)
+        return state, local(metrics)
+
+    @property
+    def local_devices(self) -> tuple[jax.Device, ...]:
+        """The devices of this process."""
+        return local_devices(self.devices)
+
+    def share(self, batch_size: int) -> slice:
+        """This process's part of the examples of a global batch."""
+        check_batch_size(batch_size, len(self.devices))
+        each = batch_size // len(self.devices)
+        first = self.devices.index(self.local_devices[0])
+        return slice(first * each, (first + len(self.local_devices)) * each)
 
     def place_data(self, data: Any) -> Any:
-        """All examples, copied to every device of the program."""
+        """All examples, copied to every device of the program; of several processes each gives them to its own."""
         if self.mode == "jit":
             return jax.device_put(data, self.devices[0])
-        return jax.device_put(data, NamedSharding(_mesh(self.devices), P()))
+        # pmap takes what this process has; shard_map takes arrays of all devices.
+        sharding = NamedSharding(_mesh(self.local_devices if self.mode == "pmap" else self.devices), P())
+        if sharding.is_fully_addressable:
+            return jax.device_put(data, sharding)
+        return jax.tree.map(lambda leaf: replicate(leaf, sharding), data)
 
     def place_state(self, state: Any) -> Any:
         """The state, copied to every device of the program; the caller's arrays stay its own."""
         return self.place_data(jax.tree.map(jnp.copy, state))
+
+
+def local(tree: Any) -> Any:
+    """Arrays that are the same on every device as arrays of one device of this process; copies nothing."""
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
+
+
+def replicate(leaf: Any, sharding: jax.sharding.Sharding) -> jax.Array:
+    """An array that every process has, on all devices of a sharding; no process waits for another."""
+    return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
+
+
+def local_devices(devices: tuple[jax.Device, ...]) -> tuple[jax.Device, ...]:
+    """Those of the devices that belong to this process."""
+    return tuple(device for device in devices if device.process_index == jax.process_index())
 
 
 def compile_step(step: Step, *, mode: str | None = None, devices: Sequence[jax.Device] | None = None) -> Program:
@@ -72,16 +107,18 @@ def compile_step(step: Step, *, mode: str | None = None, devices: Sequence[jax.D
     Args:
       step: the body for one device, ``(state, batch, axis_name=…) -> (state, metrics)``.
       mode: one of ``MODES``; None: "jit" for one device, "pmap" for several.
-      devices: the devices that share a batch; None: all local devices, or the first one for "jit".
+      devices: the devices that share a batch; None: all devices of all processes, or the first one for "jit".
 
     Raises:
-      UserError: for an unknown mode.
+      UserError: for an unknown mode, or one device for several processes.
     """
-    devices = tuple(jax.local_devices() if devices is None else devices)
+    devices = tuple(sorted(jax.devices() if devices is None else devices, key=lambda device: device.process_index))
     mode = mode or ("jit" if len(devices) == 1 else "pmap")
     if mode not in MODES:
         raise UserError(f"--parallel={mode}: choose one of {', '.join(MODES)}")
     if mode == "jit":
+        if jax.process_count() > 1:
+            raise UserError(f"--parallel=jit: is one device; {jax.process_count()} processes take pmap or shard_map")
         return Program(mode, devices[:1], _jit(step))
     return Program(mode, devices, {"pmap": _pmap, "shard_map": _shard_map}[mode](step, devices))
 
@@ -129,10 +166,11 @@ def _pmap(step: Step, devices: tuple[jax.Device, ...]) -> Step:
         donate_argnums=0,
     )
 
+    here = len(local_devices(devices))
+
     def split(leaf: Any) -> Any:
-        count = leaf.shape[EXAMPLES]
-        check_batch_size(count, len(devices))
-        return leaf.reshape(*leaf.shape[:EXAMPLES], len(devices), -1, *leaf.shape[EXAMPLES + 1 :])
+        check_batch_size(leaf.shape[EXAMPLES], here)
+        return leaf.reshape(*leaf.shape[:EXAMPLES], here, -1, *leaf.shape[EXAMPLES + 1 :])
 
     return lambda state, draws, count, data: run(state, jax.tree.map(split, draws), count, data)
 
@@ -149,9 +187,17 @@ def _shard_map(step: Step, devices: tuple[jax.Device, ...]) -> Step:
         check_vma=False,
     )
     compiled = jax.jit(run, donate_argnums=0)
+    here, sharding = len(local_devices(devices)), NamedSharding(_mesh(devices), examples)
+
+    def join(leaf: Any) -> Any:
+        """The global batch, of which this process holds its own part."""
+        examples_in_all = leaf.shape[EXAMPLES] // here * len(devices)
+        shape = (*leaf.shape[:EXAMPLES], examples_in_all, *leaf.shape[EXAMPLES + 1 :])
+        return jax.make_array_from_process_local_data(sharding, leaf, shape)
 
     def checked(state: Any, draws: Any, count: Any, data: Any) -> tuple[Any, Any]:
-        check_batch_size(jax.tree.leaves(draws)[0].shape[EXAMPLES], len(devices))
+        check_batch_size(jax.tree.leaves(draws)[0].shape[EXAMPLES], here)
+        draws = draws if here == len(devices) else jax.tree.map(join, draws)
         return compiled(state, draws, count, data)
 
     return checked

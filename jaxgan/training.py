@@ -2,120 +2,46 @@
 
 It knows nothing of generators and critics. Where several things fall on one step, the line of the log comes first and
 the checkpoint last, so that no checkpoint knows more than the files do; what lies beyond a restored one is cut off.
+
+Of several processes the first alone reads and writes files, watches and prints. The others run the same steps, take the
+state to begin with from it, and stop or go back where it does.
 """
 
 import contextlib
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
+from jaxgan import parallel
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
 from jaxgan.interruption import Interrupted, StopSignals
+from jaxgan.job import Job, Schedule
+from jaxgan.processes import Processes
 from jaxgan.recording import Recorder, draw_summary
 from jaxgan.watch import Alarm, Watch
 from jaxgan.workdir import Workdir
-
-OnCollapse = Literal["warn", "stop", "rollback"]
 
 
 class Collapsed(UserError):
     """Training went wrong, and was to stop then."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is trained.
-
-    Attributes:
-      description: what and where, for people: the line at the start, the title of the plot.
-      step_fn: `(state, first_step, count) -> (state, metrics)` advances by `count` steps; each metric has shape
-        (count,), among them `d_loss`, `g_loss`, `d_real` and `d_fake`. The state may be donated.
-      preview: pictures from fixed noise: `state -> uint8 (N, height, width, channels)`.
-      evaluate: numbers by name for the log, such as scores of the samples: `state -> {name: number}`, the same for the
-        same state. None: the log has none.
-      pictures_per_step: real pictures that a step takes, for `images_per_sec`.
-      columns: pictures in a row of a grid.
-      probabilities: whether `d_real` and `d_fake` are probabilities, or a critic's scores.
-      branch: `(state, rollbacks) -> state` gives a state another future, such as another key; for rollbacks.
-      data_wait: the seconds spent waiting for data since the process began.
-    """
-
-    description: str
-    step_fn: Callable[[Any, int, int], tuple[Any, Mapping[str, Any]]]
-    preview: Callable[[Any], Any]
-    pictures_per_step: int
-    evaluate: Callable[[Any], Mapping[str, float]] | None = None
-    columns: int = 8
-    probabilities: bool = True
-    branch: Callable[[Any, int], Any] | None = None
-    data_wait: Callable[[], float] = lambda: 0.0
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """When what is done, in steps. It is done at multiples of its interval and, but for saving, at the last step.
-
-    Attributes:
-      total_steps: the step to reach, counted from the very beginning.
-      steps_per_call: the most steps that one call of the step function is given.
-      log_every: steps to a line of the log.
-      sample_every: steps to a grid.
-      checkpoint_every: steps to a checkpoint.
-      evaluate_every: steps to the numbers of `Job.evaluate`, which make a line of the log where none is due; None:
-        never.
-      keep: how many of the newest checkpoints are kept.
-      keep_every: checkpoints at multiples of this are kept for ever; None: none are.
-      on_collapse: what an alarm of the watch does: say so and go on, stop, or go back to the last good checkpoint.
-      max_rollbacks: how often a run goes back before it stops.
-    """
-
-    total_steps: int
-    steps_per_call: int = 1
-    log_every: int = 100
-    sample_every: int = 1000
-    checkpoint_every: int = 1000
-    evaluate_every: int | None = None
-    keep: int = 3
-    keep_every: int | None = None
-    on_collapse: OnCollapse = "warn"
-    max_rollbacks: int = 3
-
-    def __post_init__(self) -> None:
-        intervals = ("steps_per_call", "log_every", "sample_every", "checkpoint_every")
-        counts = {"steps": self.total_steps, **{name: getattr(self, name) for name in intervals}}
-        counts |= {} if self.evaluate_every is None else {"evaluate_every": self.evaluate_every}
-        for flag, value in counts.items():
-            if value < 1:
-                raise UserError(f"--{flag} must be at least 1, not {value}.")
-
-    def is_turn(self, step: int, interval: int) -> bool:
-        """Whether what is done every `interval` steps is done at this one."""
-        return step % interval == 0 or step == self.total_steps
-
-    def is_evaluation(self, step: int) -> bool:
-        """Whether the state is evaluated at a step."""
-        return self.evaluate_every is not None and self.is_turn(step, self.evaluate_every)
-
-    def is_pause(self, step: int, watch: Watch | None) -> bool:
-        """Whether the state itself is needed at a step, and not only the metrics."""
-        intervals = [self.sample_every, self.checkpoint_every, *([watch.preview_every] if watch else [])]
-        return self.is_evaluation(step) or any(self.is_turn(step, interval) for interval in intervals)
-
-    def call_end(self, step: int, watch: Watch | None) -> int:
-        """The step to which the next call goes: to the next turn of anything, at most."""
-        ends = range(step + 1, min(step + self.steps_per_call, self.total_steps) + 1)
-        stops = (end for end in ends if self.is_turn(end, self.log_every) or self.is_pause(end, watch))
-        return next(stops, ends[-1])
-
-
-def train(state: Any, job: Job, schedule: Schedule, workdir: Workdir, *, watch: Watch | None = None) -> Any:
+def train(
+    state: Any,
+    job: Job,
+    schedule: Schedule,
+    workdir: Workdir,
+    *,
+    watch: Watch | None = None,
+    processes: Processes | None = None,
+) -> Any:
     """Trains to `schedule.total_steps`, from the newest intact checkpoint of the workdir or from the start.
 
     A run that was interrupted, in whatever way, and resumed writes the files that it would have written without that,
@@ -125,8 +51,9 @@ def train(state: Any, job: Job, schedule: Schedule, workdir: Workdir, *, watch: 
       state: the initial state, any pytree of arrays.
       job: what is trained.
       schedule: when what is done.
-      workdir: where the run writes; entered by the caller, so that it is locked.
+      workdir: where the run writes; entered by the caller in the process that writes, so that it is locked.
       watch: looks for what goes wrong; None: nobody does.
+      processes: those that train together; None: this one alone.
 
     Returns:
       The state at `schedule.total_steps`, or at the step that the workdir had reached already.
@@ -138,43 +65,57 @@ def train(state: Any, job: Job, schedule: Schedule, workdir: Workdir, *, watch: 
     """
     if schedule.on_collapse == "rollback" and job.branch is None:
         raise ValueError("on_collapse='rollback' needs job.branch: the same state would go the same way again.")
+    processes = processes or Processes()
+    if not processes.writes:
+        return _train(state, None, job, schedule, workdir, watch, processes)
     saver = Checkpoints(workdir.checkpoints, keep=schedule.keep, keep_every=schedule.keep_every, report=say)
     with contextlib.closing(saver):
-        position = _resume(saver, state)
-        if position.step >= schedule.total_steps:
+        return _train(state, saver, job, schedule, workdir, watch, processes)
+
+
+def _train(
+    state: Any,
+    saver: Checkpoints | None,
+    job: Job,
+    schedule: Schedule,
+    workdir: Workdir,
+    watch: Watch | None,
+    processes: Processes,
+) -> Any:
+    """Runs from where the workdir is to the end, or from one rollback to the next; only a process that writes saves."""
+    template = state if processes.count == 1 else parallel.local(state)  # what one process can restore
+    position = _common(processes, _resume(saver, template) if saver else None, state)
+    if position.step >= schedule.total_steps:
+        if saver:
             print(
                 f"{workdir.path} is already at step {position.step}: finished; more --steps go on from there.",
                 flush=True,
             )
-            return position.state
-        print(
-            f"Training {job.description}: step {position.step} to {schedule.total_steps}, in {workdir.path}", flush=True
-        )
-        saver.set_aside([step for step in saver.steps() if step > position.step])
-        if schedule.on_collapse == "rollback" and not saver.steps():
-            saver.save(0, state, {})  # So that there always is something to go back to.
-        state = _train(state, position, job, schedule, workdir, saver, watch)
-    print(f"Reached step {schedule.total_steps}: the pictures are in {workdir.samples}", flush=True)
-    return state
-
-
-def _train(
-    template: Any,
-    position: "_Position",
-    job: Job,
-    schedule: Schedule,
-    workdir: Workdir,
-    saver: Checkpoints,
-    watch: Watch | None,
-) -> Any:
-    """Runs from a position to the end, or from one rollback to the next. The arrays of the template may be donated."""
+        return position.state
+    if saver:
+        _begin(saver, position, template, job, schedule, workdir)
     with StopSignals() as signals:
         while True:
+            arguments = position, job, schedule, watch, signals, processes
             try:
-                with _Run(position, job, schedule, workdir, saver, watch, signals) as run:
-                    return run.to_the_end()
+                with _WritingRun(*arguments, workdir, saver) if saver else _Run(*arguments) as run:
+                    trained = run.to_the_end()
+                break
             except _Alarmed as alarmed:
-                position = _roll_back(saver, job, schedule, template, position, alarmed.alarm)
+                back = _roll_back(saver, job, schedule, template, position, alarmed.alarm) if saver else None
+                position = _common(processes, back, state)
+    if saver:
+        print(f"Reached step {schedule.total_steps}: the pictures are in {workdir.samples}", flush=True)
+    return trained
+
+
+def _begin(
+    saver: Checkpoints, position: "_Position", template: Any, job: Job, schedule: Schedule, workdir: Workdir
+) -> None:
+    print(f"Training {job.description}: step {position.step} to {schedule.total_steps}, in {workdir.path}", flush=True)
+    saver.set_aside([step for step in saver.steps() if step > position.step])
+    if schedule.on_collapse == "rollback" and not saver.steps():
+        saver.save(0, template, {})  # So that there always is something to go back to.
 
 
 def say(message: str) -> None:
@@ -197,6 +138,12 @@ class _Alarmed(Exception):
     def __init__(self, alarm: Alarm) -> None:
         super().__init__(str(alarm))
         self.alarm = alarm
+
+
+def _common(processes: Processes, position: _Position | None, template: Any) -> _Position:
+    """The writing process' position for all, on the devices of the template, whose arrays may be donated already."""
+    step, memory = processes.tell(lambda: (position.step, position.memory))  # type: ignore[union-attr]
+    return _Position(step, processes.hand_out(position and position.state, template), memory)
 
 
 def _resume(saver: Checkpoints, state: Any) -> _Position:
@@ -229,20 +176,119 @@ def _roll_back(
 
 
 class _Run:
-    """One way from a position to the end, or to a signal or an alarm that ends it before."""
+    """One way from a position to the end, or to a signal or an alarm that ends it before: what every process does."""
 
     def __init__(
         self,
         position: _Position,
         job: Job,
         schedule: Schedule,
-        workdir: Workdir,
-        saver: Checkpoints,
         watch: Watch | None,
         signals: StopSignals,
+        processes: Processes,
     ) -> None:
-        self.position, self.job, self.schedule, self.workdir = position, job, schedule, workdir
-        self.saver, self.watch, self.signals = saver, watch, signals
+        self.position, self.job, self.schedule = position, job, schedule
+        self.watch, self.signals, self.processes = watch, signals, processes
+        self.agreed: int | None = None  # the signal that all processes know of
+
+    def __enter__(self) -> "_Run":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    @property
+    def caught(self) -> int | None:
+        """The signal that asks all processes to stop, if any."""
+        return self.signals.caught if self.processes.count == 1 else self.agreed
+
+    def to_the_end(self) -> Any:
+        """Trains call by call, and after each does what is due at its last step."""
+        step, state = self.position.step, self.position.state
+        unread: deque[tuple[int, Mapping[str, Any], Any, Any]] = deque()
+        in_flight = 0 if jax.default_backend() == "cpu" else 1  # An accelerator computes while the last call is read.
+        self.start_clock()
+        while step < self.schedule.total_steps:
+            # The first call compiles: it is one step long, so that the others of its log line can be timed.
+            end = self.schedule.call_end(step, self.watch) if step > self.position.step else step + 1
+            state, metrics = self.job.step_fn(state, step, end - step)
+            step = end
+            asked = self.processes.largest(self.signals.caught or 0)
+            unread.append((step, metrics, asked, state if self.schedule.is_evaluation(step) else None))
+            pause = self._pauses(step)
+            while len(unread) > (0 if pause else in_flight):
+                self._read(*unread.popleft())
+                pause = pause or self._pauses(step)
+            if pause:
+                self._heed(self.look(step, state))
+                self._save_if_due(step, state)
+                self.start_clock()
+        return state
+
+    def _pauses(self, step: int) -> bool:
+        return self.caught is not None or self.schedule.is_pause(step, self.watch)
+
+    def _read(self, step: int, metrics: Mapping[str, Any], asked: Any, to_evaluate: Any) -> None:
+        """Takes what came of a call that ended at a step; waits until it is computed."""
+        self.take(metrics)
+        self.agreed = int(asked) or self.agreed
+        if to_evaluate is not None or self.schedule.is_turn(step, self.schedule.log_every):
+            self._heed(self.write_line(step, to_evaluate))
+
+    def _heed(self, alarms: list[Alarm]) -> None:
+        for alarm in alarms:
+            if self.schedule.on_collapse == "stop":
+                raise Collapsed(f"{alarm} Stopped: --on_collapse=warn goes on, rollback goes back and tries again.")
+            if self.schedule.on_collapse == "warn":
+                say(str(alarm))
+        if self.schedule.on_collapse == "rollback":
+            alarm_of_all = self.processes.tell(lambda: asdict(alarms[0]) if alarms else None)
+            if alarm_of_all is not None:
+                raise _Alarmed(Alarm(**alarm_of_all))
+
+    def _save_if_due(self, step: int, state: Any) -> None:
+        finished, caught = step == self.schedule.total_steps, self.caught
+        where = self.save(step, state, finished, caught is not None)
+        if caught is not None and not finished:
+            raise Interrupted(caught, where)
+
+    # What only the process that writes does
+
+    def start_clock(self) -> None:
+        """Begins to measure a call."""
+
+    def take(self, metrics: Mapping[str, Any]) -> None:
+        """Takes the metrics of a call."""
+
+    def write_line(self, step: int, to_evaluate: Any) -> list[Alarm]:
+        """Writes a line of the log, with the scores of a state if there is one; returns what the watch says to it."""
+        return []
+
+    def look(self, step: int, state: Any) -> list[Alarm]:
+        """Saves a grid, and shows the pictures to the watch, each when it is its turn."""
+        return []
+
+    def save(self, step: int, state: Any, finished: bool, stopped: bool) -> str:
+        """Saves the state if it is time; returns what to say if the run stops here."""
+        return ""
+
+
+class _WritingRun(_Run):
+    """The same in the process that writes."""
+
+    def __init__(
+        self,
+        position: _Position,
+        job: Job,
+        schedule: Schedule,
+        watch: Watch | None,
+        signals: StopSignals,
+        processes: Processes,
+        workdir: Workdir,
+        saver: Checkpoints,
+    ) -> None:
+        super().__init__(position, job, schedule, watch, signals, processes)
+        self.workdir, self.saver = workdir, saver
         self.rollbacks = position.memory.get("rollbacks", 0)
         if watch is not None:
             watch.remember(position.memory.get("watch", {}))
@@ -255,80 +301,44 @@ class _Run:
         )
         self.bar = _progress_bar(position.step, schedule.total_steps)
 
-    def __enter__(self) -> "_Run":
-        return self
-
     def __exit__(self, *exception: object) -> None:
         self.bar.close()
         self.recorder.close()
 
-    def to_the_end(self) -> Any:
-        """Trains call by call, and after each does what is due at its last step."""
-        step, state = self.position.step, self.position.state
-        unread: deque[tuple[int, Mapping[str, Any], Any]] = deque()
-        in_flight = 0 if jax.default_backend() == "cpu" else 1  # An accelerator computes while the last call is read.
+    def start_clock(self) -> None:
         self.recorder.clock.start()
-        while step < self.schedule.total_steps:
-            # The first call compiles: it is one step long, so that the others of its log line can be timed.
-            end = self.schedule.call_end(step, self.watch) if step > self.position.step else step + 1
-            state, metrics = self.job.step_fn(state, step, end - step)
-            step = end
-            unread.append((step, metrics, state if self.schedule.is_evaluation(step) else None))
-            pause = self.signals.caught is not None or self.schedule.is_pause(step, self.watch)
-            while len(unread) > (0 if pause else in_flight):
-                self._read(*unread.popleft())
-            if pause:
-                self._look(step, state)
-                self._save_if_due(step, state)
-                self.recorder.clock.start()
-        return state
 
-    def _read(self, step: int, metrics: Mapping[str, Any], to_evaluate: Any = None) -> None:
-        """Takes the metrics of a call that ended at a step; waits until it is computed."""
+    def take(self, metrics: Mapping[str, Any]) -> None:
         self.bar.update(self.recorder.add(jax.device_get(dict(metrics))))
-        if to_evaluate is None and not self.schedule.is_turn(step, self.schedule.log_every):
-            return
-        scores = self.job.evaluate(to_evaluate) if to_evaluate is not None and self.job.evaluate is not None else {}
+
+    def write_line(self, step: int, to_evaluate: Any) -> list[Alarm]:
+        scores = {} if to_evaluate is None or self.job.evaluate is None else self.job.evaluate(to_evaluate)
         line = self.recorder.write_line(step, scores)
         self.bar.set_postfix({name: f"{line[name]:.4g}" for name in ("d_loss", "g_loss") if name in line})
         self.saver.check()
-        if self.watch is not None:
-            self._heed(self.watch.see_metrics(line))
+        return self.watch.see_metrics(line) if self.watch is not None else []
 
-    def _look(self, step: int, state: Any) -> None:
-        """Saves a grid, and shows the pictures to the watch, each when it is its turn."""
+    def look(self, step: int, state: Any) -> list[Alarm]:
         to_save = self.schedule.is_turn(step, self.schedule.sample_every)
         to_watch = self.watch is not None and step % self.watch.preview_every == 0
         if not (to_save or to_watch):
-            return
+            return []
         pictures = np.asarray(self.job.preview(state))
         if to_save:
             self.recorder.save_grid(step, pictures, self.job.columns)
-        if self.watch is not None and to_watch:
-            self._heed(self.watch.see_preview(step, pictures))
+        return self.watch.see_preview(step, pictures) if self.watch is not None and to_watch else []
 
-    def _heed(self, alarms: list[Alarm]) -> None:
-        for alarm in alarms:
-            if self.schedule.on_collapse == "rollback":
-                raise _Alarmed(alarm)
-            if self.schedule.on_collapse == "stop":
-                raise Collapsed(f"{alarm} Stopped: --on_collapse=warn goes on, rollback goes back and tries again.")
-            say(str(alarm))
-
-    def _save_if_due(self, step: int, state: Any) -> None:
-        finished, caught = step == self.schedule.total_steps, self.signals.caught
+    def save(self, step: int, state: Any, finished: bool, stopped: bool) -> str:
         if finished:
             draw_summary(self.workdir, self.job.description, self.job.probabilities)
-        if caught is None and not self.schedule.is_turn(step, self.schedule.checkpoint_every):
-            return
-        good_until = self.watch.well_until(step) if self.watch is not None else None
-        self.recorder.sync()
-        self.saver.save(step, state, self._memory(), good_until=good_until)
-        if finished or caught is not None:
+        if stopped or self.schedule.is_turn(step, self.schedule.checkpoint_every):
+            good_until = self.watch.well_until(step) if self.watch is not None else None
+            self.recorder.sync()
+            self.saver.save(step, state, self._memory(), good_until=good_until)
+        if finished or stopped:
             self.saver.wait()
-        if caught is not None and not finished:
-            where = self.workdir.checkpoints / str(step)
-            raise Interrupted(caught, f"Stopped at step {step}, saved in {where}; the same command goes on from there.")
+        where = self.workdir.checkpoints / str(step)
+        return f"Stopped at step {step}, saved in {where}; the same command goes on from there."
 
     def _memory(self) -> dict[str, Any]:
         """What a checkpoint holds beside the state, for the run to go on as if nothing had happened."""

@@ -42,15 +42,30 @@ ROWS = {
     "events": 4,
     "images": 4,
     "interruption": 4,
+    "processes": 4,
+    "lifeline": 4,
+    "witness": 4,
     "feeding": 4,
     "recording": 5,
     "checkpoints": 5,
     "watch": 5,
+    "job": 5,
     "training": 5,
 }
 
 # What knows nothing of generators and critics, so that another game is one new file.
-GAME_BLIND = {"parallel", "data", "feeding", "checkpoints", "recording", "watch", "training"}
+GAME_BLIND = {
+    "parallel",
+    "data",
+    "feeding",
+    "checkpoints",
+    "recording",
+    "watch",
+    "job",
+    "training",
+    "processes",
+    "lifeline",
+}
 OF_THE_GAME = {"losses", "layers", "models", "game", "sampling", "projection", "metrics", "interop"}
 
 PURE_PACKAGES = {"jax", "numpy", "optax"}

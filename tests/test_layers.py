@@ -72,6 +72,19 @@ def test_batch_statistics_over_a_mapped_axis_are_those_of_the_whole_batch():
             np.testing.assert_allclose(half, updates["batch_stats"][name], rtol=1e-5)
 
 
+def test_batch_statistics_of_each_device_alone():
+    x = jnp.array([[0.0], [2.0], [10.0], [14.0]])  # shares: mean 1 and 12, variance 1 and 4, unbiased 2 and 8
+    layer = layers.BatchNorm(axis_name="half", sync_batch_norm=False, epsilon=0.0)
+    variables = layer.init(jax.random.key(0), x, train=False)
+    halves, updates = jax.vmap(
+        lambda part: layer.apply(variables, part, train=True, mutable=["batch_stats"]), axis_name="half"
+    )(x.reshape(2, 2, 1))
+    np.testing.assert_allclose(halves.reshape(4), [-1, 1, -1, 1], atol=1e-6)
+    for half in range(2):  # the same on every device: means over devices, moved by a tenth
+        np.testing.assert_allclose(updates["batch_stats"]["mean"][half], [0.1 * 6.5], rtol=1e-6)
+        np.testing.assert_allclose(updates["batch_stats"]["var"][half], [0.9 * 1 + 0.1 * 5], rtol=1e-6)
+
+
 def test_dropout_keeps_the_mean_and_drops_whole_channels():
     x = jnp.ones((200, 4, 4, 16))
     rngs = {"dropout": jax.random.key(3)}

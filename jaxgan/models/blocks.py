@@ -3,7 +3,7 @@
 import jax
 from flax import linen as nn
 
-from jaxgan.layers import BatchNorm, Conv, ConvTranspose, leaky_relu, normal_init
+from jaxgan.layers import Conv, ConvTranspose, leaky_relu, normal_init
 from jaxgan.models.network import Network
 
 
@@ -33,14 +33,12 @@ class ConvolutionalNetwork(Network):
 
     def norm(self, x: jax.Array, train: bool) -> jax.Array:
         """Batch normalisation alone."""
-        layer = BatchNorm(
+        layer = self.batch_norm(
             momentum=self.momentum,
             epsilon=self.epsilon,
             unbiased_running_variance=self.unbiased_running_variance,
             always_batch_statistics=self.always_batch_statistics,
             scale_init=normal_init(1.0, self.std),
-            axis_name=self.axis_name,
-            dtype=self.dtype,
         )
         return layer(x, train=train)
 

@@ -30,7 +30,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.errors import UserError
-from jaxgan.layers import BatchNorm, Dense, leaky_relu, to_features, to_image
+from jaxgan.layers import Dense, leaky_relu, to_features, to_image
 from jaxgan.models.blocks import ConvolutionalNetwork
 from jaxgan.models.dcgan import HALVE
 from jaxgan.models.dcgan_mnist import grow_from_quarter, judge, quarters
@@ -94,7 +94,7 @@ class MnistGenerator(Network):
         halves = []
         for source in (z, y.astype(z.dtype)):
             x = nn.relu(Dense(start[0] * start[1] * start[2], dtype=self.dtype)(source))
-            x = BatchNorm(axis_name=self.axis_name, dtype=self.dtype)(x, train=train)
+            x = self.batch_norm()(x, train=train)
             halves.append(to_image(x, start))
         return grow_from_quarter(self, jnp.concatenate(halves, axis=-1), self.width, channels, train)
 

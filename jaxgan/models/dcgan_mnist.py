@@ -30,7 +30,6 @@ from flax import linen as nn
 
 from jaxgan.errors import UserError
 from jaxgan.layers import (
-    BatchNorm,
     Conv,
     ConvTranspose,
     Dense,
@@ -48,9 +47,9 @@ KERAS_SAME_5_2 = ((1, 2), (1, 2))  # kernel 5, stride 2, an even size: one row b
 def grow_from_quarter(network: Network, x: jax.Array, width: int, channels: int, train: bool) -> jax.Array:
     """The picture's half of ``dcgan_mnist_a``'s generator, (N, H/4, W/4, 4·width) -> (N, H, W, channels) in [−1, 1]."""
     x = nn.relu(ConvTranspose(2 * width, kernel_size=3, padding=1, dtype=network.dtype)(x))
-    x = BatchNorm(axis_name=network.axis_name, dtype=network.dtype)(x, train=train)
+    x = network.batch_norm()(x, train=train)
     x = nn.relu(ConvTranspose(width, kernel_size=4, stride=2, padding=1, dtype=network.dtype)(x))
-    x = BatchNorm(axis_name=network.axis_name, dtype=network.dtype)(x, train=train)
+    x = network.batch_norm()(x, train=train)
     return jnp.tanh(ConvTranspose(channels, kernel_size=4, stride=2, padding=1, dtype=network.dtype)(x))
 
 
@@ -59,7 +58,7 @@ def judge(network: Network, x: jax.Array, width: int, dropout_rate: float, train
     for features in (width, 2 * width):
         x = leaky_relu(Conv(features, kernel_size=3, stride=2, dtype=network.dtype)(x), 0.01)
         x = Dropout(dropout_rate, whole_channels=True, axis_name=network.axis_name)(x, train=train)
-    x = BatchNorm(axis_name=network.axis_name, dtype=network.dtype)(x, train=train)
+    x = network.batch_norm()(x, train=train)
     return Dense(1, dtype=network.dtype)(to_features(x)).reshape(-1)
 
 
@@ -76,7 +75,7 @@ class GeneratorA(Network):
         height, width, channels = self.image_shape
         start = (height // 4, width // 4, 4 * self.width)
         x = nn.relu(Dense(start[0] * start[1] * start[2], dtype=self.dtype)(z))
-        x = BatchNorm(axis_name=self.axis_name, dtype=self.dtype)(x, train=train)
+        x = self.batch_norm()(x, train=train)
         return grow_from_quarter(self, to_image(x, start), self.width, channels, train)
 
 
@@ -108,13 +107,7 @@ class KerasGenerator(Network):
         up = {"kernel_size": 5, "stride": 2, "padding": KERAS_SAME_5_2, **init}
         x = Dense(height // 4 * (width // 4) * 2 * self.width, **init)(z)
         x = x.reshape(-1, height // 4, width // 4, 2 * self.width)
-        x = BatchNorm(
-            momentum=0.99,
-            epsilon=1e-3,
-            unbiased_running_variance=False,
-            axis_name=self.axis_name,
-            dtype=self.dtype,
-        )(x, train=train)
+        x = self.batch_norm(momentum=0.99, epsilon=1e-3, unbiased_running_variance=False)(x, train=train)
         x = nn.relu(ConvTranspose(self.width, **up)(x))
         return jnp.tanh(ConvTranspose(channels, **up)(x))
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from flax import linen as nn
 
+from jaxgan.layers import BatchNorm
+
 
 class Network(nn.Module):
     """A generator or a discriminator.
@@ -14,7 +16,8 @@ class Network(nn.Module):
     """
 
     dtype: Any = None  # the type to compute in; None: the promotion of inputs and parameters
-    axis_name: str | None = None  # the mapped axis over which batch statistics are taken together
+    axis_name: str | None = None  # the mapped axis over which the global batch is split
+    sync_batch_norm: bool = True  # batch statistics of the global batch, or of each device's share
     image_shape: tuple[int, int, int] = (28, 28, 1)
     latent_dim: int = 0  # 0 for a discriminator
     condition_dim: int = 0  # 0 for a family without a condition
@@ -24,6 +27,10 @@ class Network(nn.Module):
         """The shape of each input, without the batch."""
         first = (self.latent_dim,) if self.latent_dim else self.image_shape
         return (first, (self.condition_dim,)) if self.condition_dim else (first,)
+
+    def batch_norm(self, **options: Any) -> BatchNorm:
+        """Batch normalisation as this network is told to do it."""
+        return BatchNorm(axis_name=self.axis_name, sync_batch_norm=self.sync_batch_norm, dtype=self.dtype, **options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,10 +55,10 @@ class GAN:
     condition_dim: int = 0
     latent_std: float = 1.0
 
-    def on(self, axis_name: str | None) -> "GAN":
-        """The same pair with its batch statistics taken over a mapped axis."""
+    def on(self, axis_name: str | None, sync_batch_norm: bool = True) -> "GAN":
+        """The same pair for batches that are split over a mapped axis; see ``layers.BatchNorm`` for the statistics."""
         return dataclasses.replace(
             self,
-            generator=self.generator.clone(axis_name=axis_name),
-            discriminator=self.discriminator.clone(axis_name=axis_name),
+            generator=self.generator.clone(axis_name=axis_name, sync_batch_norm=sync_batch_norm),
+            discriminator=self.discriminator.clone(axis_name=axis_name, sync_batch_norm=sync_batch_norm),
         )

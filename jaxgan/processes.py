@@ -1,0 +1,118 @@
+"""Several processes as one run: all of them compute, the first decides and writes, and the others follow.
+
+They are the processes of ``jax.distributed``, joined by the program before it computes anything. Words go through the
+key-value store of JAX's coordination service, which the first process holds; arrays through the devices.
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxgan.digest import is_key, key_data
+from jaxgan.parallel import replicate
+
+FOREVER = 30 * 24 * 3600 * 1000  # milliseconds
+_TOLD = "jaxgan/told"
+_KEPT = 100  # words that stay in the store: no process is that far behind
+
+
+class Processes:
+    """The processes that train one state together. For one process everything here costs nothing and does nothing.
+
+    Every process calls the same methods in the same order.
+
+    Args:
+      index: which of them this is; process 0 is the first.
+      count: how many there are.
+      store: the coordination service's client; see ``store``. None for one process.
+    """
+
+    def __init__(self, index: int = 0, count: int = 1, store: Any = None) -> None:
+        self.index, self.count = index, count
+        self._store = store
+        self._told = 0
+
+    @property
+    def writes(self) -> bool:
+        """Whether this is the process that writes and prints."""
+        return self.index == 0
+
+    def tell(self, decide: Callable[[], Any]) -> Any:
+        """What the first process decides, for all; the others wait for it.
+
+        Args:
+          decide: is called by the first process alone; returns what JSON can hold.
+        """
+        if self.count == 1:
+            return decide()
+        self._told += 1
+        if self.writes:
+            self._store.key_value_set(f"{_TOLD}/{self._told}", json.dumps(decide()))
+            if self._told > _KEPT:
+                self._store.key_value_delete(f"{_TOLD}/{self._told - _KEPT}")
+        return json.loads(self._store.blocking_key_value_get(f"{_TOLD}/{self._told}", FOREVER))
+
+    def largest(self, number: int) -> Any:
+        """The largest of the numbers (int32) that the processes give in this call.
+
+        Returns:
+          Something for ``int`` to read, which waits for what the devices were given before; the call itself does not.
+        """
+        if self.count == 1:
+            return number
+        compiled, sharding = self._maximum
+        given = jax.make_array_from_callback(
+            (jax.device_count(),), sharding, lambda index: np.full(1, number, np.int32)
+        )
+        return compiled(given).addressable_data(0)
+
+    def hand_out(self, state: Any, template: Any) -> Any:
+        """The first process' state for all, to the bit.
+
+        Args:
+          state: the first process' state, on any devices; the others' is not looked at.
+          template: a state of the same structure, on the devices on which it is to be.
+
+        Returns:
+          The state, placed as the template is.
+        """
+        if self.count == 1:
+            return state
+        expected, structure = jax.tree.flatten(template)
+        shapes = [jax.eval_shape(key_data, leaf) if is_key(leaf) else leaf for leaf in expected]
+        if self.writes:
+            leaves = [np.asarray(key_data(leaf)) for leaf in jax.tree.leaves(state)]
+        else:
+            leaves = [np.zeros(leaf.shape, leaf.dtype) for leaf in shapes]
+        # As bytes: a broadcast is a sum over processes, in which −0.0 would become 0.0.
+        flat = [np.ascontiguousarray(leaf).reshape(-1).view(np.uint8) for leaf in leaves]
+        received = np.asarray(multihost_utils.broadcast_one_to_all(np.concatenate(flat)))
+        parts = np.split(received, np.cumsum([part.size for part in flat])[:-1])
+        values = [part.view(leaf.dtype).reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
+        placed = [_place(value, leaf) for value, leaf in zip(values, expected, strict=True)]
+        return jax.tree.unflatten(structure, placed)
+
+    @functools.cached_property
+    def _maximum(self) -> tuple[Callable[[jax.Array], jax.Array], NamedSharding]:
+        mesh = Mesh(np.asarray(jax.devices()), ("device",), axis_types=(AxisType.Auto,))
+        return jax.jit(jnp.max, out_shardings=NamedSharding(mesh, P())), NamedSharding(mesh, P("device"))
+
+
+def store() -> Any:
+    """The client of JAX's coordination service, by which processes that have joined tell each other words."""
+    from jax._src import distributed  # It has no public name; Orbax takes it from here too.
+
+    return distributed.global_state.client
+
+
+def _place(value: np.ndarray, like: jax.Array) -> jax.Array:
+    leaf = jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(like)) if is_key(like) else value
+    return replicate(leaf, like.sharding)
