@@ -60,8 +60,9 @@ def load_run(path: str | None) -> Run:
 def _read_dataset(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found["condition_names"], list) and len(found["shape"]) == 3:
+        names, (height, width, channels) = found["condition_names"], found["shape"]
+        if all(isinstance(name, str) for name in names) and height == width and channels in (1, 3):
             return found
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     raise UserError(f"{path}: not the description of a run's pictures")

@@ -274,14 +274,17 @@ class _Run:
 
     def _read(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Takes the metrics of a call that ended at a step; waits until it is computed."""
-        self.bar.update(self.recorder.add(jax.device_get(dict(metrics))))
-        if not self.schedule.is_turn(step, self.schedule.log_every):
-            return
+        metrics = jax.device_get(dict(metrics))
+        self.bar.update(self.recorder.add(metrics))
+        alarms = self.watch.see_call(step, metrics) if self.watch is not None else []
+        if self.schedule.is_turn(step, self.schedule.log_every):
+            self._write_line(step)
+        self._heed(alarms)
+
+    def _write_line(self, step: int) -> None:
         line = self.recorder.write_line(step)
         self.bar.set_postfix({name: f"{line[name]:.4g}" for name in ("d_loss", "g_loss") if name in line})
         self.saver.check()
-        if self.watch is not None:
-            self._heed(self.watch.see_metrics(line))
 
     def _look(self, step: int, state: Any) -> None:
         """Saves a grid, and shows the pictures to the watch, each when it is its turn."""
@@ -310,8 +313,7 @@ class _Run:
         if caught is None and not self.schedule.is_turn(step, self.schedule.checkpoint_every):
             return
         good_until = self.watch.well_until(step) if self.watch is not None else None
-        self.recorder.sync()
-        self.saver.save(step, state, self._memory(), good_until=good_until)
+        self.saver.save(step, state, self._memory(), good_until=good_until, first=self.recorder.sync)
         if finished or caught is not None:
             self.saver.wait()
         if caught is not None and not finished:

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import recipes, systems
+from experiments import launch, recipes, systems
 from experiments.recipes import RECIPES, resolve
 from jaxgan import models
 from jaxgan.errors import UserError
@@ -72,6 +72,11 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"image_size": -8}, "--image_size"),
         ({"clip": 0.0}, "--clip"),
         ({"critic_steps": 0}, "--critic_steps"),
+        ({"critic_steps": 10**9}, "--critic_steps=1000000000: must be from 1 to 10,000"),
+        ({"steps_per_call": 10**12}, "--steps_per_call"),
+        ({"steps": 2**31}, "--steps=2147483648"),
+        ({"epochs": float("inf")}, "--epochs=inf"),
+        ({"keep_checkpoints_every": 0}, "--keep_checkpoints_every=0"),
         ({"log_every": 0}, "--log_every"),
         ({"steps_per_call": 0}, "--steps_per_call"),
         ({"seed": -1}, "--seed"),
@@ -83,6 +88,20 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
 def test_what_cannot_be_is_refused_by_name(given, named):
     with pytest.raises(UserError, match=named):
         resolve(given, ALL)
+
+
+def test_more_steps_than_can_be_counted_are_refused():
+    recipe = resolve({"model": "mlp_b", "epochs": 1e9}, ALL)
+    assert launch.total_steps(recipe, 200, 1) == 2 * 10**9
+    with pytest.raises(UserError, match=r"--epochs=1000000000\.0: 6,000,000,000 steps"):
+        launch.total_steps(recipe, 600, 1)
+
+
+@pytest.mark.parametrize("name", ["image_size", "latent_dim", "generator_width", "discriminator_width"])
+def test_sizes_beyond_all_bounds_are_refused_in_words(name):
+    for value in (0, -1, 10**30):
+        with pytest.raises(UserError, match=f"--{name}={value}: must be"):
+            models.build("mlp_b", **{name: value})
 
 
 def test_another_familys_model_is_refused():

@@ -73,6 +73,48 @@ def test_a_critics_scores_are_never_saturated():
     assert not any(watch.see_metrics(line(step, 50.0, -50.0)) for step in range(0, 5000, 100))
 
 
+def steps_of(d_fake, first, last):
+    """The metrics of steps `first` to `last`."""
+    steps = np.arange(first, last + 1)
+    ones = np.ones(len(steps), np.float32)
+    return {"d_real": 0.999 * ones, "d_fake": d_fake(steps) * ones, "d_loss": ones, "g_loss": ones}
+
+
+def test_metrics_are_averaged_over_windows_however_they_were_divided_into_calls():
+    def d_fake(steps):  # in doubt at two of ten steps
+        return np.where(steps % 10 < 2, 0.5, 0.001)
+
+    found = {}
+    for length in (1, 7, 50):
+        watch, lines = Watch(probabilities=True, metrics_every=10), []
+        watch.see_metrics = lambda line, lines=lines: lines.append(line) or []
+        for first in range(1, 101, length):
+            watch.see_call(min(first + length - 1, 100), steps_of(d_fake, first, min(first + length - 1, 100)))
+        found[length] = lines
+    assert found[1] == found[7] == found[50]
+    assert [line["step"] for line in found[1]] == list(range(10, 101, 10))
+    assert all(line["d_fake"] == pytest.approx(0.1008) for line in found[1])
+
+
+def test_a_resumed_watch_goes_on_in_the_middle_of_a_window():
+    steady, resumed = Watch(probabilities=True, metrics_every=10), Watch(probabilities=True, metrics_every=10)
+    for first in range(1, 400, 7):
+        call = first + 6, steps_of(lambda steps: 0.0 * steps, first, first + 6)
+        again = Watch(probabilities=True, metrics_every=10)
+        again.remember(json.loads(json.dumps(resumed.memory())))
+        resumed = again
+        assert resumed.see_call(*call) == steady.see_call(*call)
+        assert resumed.memory() == steady.memory()
+
+
+def test_what_was_not_looked_at_yet_is_not_called_well():
+    watch = Watch(probabilities=True, metrics_every=10)
+    watch.see_call(14, steps_of(lambda steps: 0.3 + 0.0 * steps, 1, 14))
+    assert watch.well_until(14) == 10
+    watch.see_call(20, {"d_loss": np.array([1.0, 1.0, np.nan, 1.0, 1.0, 1.0])})
+    assert watch.well_until(20) == 10
+
+
 def test_samples_that_grow_alike_alarm_after_three_previews():
     watch = Watch(probabilities=True)
     for step in range(100, 600, 100):
