@@ -63,17 +63,23 @@ def flag_lines(values: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
+def flag_values(schema: type) -> flags.FlagValues:
+    """The flags of a dataclass' fields alone, not parsed yet."""
+    values = flags.FlagValues()
+    hints = get_type_hints(schema)
+    for field in dataclasses.fields(schema):
+        define, extra = _definition(hints[field.name], field.metadata["choices"])
+        define(field.name, None, *extra, "", flag_values=values)
+    return values
+
+
 def read_flag_lines(schema: type, path: Path) -> dict[str, Any]:
     """What a flag file written by ``flag_lines`` says, by the names of a dataclass' fields.
 
     Raises:
       UserError: where the file is not such a file.
     """
-    values = flags.FlagValues()
-    hints = get_type_hints(schema)
-    for field in dataclasses.fields(schema):
-        define, extra = _definition(hints[field.name], field.metadata["choices"])
-        define(field.name, None, *extra, "", flag_values=values)
+    values = flag_values(schema)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         lines = [line for line in lines if line.strip() and not line.startswith(("#", "//"))]
@@ -109,12 +115,13 @@ def run(main: Callable[[], None]) -> None:
             print("Stopped by Ctrl-C.", file=sys.stderr)
             sys.exit(130)
 
-    app.run(guarded, flags_parser=_parse)
+    app.run(guarded, flags_parser=parse)
 
 
-def _parse(argv: Sequence[str]) -> list[str]:
+def parse(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
+    """Parses the arguments and the flag files that they name; returns those that are no flags."""
     try:
-        return flags.FLAGS(argv)
+        return values(argv)
     except (flags.Error, ValueError, OSError, RecursionError) as error:  # the others for flag files of any content
         _fail(f"the flags cannot be read ({printable(error)})" if isinstance(error, RecursionError) else str(error))
 

@@ -80,10 +80,10 @@ class Watch:
     hopeless_excess: float = 800.0
     saturation: float = 0.005
     saturation_steps: int = 200
-    low_diversity: float = 0.25
+    low_diversity: float = 0.15
     low_previews: int = 3
     preview_every: int = 100
-    patience: int = 3000
+    patience: int = 10_000
     metrics_every: int = 20
     _sums: dict[str, float] = field(default_factory=dict, repr=False)
     _streaks: dict[Kind, _Streak] = field(default_factory=lambda: {kind: _Streak() for kind in ADVICE}, repr=False)

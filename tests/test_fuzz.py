@@ -1,5 +1,6 @@
 """Damaged inputs of every kind: a clear error or a right result, in bounded time and memory, and no file elsewhere."""
 
+import contextlib
 import io
 import json
 import os
@@ -160,6 +161,25 @@ def flag_files(directory):
         except UserError as error:
             return is_clear(" ".join(str(error).split()))  # as the commands print it
         assert all(0 < side < 1 << 20 for side in gan.image_shape)
+
+    return corpus, check
+
+
+@target()
+def flag_files_of_users(directory):
+    """Those that `--flagfile` names, which may name others."""
+    (directory / "other.flags").write_text(f"--flagfile={directory}/flags\n--steps=3\n")
+    corpus = [f"# run\n--flagfile={directory}/other.flags\n--model=mlp_b\n\n--flip\n--beta1=0.5\n".encode()]
+
+    def check(data):
+        values, said = command.flag_values(Recipe), io.StringIO()
+        file_of(directory / "flags", data)
+        try:
+            with contextlib.redirect_stderr(said):
+                command.parse(["train", f"--flagfile={directory}/flags"], values)
+        except SystemExit as left:
+            assert left.code == 2
+            is_clear(said.getvalue().rpartition("error: ")[2].strip())
 
     return corpus, check
 
@@ -440,3 +460,12 @@ def test_a_few_damaged_inputs(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", TARGETS)
 def test_many_damaged_inputs(name, tmp_path, monkeypatch):
     survive(name, 700, tmp_path, monkeypatch)
+
+
+def test_an_npz_file_that_unpacks_to_too_much_is_refused(monkeypatch):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, a=np.zeros(10_000, np.uint8))
+    assert len(buffer.getvalue()) < 1000 and store.parse_arrays(buffer.getvalue())["a"].shape == (10_000,)
+    monkeypatch.setattr(store, "LARGEST", 10_000)
+    with pytest.raises(ValueError, match=r"take 10128 bytes, and more than 10000 are not unpacked"):
+        store.parse_arrays(buffer.getvalue())

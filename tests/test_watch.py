@@ -166,3 +166,34 @@ def test_a_resumed_watch_raises_the_same_alarms():
     assert found == expected
     resumed.remember({})
     assert resumed == Watch(probabilities=True)
+
+
+# A generator whose loss is −log D(G(z)).
+
+
+def generator_losses(*losses, **options):
+    """The alarms of windows of 20 steps, by step."""
+    watch = Watch(probabilities=True, nonsaturating=True, **options)
+    found = {20 * number: watch.see_metrics(line(20 * number, g_loss=loss)) for number, loss in enumerate(losses, 1)}
+    return {step: alarms for step, alarms in found.items() if alarms}
+
+
+def test_a_hopeless_generator_is_told_by_its_loss():
+    """20 · (13 − 9) = 80 a window: more than 800 after the eleventh."""
+    [(step, [alarm])] = generator_losses(*[5.0] * 3, *[13.0] * 20).items()
+    assert (step, alarm.kind, alarm.since) == (60 + 220, "saturated", 60)
+    assert "the generator's loss is 13.0" in str(alarm)
+
+
+def test_better_windows_make_good_for_worse_ones():
+    assert generator_losses(*[13.0, 13.0, 1.0] * 50) == {}
+    assert list(generator_losses(*[13.0, 13.0, 13.0, 7.0] * 50)) == [300]  # 200 in 4 windows, 840 after 15
+
+
+def test_a_spike_is_no_alarm_however_high():
+    assert generator_losses(2.0, 1e9, *[3.0] * 5, 1e9, 1e9, *[3.0] * 9) == {}
+
+
+def test_the_mean_of_d_does_not_hide_a_hopeless_generator_nor_make_one():
+    watch = Watch(probabilities=True, nonsaturating=True)
+    assert not any(watch.see_metrics(line(step, 0.999, 0.001, g_loss=7.0)) for step in range(20, 2000, 20))
