@@ -21,7 +21,7 @@ from jaxgan import models
 from jaxgan.training import Collapsed
 
 FAST = {"generator_learning_rate": 2e-3, "discriminator_learning_rate": 2e-3}
-NARROW = {"image_size": 32, "num_examples": 2000, "generator_width": 16, "discriminator_width": 16, "batch_size": 32}
+NARROW = {"image_size": 32, "num_examples": 2000, "generator_width": 8, "discriminator_width": 8, "batch_size": 32}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +36,8 @@ KINDS: dict[str, tuple[bool, dict[str, Any]]] = {  # whether they collapse, and 
     "mlp_b": (False, {"model": "mlp_b", "dataset": "mnist", "steps": 5000}),
     "mlp_a": (False, {"model": "mlp_a", "dataset": "mnist", "steps": 5000}),
     "mlp_keras": (False, {"model": "mlp_keras", "dataset": "mnist", "steps": 5000}),
-    "dcgan_64": (False, {"model": "dcgan_64", "steps": 5000, **NARROW}),
-    "wgan_anime": (False, {"model": "wgan_anime", "steps": 5000, **NARROW}),
+    "dcgan_64": (False, {"model": "dcgan_64", "steps": 2000, **NARROW}),
+    "wgan_anime": (False, {"model": "wgan_anime", "steps": 1000, **NARROW}),
 }
 
 

@@ -113,7 +113,7 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(small_disk, undisturbed, 
 def test_a_disk_that_stays_full_ends_the_run_and_harms_no_checkpoint(small_disk, undisturbed):
     with pytest.raises(CheckpointError, match=r"--workdir .*run: saving failed again .*goes on from step 7\."):
         run(small_disk / "run", {9: lambda: fill(small_disk, 150_000)})
-    assert os.listdir(small_disk / "run" / "checkpoints") == ["7"]
+    assert Checkpoints(small_disk / "run" / "checkpoints").steps() == [7]
     (small_disk / "ballast").unlink()
     run(small_disk / "run")
     assert files_of(small_disk / "run") == undisturbed
