@@ -33,12 +33,12 @@ from jaxgan.events import read_records
 
 TIMINGS = ("images_per_sec", "data_wait")
 OFTEN = "--dataset=avatars --num_examples=256 --batch_size=8 --latent_dim=4 --generator_width=2 --discriminator_width=2"
-OFTEN += " --log_every=1 --sample_every=15 --checkpoint_every=25 --steps_per_call=5"
+OFTEN += " --log_every=1 --sample_every=6 --checkpoint_every=10 --steps_per_call=5"
 FAMILIES = {
-    "gan": "--model=mlp_b --image_size=16 --steps=1200",
-    "dcgan": "--model=dcgan_64 --image_size=16 --steps=1200",
-    "cgan": "--model=cgan_anime --image_size=16 --steps=1200",
-    "wgan": "--model=wgan_anime --image_size=32 --steps=500",
+    "gan": "--model=mlp_b --image_size=16 --steps=800",
+    "dcgan": "--model=dcgan_64 --image_size=16 --steps=800",
+    "cgan": "--model=cgan_anime --image_size=16 --steps=800",
+    "wgan": "--model=wgan_anime --image_size=32 --steps=300",
 }
 
 
@@ -46,7 +46,7 @@ FAMILIES = {
 class Kills:
     kills: int = option(100, "how many, over all families")
     seed: int = option(0, "decides the moments")
-    seconds: float = option(3.0, "the latest moment of a kill, after training began")
+    seconds: float = option(2.5, "the latest moment of a kill, after training began")
     folder: str | None = option(None, "where the runs go; default: a temporary folder")
 
 
@@ -157,7 +157,7 @@ def main() -> None:
         "during": dict(Counter(death["where"] for death in deaths).most_common()),
         "runs_equal": dict(equal),
         "runs_different": different,
-        "steps_lost": {"mean": round(statistics.mean(lost), 1), "max": max(lost), "between_saves": 25},
+        "steps_lost": {"mean": round(statistics.mean(lost), 1), "max": max(lost), "between_saves": 10},
         "seconds": round(time.monotonic() - began),
         "machine": describe(),
     }

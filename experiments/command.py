@@ -127,8 +127,14 @@ def parse(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[s
 
 
 def _fail(message: str) -> NoReturn:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + one_line(message), file=sys.stderr)
     sys.exit(2)
+
+
+def one_line(message: str) -> str:
+    """A message as it may be shown: one line of at most 1,000 characters, all printable."""
+    line = "".join(character if character.isprintable() else "?" for character in " ".join(message.split()))
+    return line if len(line) <= 1000 else f"{line[:600]} ... {line[-395:]}"
 
 
 def _set_up_process() -> None:

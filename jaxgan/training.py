@@ -213,7 +213,7 @@ def _roll_back(
         raise Collapsed(f"{alarm} Stopped: no checkpoint up to step {alarm.since} is intact.")
     step, state, memory = restored
     saver.delete_after(step)
-    say(f"Going back to step {step} (rollback {rollbacks} of at most {schedule.max_rollbacks}).")
+    say(f"{alarm} Going back to step {step} (rollback {rollbacks} of at most {schedule.max_rollbacks}).")
     return _Position(step, job.branch(state, rollbacks), {**memory, "rollbacks": rollbacks})
 
 

@@ -1,7 +1,8 @@
 """Notices that training has gone wrong: losses that are not finite, a discriminator that has won, samples all alike.
 
 Each is a streak: an observation counts from the last one that was fine, and an alarm is raised once a streak has lasted
-long enough, so that a rough start or a single bad batch raises none.
+long enough, so that a rough start or a single bad batch raises none. A parameter that is not finite makes the losses
+so, and need not be looked at.
 """
 
 from collections.abc import Mapping

@@ -159,7 +159,7 @@ def flag_files(directory):
             recipe = resolve(given, tuple(models.names()))
             gan = build_gan(recipe, 3, 23)
         except UserError as error:
-            return is_clear(" ".join(str(error).split()))  # as the commands print it
+            return is_clear(command.one_line(str(error)))
         assert all(0 < side < 1 << 20 for side in gan.image_shape)
 
     return corpus, check
