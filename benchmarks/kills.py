@@ -2,9 +2,9 @@
 
     python -m benchmarks.kills [--kills=100] [--seed=0] [--folder=F]
 
-Most kills come at a moment drawn evenly from the seconds after a process begins to train, every tenth from those in
-which it starts. The files of the dead tell what it was doing. Prints one JSON object; status 1 if a run ended
-otherwise than the whole one.
+Of ten kills, seven come at a moment drawn evenly from the seconds after a process begins to train, one while it
+starts, and two wait after that moment for a grid or a log line to be begun. The files of the dead tell what it was
+doing. Prints one JSON object; status 1 if a run ended otherwise than the whole one.
 """
 
 import dataclasses
@@ -40,6 +40,7 @@ FAMILIES = {
     "cgan": "--model=cgan_anime --image_size=16 --steps=800",
     "wgan": "--model=wgan_anime --image_size=32 --steps=300",
 }
+AIMS = ("any", "any", "grid", "log", "any", "any", "any", "any", "any", "start")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,8 +114,8 @@ def run_with_kills(family: str, workdir: Path, moments: random.Random, wanted: i
     deaths: list[dict] = []
     while True:
         process = start(family, workdir)
-        is_last, is_early = len(deaths) == wanted, len(deaths) % 10 == 9
-        begun = None if is_early else first_step(process)
+        is_last, aim = len(deaths) == wanted, AIMS[len(deaths) % len(AIMS)]
+        begun = None if aim == "start" and not is_last else first_step(process)
         if deaths and begun is not None:
             deaths[-1]["lost"] = max(0, deaths[-1]["reached"] - begun)
         try:
@@ -122,12 +123,24 @@ def run_with_kills(family: str, workdir: Path, moments: random.Random, wanted: i
                 raise SystemExit(f"{workdir}: status {process.returncode}: {Path(f'{workdir}.err').read_text()}")
             return deaths
         except subprocess.TimeoutExpired:
+            wait_for(aim, process, workdir)
             process.kill()
             process.wait()
-            where = "the start" if is_early else died_in(workdir)
+            where = "the start" if aim == "start" else died_in(workdir)
             deaths.append({"where": where, "reached": last_step(workdir)})
         finally:
             process.stdout.close()
+
+
+def wait_for(aim: str, process: subprocess.Popen, workdir: Path) -> None:
+    """Waits for the first sign that a grid or a log line is being written; else not at all."""
+    log = workdir / "metrics.jsonl"
+    size = log.stat().st_size if log.exists() else 0
+    while aim in ("grid", "log") and process.poll() is None:
+        if aim == "log" and log.stat().st_size != size:
+            return
+        if aim == "grid" and any((workdir / "samples").glob(".*.tmp")):
+            return
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from jaxgan.errors import UserError
 
 DATASET_HELP = "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist"
 MOST_STEPS = 2**31 - 1  # the state counts them in 32 bits
-LONGEST_CALL = 10_000
+LONGEST_CALL = 10_000  # steps of either player
 LOSSES = ("nonsaturating", "minimax", "wasserstein", "least_squares", "hinge")
 
 
