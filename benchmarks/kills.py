@@ -137,7 +137,7 @@ def wait_for(aim: str, process: subprocess.Popen, workdir: Path) -> None:
     log = workdir / "metrics.jsonl"
     size = log.stat().st_size if log.exists() else 0
     while aim in ("grid", "log") and process.poll() is None:
-        if aim == "log" and log.stat().st_size != size:
+        if aim == "log" and log.exists() and log.stat().st_size != size:
             return
         if aim == "grid" and any((workdir / "samples").glob(".*.tmp")):
             return
