@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import launch, recipes, systems
+from experiments import command, launch, recipes, systems
 from experiments.recipes import RECIPES, resolve
 from jaxgan import models
 from jaxgan.errors import UserError
@@ -88,6 +88,29 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
 def test_what_cannot_be_is_refused_by_name(given, named):
     with pytest.raises(UserError, match=named):
         resolve(given, ALL)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("a word", "a word: not a flag"),
+        ("--flagfile=/dev/zero", "may not name another flag file"),
+        ("-flagfile=x", "may not name another flag file"),
+        ("--widht=3", "widht"),
+        ("--steps=many", "steps"),
+        ("--" + "x" * 5000, "not the flags of a run"),
+        ("--model=\0", None),
+    ],
+)
+def test_the_flags_of_a_run_are_flags_to_the_last_line(tmp_path, line, said):
+    path = tmp_path / "flags.txt"
+    path.write_text(f"# how it was run\n--model=mlp_b\n\n{line}\n--seed=5\n")
+    if said is None:
+        assert command.read_flag_lines(recipes.Recipe, path) == {"model": "\0", "seed": 5}
+        return
+    with pytest.raises(UserError, match=r"flags\.txt: not the flags of a run") as caught:
+        command.read_flag_lines(recipes.Recipe, path)
+    assert said in str(caught.value) and str(caught.value).isprintable()
 
 
 def test_more_steps_than_can_be_counted_are_refused():

@@ -96,15 +96,23 @@ def test_metrics_are_averaged_over_windows_however_they_were_divided_into_calls(
     assert all(line["d_fake"] == pytest.approx(0.1008) for line in found[1])
 
 
-def test_a_resumed_watch_goes_on_in_the_middle_of_a_window():
-    steady, resumed = Watch(probabilities=True, metrics_every=10), Watch(probabilities=True, metrics_every=10)
+@pytest.mark.parametrize("nonsaturating", [False, True])
+def test_a_resumed_watch_goes_on_in_the_middle_of_a_window(nonsaturating):
+    def fresh():
+        return Watch(probabilities=True, nonsaturating=nonsaturating, metrics_every=10)
+
+    steady, resumed, alarms = fresh(), fresh(), []
     for first in range(1, 400, 7):
-        call = first + 6, steps_of(lambda steps: 0.0 * steps, first, first + 6)
-        again = Watch(probabilities=True, metrics_every=10)
+        metrics = steps_of(lambda steps: 0.0 * steps, first, first + 6)
+        metrics["g_loss"] = metrics["g_loss"] * 12
+        again = fresh()
         again.remember(json.loads(json.dumps(resumed.memory())))
         resumed = again
-        assert resumed.see_call(*call) == steady.see_call(*call)
+        expected = steady.see_call(first + 6, metrics)
+        assert resumed.see_call(first + 6, metrics) == expected
         assert resumed.memory() == steady.memory()
+        alarms += expected
+    assert [alarm.kind for alarm in alarms] == ["saturated"]
 
 
 def test_what_was_not_looked_at_yet_is_not_called_well():
