@@ -2,7 +2,6 @@
 
 import ctypes
 import dataclasses
-import hashlib
 import os
 import sys
 import traceback
@@ -14,8 +13,8 @@ from typing import Any, NoReturn, get_args, get_type_hints
 import jax
 from absl import app, flags, logging
 
-from jaxgan.data.cache import cache_directory
-from jaxgan.errors import UserError
+from experiments.compiled import keep_compiled_programs
+from jaxgan.errors import UserError, printable
 from jaxgan.interruption import Interrupted
 
 
@@ -66,21 +65,32 @@ def flag_lines(values: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
+def flag_values(schema: type) -> flags.FlagValues:
+    """The flags of a dataclass' fields alone, not parsed yet."""
+    values = flags.FlagValues()
+    hints = get_type_hints(schema)
+    for field in dataclasses.fields(schema):
+        define, extra = _definition(hints[field.name], field.metadata["choices"])
+        define(field.name, None, *extra, "", flag_values=values)
+    return values
+
+
 def read_flag_lines(schema: type, path: Path) -> dict[str, Any]:
     """What a flag file written by ``flag_lines`` says, by the names of a dataclass' fields.
 
     Raises:
       UserError: where the file is not such a file.
     """
-    values = flags.FlagValues()
-    hints = get_type_hints(schema)
-    for field in dataclasses.fields(schema):
-        define, extra = _definition(hints[field.name], field.metadata["choices"])
-        define(field.name, None, *extra, "", flag_values=values)
+    values = flag_values(schema)
     try:
-        values([sys.argv[0], *path.read_text(encoding="utf-8").splitlines()])
-    except (flags.Error, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path}: not the flags of a run ({error})") from error
+        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = [line for line in lines if line.strip() and not line.startswith(("#", "//"))]
+        if any(line.lstrip("-").startswith("flagfile") for line in lines):
+            raise ValueError("it may not name another flag file")
+        for word in values([sys.argv[0], *lines])[1:]:  # absl stops at the first
+            raise ValueError(f"{word}: not a flag; every line begins with --")
+    except (flags.Error, ValueError, OSError, RecursionError) as error:  # absl recurses on names of 1,000 characters
+        raise UserError(f"{path}: not the flags of a run ({printable(error)})") from error
     found = {field.name: values[field.name].value for field in dataclasses.fields(schema)}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -96,6 +106,10 @@ def run(main: Callable[[], None]) -> None:
             main()
         except UserError as error:
             _fail(str(error))
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            _fail(f"out of memory: a smaller --batch_size, --image_size or width needs less ({printable(error)})")
         except Interrupted as interrupted:
             if str(interrupted):  # of several processes one speaks
                 print(interrupted, file=sys.stderr)
@@ -109,18 +123,19 @@ def run(main: Callable[[], None]) -> None:
             traceback.print_exc()
             _leave(1)
 
-    app.run(guarded, flags_parser=_parse)
+    app.run(guarded, flags_parser=parse)
 
 
-def _parse(argv: Sequence[str]) -> list[str]:
+def parse(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
+    """Parses the arguments and the flag files that they name; returns those that are no flags."""
     try:
-        return flags.FLAGS(argv)
-    except (flags.Error, UnicodeDecodeError) as error:
-        _fail(str(error))
+        return values(argv)
+    except (flags.Error, ValueError, OSError, RecursionError) as error:  # the others for flag files of any content
+        _fail(f"the flags cannot be read ({printable(error)})" if isinstance(error, RecursionError) else str(error))
 
 
 def _fail(message: str) -> NoReturn:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + one_line(message), file=sys.stderr)
     _leave(2)
 
 
@@ -133,11 +148,17 @@ def _leave(status: int) -> NoReturn:
     sys.exit(status)
 
 
+def one_line(message: str) -> str:
+    """A message as it may be shown: one line of at most 1,000 characters, all printable."""
+    line = "".join(character if character.isprintable() else "?" for character in " ".join(message.split()))
+    return line if len(line) <= 1000 else f"{line[:600]} ... {line[-395:]}"
+
+
 def _set_up_process() -> None:
     """Settings that belong to a program, never to an import of the library."""
     logging.set_verbosity(logging.WARNING)  # Orbax tells every detail of a save
     _keep_freed_memory()
-    _cache_compilations()
+    keep_compiled_programs()
 
 
 def _keep_freed_memory() -> None:
@@ -149,29 +170,3 @@ def _keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(mmap_threshold, 1 << 30)
         mallopt(trim_threshold, (1 << 31) - 1)
-
-
-def _cache_compilations() -> None:
-    """Keeps compiled programs in the user's cache; it is trusted code, so its directory is the owner's alone."""
-    directory = cache_directory() / "compiled" / _machine()
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = directory.stat()
-    except OSError:
-        return  # Without a cache everything works, only later.
-    if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        print(f"{directory} can be written by others: compiled programs are not cached there.", file=sys.stderr)
-        return
-    jax.config.update("jax_compilation_cache_dir", str(directory))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def _machine() -> str:
-    """A name for this kind of processor: code compiled for another may not run here."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        described = "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
-    except OSError:
-        described = sys.platform
-    return hashlib.sha256(described.encode()).hexdigest()[:16]

@@ -13,7 +13,7 @@ import numpy as np
 from experiments import cluster, command, evaluation
 from experiments.cluster import Cluster
 from experiments.pictures import load_pictures
-from experiments.recipes import Recipe, resolve
+from experiments.recipes import MOST_STEPS, Recipe, resolve
 from experiments.systems import build_gan, build_rounds, build_rules, is_conditional
 from jaxgan import feeding, game, images, models, parallel, sampling, training, watch
 from jaxgan.data import tags
@@ -26,8 +26,8 @@ GRID = 64  # pictures in a preview, 8×8
 CONDITIONS = 5  # conditions in the preview of tagged faces, 5×5
 MAY_CHANGE = (  # in a run that is continued
     *("steps", "epochs", "workdir", "data_dir", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints"),
-    *("on_collapse", "conditions", "steps_per_call", "parallel", "placement", "evaluate_every", "evaluate_num"),
-    "evaluate_features",
+    *("keep_checkpoints_every", "on_collapse", "conditions", "steps_per_call", "parallel", "placement"),
+    *("evaluate_every", "evaluate_num", "evaluate_features"),
 )
 
 
@@ -136,6 +136,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
             checkpoint_every=recipe.checkpoint_every,
             evaluate_every=recipe.evaluate_every,
             keep=recipe.keep_checkpoints,
+            keep_every=recipe.keep_checkpoints_every,
             on_collapse=recipe.on_collapse,  # type: ignore[arg-type]
         )
         training.train(state, job, schedule, workdir, watch=_watch(recipe, pictures), processes=processes)
@@ -151,7 +152,10 @@ def total_steps(recipe: Recipe, pictures: int, batches_per_step: int) -> int:
     """The generator steps to reach."""
     if recipe.steps is not None:
         return recipe.steps
-    return max(1, int(float(recipe.epochs or 1) * pictures / (recipe.batch_size * batches_per_step)))
+    steps = max(1, int(float(recipe.epochs or 1) * pictures / (recipe.batch_size * batches_per_step)))
+    if steps > MOST_STEPS:
+        raise UserError(f"--epochs={recipe.epochs}: {steps:,} steps, and a run has at most {MOST_STEPS:,}")
+    return steps
 
 
 def preview_inputs(
@@ -207,7 +211,7 @@ def _remember(recipe: Recipe, pictures: Pictures, workdir: Workdir) -> None:
     if path.exists() and workdir.flags.exists():
         try:
             former = json.loads(path.read_text(encoding="utf-8"))["sha256"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{path}: not the description of a run's pictures; choose another --workdir") from error
         if former != pictures.digest:
             raise UserError(
@@ -235,6 +239,7 @@ def _check_common(pictures: Pictures, recipe: Recipe, processes: Processes) -> N
 def _watch(recipe: Recipe, pictures: Pictures) -> watch.Watch:
     return watch.Watch(
         probabilities=recipe.loss in ("nonsaturating", "minimax"),
+        nonsaturating=recipe.loss == "nonsaturating",
         real_diversity=watch.diversity(np.asarray(pictures.images[:GRID])),
     )
 

@@ -9,6 +9,8 @@ from jaxgan.errors import UserError
 DATASET_HELP = "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist"
 FEATURES = ("trained", "thumbnails")
 FEATURES_HELP = "what scores see of a picture: a small network trained on the data set, or thumbnails of 8×8"
+MOST_STEPS = 2**31 - 1  # the state counts them in 32 bits
+LONGEST_CALL = 10_000  # steps of either player
 LOSSES = ("nonsaturating", "minimax", "wasserstein", "least_squares", "hinge")
 
 
@@ -68,6 +70,7 @@ class Recipe:
     evaluate_num: int = option(2000, "pictures that those scores are taken from")
     evaluate_features: str = option("trained", FEATURES_HELP, FEATURES)
     keep_checkpoints: int = option(3, "how many of the newest checkpoints are kept")
+    keep_checkpoints_every: int | None = option(None, "keep those at multiples of this step for ever; default: none")
     on_collapse: str = option("warn", "what happens when training goes wrong", ("warn", "stop", "rollback"))
     conditions: str | None = option(None, "a file with a condition a line, for the grid of a conditional model")
     steps_per_call: int | None = option(None, "steps that run on the device without a break; default: by model, device")
@@ -159,14 +162,18 @@ def _check(recipe: Recipe) -> None:
     """Raises a UserError for a number out of range."""
     for name in ("steps", "epochs", "image_size", "decay_every", "clip", "evaluate_every"):
         value = getattr(recipe, name)
-        if value is not None and not value > 0:
-            raise UserError(f"--{name}={value}: must be above 0")
-    positive = ("batch_size", "num_examples", "critic_steps", "log_every", "sample_every", "checkpoint_every")
+        if value is not None and not 0 < value <= MOST_STEPS:
+            raise UserError(f"--{name}={value}: must be above 0, and at most {MOST_STEPS:,}")
+    positive = ("batch_size", "num_examples", "log_every", "sample_every", "checkpoint_every")
     for name in (*positive, "keep_checkpoints"):
         if getattr(recipe, name) < 1:
             raise UserError(f"--{name}={getattr(recipe, name)}: must be at least 1")
-    if recipe.steps_per_call is not None and recipe.steps_per_call < 1:
-        raise UserError(f"--steps_per_call={recipe.steps_per_call}: must be at least 1")
+    if recipe.keep_checkpoints_every is not None and recipe.keep_checkpoints_every < 1:
+        raise UserError(f"--keep_checkpoints_every={recipe.keep_checkpoints_every}: must be at least 1")
+    for name in ("steps_per_call", "critic_steps"):
+        value = getattr(recipe, name)
+        if value is not None and not 1 <= value <= LONGEST_CALL:
+            raise UserError(f"--{name}={value}: must be from 1 to {LONGEST_CALL:,}")
     if not 0 <= recipe.seed < 2**63:
         raise UserError(f"--seed={recipe.seed}: must be from 0 to 2^63 - 1")
     for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation", "decay_rate"):

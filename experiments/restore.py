@@ -81,8 +81,9 @@ def read_dataset(workdir: str | Path) -> dict[str, Any]:
     path = Path(workdir) / "dataset.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found["condition_names"], list) and len(found["shape"]) == 3 and found["sha256"]:
+        names, (height, width, channels) = found["condition_names"], found["shape"]
+        if all(isinstance(name, str) for name in names) and height == width and channels in (1, 3) and found["sha256"]:
             return found
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     raise UserError(f"{path}: not the description of a run's pictures")

@@ -6,6 +6,7 @@ that fails them is used. This is the only module that knows of Orbax.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -99,7 +100,15 @@ class Checkpoints:
 
     # Saving
 
-    def save(self, step: int, state: Any, metadata: dict[str, Any], *, good_until: int | None = None) -> None:
+    def save(
+        self,
+        step: int,
+        state: Any,
+        metadata: dict[str, Any],
+        *,
+        good_until: int | None = None,
+        first: Callable[[], None] | None = None,
+    ) -> None:
         """Saves a state in the background; returns as soon as the state has been copied to the host.
 
         A save that fails is tried once more, then reported.
@@ -109,13 +118,20 @@ class Checkpoints:
           state: a pytree of arrays, on any number of devices.
           metadata: anything that JSON can hold.
           good_until: the step up to which the run is known to be well: the newest checkpoint up to it is kept.
+          first: what has to be on the disk before the checkpoint may be; if it raises, the save has failed.
 
         Raises:
           CheckpointError: if this is the second save in a row that failed.
         """
         self._settle()
         self._retention.good_until = good_until
-        self._saving = self._worker.submit(self._save_with_retry, step, host_leaves(state), metadata)
+        failure = self._try_twice(step, first) if first is not None else None
+        if failure is None:
+            write = functools.partial(self._write, step, host_leaves(state), metadata)
+            self._saving = self._worker.submit(self._try_twice, step, write)
+        else:
+            self._saving = Future()
+            self._saving.set_result(failure)
 
     def check(self) -> None:
         """Raises CheckpointError if the last two saves failed; does not wait for one that is under way."""
@@ -147,10 +163,11 @@ class Checkpoints:
                 f" the directory and start the same command: the run goes on from step {max(self.steps(), default=0)}."
             ) from failure
 
-    def _save_with_retry(self, step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any]) -> Exception | None:
+    def _try_twice(self, step: int, write: Callable[[], None]) -> Exception | None:
+        """Why both attempts to write something of a checkpoint failed; None if one did not."""
         for attempt in (1, 2):
             try:
-                self._write(step, leaves, metadata)
+                write()
                 return None
             except Exception as error:  # Orbax and TensorStore raise anything, bare Exception too.
                 failure = error
@@ -215,10 +232,16 @@ class Checkpoints:
     # Removing
 
     def set_aside(self, steps: Sequence[int]) -> None:
-        """Renames checkpoints to `<step>.damaged`, where they are in nobody's way and can be looked at."""
+        """Renames checkpoints to `<step>.damaged`, where they are in nobody's way and can be looked at.
+
+        Of those, too, only the newest are kept: a failing disk must not fill itself.
+        """
         for step in steps:
             _remove(self.directory / f"{step}.damaged")
             (self.directory / str(step)).rename(self.directory / f"{step}.damaged")
+        damaged = [path for path in self.directory.glob("*.damaged") if path.stem.isdecimal()]
+        for path in sorted(damaged, key=lambda path: int(path.stem))[: -self._retention.keep]:
+            _remove(path)
 
     def delete_after(self, step: int) -> None:
         """Deletes every checkpoint beyond a step, the newest first: they belong to a future that was given up."""

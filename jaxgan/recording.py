@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class Recorder:
         self._sums: dict[str, float] = dict(memory.get("sums", {}))
         self._steps: int = memory.get("steps", 0)
         self._pictures_per_step = pictures_per_step
+        self._unsaved_grids: dict[int, np.ndarray] = {}
         self.clock = Clock(data_wait)
         with writing_to(workdir):
             _cut_samples(workdir, step)
@@ -76,17 +77,28 @@ class Recorder:
         return line
 
     def save_grid(self, step: int, pictures: np.ndarray, columns: int) -> None:
-        """Saves pictures, uint8 (N, height, width, channels), as the grid of a step."""
+        """Saves pictures, uint8 (N, height, width, channels), as the grid of a step; or later, if that fails."""
         grid = images.grid(pictures, columns)
-        with writing_to(self._workdir):
-            images.save_png(self._workdir.sample(step), grid)
+        self._unsaved_grids[step] = grid
+        with suppress(OSError):
+            self._save_grids()
         self._events.add_image(step, "samples", grid)
 
     def sync(self) -> None:
-        """Waits until log and events are on the disk, so that no checkpoint knows more than they do."""
-        with writing_to(self._workdir):
-            self._log.sync()
-            self._events.sync()
+        """Waits until everything is on the disk, so that no checkpoint knows more than the files do.
+
+        Raises:
+          OSError: if that cannot be. Nothing is lost: what is missing is written by the next call.
+        """
+        self._save_grids()
+        self._log.sync()
+        self._events.sync()
+
+    def _save_grids(self) -> None:
+        self._workdir.confirm()  # Nothing is written into another directory that has taken its place.
+        for step in list(self._unsaved_grids):
+            images.save_png(self._workdir.sample(step), self._unsaved_grids[step])
+            del self._unsaved_grids[step]
 
     def close(self) -> None:
         """Closes the files."""

@@ -28,16 +28,8 @@ class RunLog:
         self._file = AppendedFile(path)
 
     def append(self, step: int, values: Mapping[str, float]) -> Line:
-        """Writes a line and returns it.
-
-        Args:
-          step: the step that the values belong to; written first.
-          values: numbers by name. Those that are not finite are left out, and named under `non_finite`.
-        """
-        finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
-        line: Line = {"step": step, **finite}
-        if len(finite) < len(values):
-            line["non_finite"] = [name for name in values if name not in finite]
+        """Writes the line that `make_line` makes, and returns it."""
+        line = make_line(step, values)
         self._file.append(_format(line).encode())
         return line
 
@@ -58,6 +50,20 @@ class RunLog:
         self.close()
 
 
+def make_line(step: int, values: Mapping[str, float]) -> Line:
+    """What a log says of a step.
+
+    Args:
+      step: the step that the values belong to; it comes first.
+      values: numbers by name. Those that are not finite are left out, and named under `non_finite`.
+    """
+    finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
+    line: Line = {"step": step, **finite}
+    if len(finite) < len(values):
+        line["non_finite"] = [name for name in values if name not in finite]
+    return line
+
+
 def read(path: str | Path) -> list[Line]:
     """Reads the lines of a log in order; a line that is torn or is not one of `RunLog`'s is passed over.
 
@@ -76,7 +82,20 @@ def _parse(text: bytes) -> Line | None:
         line = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return line if isinstance(line, dict) and type(line.get("step")) is int else None
+    return line if isinstance(line, dict) and _is_line(line) else None
+
+
+def _is_line(line: Line) -> bool:
+    """Whether these are a step, finite numbers, and the names of others."""
+    values = {name: value for name, value in line.items() if name not in ("step", "non_finite")}
+    names = line.get("non_finite", [])
+    return (
+        type(line.get("step")) is int
+        and 0 <= line["step"] < 1 << 63
+        and all(type(value) is float and math.isfinite(value) for value in values.values())
+        and isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+    )
 
 
 def _format(line: Line) -> str:

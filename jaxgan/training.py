@@ -171,7 +171,7 @@ def _roll_back(
         raise Collapsed(f"{alarm} Stopped: no checkpoint up to step {alarm.since} is intact.")
     step, state, memory = restored
     saver.delete_after(step)
-    say(f"Going back to step {step} (rollback {rollbacks} of at most {schedule.max_rollbacks}).")
+    say(f"{alarm} Going back to step {step} (rollback {rollbacks} of at most {schedule.max_rollbacks}).")
     return _Position(step, job.branch(state, rollbacks), {**memory, "rollbacks": rollbacks})
 
 
@@ -230,10 +230,11 @@ class _Run:
 
     def _read(self, step: int, metrics: Mapping[str, Any], asked: Any, to_evaluate: Any) -> None:
         """Takes what came of a call that ended at a step; waits until it is computed."""
-        self.take(metrics)
+        alarms = self.take(step, metrics)
         self.agreed = int(asked) or self.agreed
         if to_evaluate is not None or self.schedule.is_turn(step, self.schedule.log_every):
-            self._heed(self.write_line(step, to_evaluate))
+            self.write_line(step, to_evaluate)
+        self._heed(alarms)
 
     def _heed(self, alarms: list[Alarm]) -> None:
         for alarm in alarms:
@@ -257,12 +258,12 @@ class _Run:
     def start_clock(self) -> None:
         """Begins to measure a call."""
 
-    def take(self, metrics: Mapping[str, Any]) -> None:
-        """Takes the metrics of a call."""
-
-    def write_line(self, step: int, to_evaluate: Any) -> list[Alarm]:
-        """Writes a line of the log, with the scores of a state if there is one; returns what the watch says to it."""
+    def take(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
+        """Takes the metrics of a call that ended at a step; returns what the watch says to them."""
         return []
+
+    def write_line(self, step: int, to_evaluate: Any) -> None:
+        """Writes a line of the log, with the scores of a state if there is one."""
 
     def look(self, step: int, state: Any) -> list[Alarm]:
         """Saves a grid, and shows the pictures to the watch, each when it is its turn."""
@@ -308,15 +309,16 @@ class _WritingRun(_Run):
     def start_clock(self) -> None:
         self.recorder.clock.start()
 
-    def take(self, metrics: Mapping[str, Any]) -> None:
-        self.bar.update(self.recorder.add(jax.device_get(dict(metrics))))
+    def take(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
+        metrics = jax.device_get(dict(metrics))
+        self.bar.update(self.recorder.add(metrics))
+        return self.watch.see_call(step, metrics) if self.watch is not None else []
 
-    def write_line(self, step: int, to_evaluate: Any) -> list[Alarm]:
+    def write_line(self, step: int, to_evaluate: Any) -> None:
         scores = {} if to_evaluate is None or self.job.evaluate is None else self.job.evaluate(to_evaluate)
         line = self.recorder.write_line(step, scores)
         self.bar.set_postfix({name: f"{line[name]:.4g}" for name in ("d_loss", "g_loss") if name in line})
         self.saver.check()
-        return self.watch.see_metrics(line) if self.watch is not None else []
 
     def look(self, step: int, state: Any) -> list[Alarm]:
         to_save = self.schedule.is_turn(step, self.schedule.sample_every)
@@ -333,8 +335,7 @@ class _WritingRun(_Run):
             draw_summary(self.workdir, self.job.description, self.job.probabilities)
         if stopped or self.schedule.is_turn(step, self.schedule.checkpoint_every):
             good_until = self.watch.well_until(step) if self.watch is not None else None
-            self.recorder.sync()
-            self.saver.save(step, state, self._memory(), good_until=good_until)
+            self.saver.save(step, state, self._memory(), good_until=good_until, first=self.recorder.sync)
         if finished or stopped:
             self.saver.wait()
         where = self.workdir.checkpoints / str(step)

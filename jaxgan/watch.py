@@ -1,7 +1,8 @@
 """Notices that training has gone wrong: losses that are not finite, a discriminator that has won, samples all alike.
 
 Each is a streak: an observation counts from the last one that was fine, and an alarm is raised once a streak has lasted
-long enough, so that a rough start or a single bad batch raises none.
+long enough, so that a rough start or a single bad batch raises none. A parameter that is not finite makes the losses
+so, and need not be looked at.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+
+from jaxgan.runlog import make_line
 
 Kind = Literal["non-finite", "saturated", "collapsed"]
 
@@ -56,35 +59,76 @@ class Watch:
       probabilities: whether `d_real` and `d_fake` are probabilities. A critic's scores have no bound and are never
         saturated.
       real_diversity: the `diversity` of as many real pictures as a preview has, or None if it is not known.
-      saturation: D has won where it gives real pictures more than 1 − `saturation` and generated ones less than it.
-      saturation_steps: for how many steps D must have won without a break, in three log lines at least.
+      nonsaturating: whether `g_loss` is −log D(G(z)). It tells more than the mean of D(G(z)), in which one good picture
+        in a hundred hides that D is never in doubt about the others.
+      hopeless_loss: the nonsaturating loss of a G that learns stays below this (9: D believes one picture in 8,000).
+      hopeless_excess: G is lost once its loss has been above that for so long that the excess, each step at most that
+        much again, has added up to this without being made good (a CUSUM chart: Page 1954).
+      saturation: for other losses, D has won where it gives real pictures more than 1 − `saturation` and generated
+        ones less than it.
+      saturation_steps: for how many steps it must have won without a break, in three windows at least.
       low_diversity: samples are alike below this share of the diversity that they had, and real pictures have.
       low_previews: in how many previews in a row.
       preview_every: steps between the previews that are looked at.
       patience: until this step, samples may be alike because G has not learned to vary them.
+      metrics_every: steps whose metrics are looked at together, however rare the lines of the log are.
     """
 
     probabilities: bool
     real_diversity: float | None = None
+    nonsaturating: bool = False
+    hopeless_loss: float = 9.0
+    hopeless_excess: float = 800.0
     saturation: float = 0.005
     saturation_steps: int = 200
-    low_diversity: float = 0.25
+    low_diversity: float = 0.15
     low_previews: int = 3
     preview_every: int = 100
-    patience: int = 3000
+    patience: int = 10_000
+    metrics_every: int = 20
+    _sums: dict[str, float] = field(default_factory=dict, repr=False)
     _streaks: dict[Kind, _Streak] = field(default_factory=lambda: {kind: _Streak() for kind in ADVICE}, repr=False)
     _most_diverse: float = field(default=0.0, repr=False)
+    _excess: float = field(default=0.0, repr=False)
+
+    def see_call(self, step: int, metrics: Mapping[str, np.ndarray]) -> list[Alarm]:
+        """Looks at the metrics of a call that ended at a step; see `see_metrics`.
+
+        Args:
+          step: the last step of the call.
+          metrics: each of shape (count,), one value a step.
+        """
+        values = {name: np.asarray(value).tolist() for name, value in metrics.items()}
+        [count] = {len(value) for value in values.values()}
+        alarms = []
+        for index in range(count):
+            for name, value in values.items():
+                self._sums[name] = self._sums.get(name, 0.0) + value[index]
+            current = step - count + 1 + index
+            if current % self.metrics_every == 0:
+                means = {name: total / self.metrics_every for name, total in self._sums.items()}
+                self._sums = {}
+                alarms += self.see_metrics(make_line(current, means))
+        return alarms
 
     def see_metrics(self, line: Mapping[str, Any]) -> list[Alarm]:
-        """Looks at a line of `metrics.jsonl`; returns the alarms that it raises, each once in its streak."""
+        """Looks at metrics, as in a line of `metrics.jsonl`; returns the alarms that it raises, each once a streak."""
         bad = ", ".join(line.get("non_finite", ()))
         alarms = self._observe("non-finite", line["step"], bool(bad), f"not finite: {bad}")
-        if self.probabilities and "d_real" in line and "d_fake" in line:
+        if self.nonsaturating and "g_loss" in line:
+            alarms += self._see_generator_loss(line["step"], line["g_loss"])
+        elif self.probabilities and "d_real" in line and "d_fake" in line:
             d_real, d_fake = line["d_real"], line["d_fake"]
             won = d_real > 1 - self.saturation and d_fake < self.saturation
             seen = f"the discriminator is never in doubt (D(x) = {d_real:.4f}, D(G(z)) = {d_fake:.4f})"
             alarms += self._observe("saturated", line["step"], won, seen, length=3, steps=self.saturation_steps)
         return alarms
+
+    def _see_generator_loss(self, step: int, loss: float) -> list[Alarm]:
+        excess = min(loss, 2 * self.hopeless_loss) - self.hopeless_loss
+        self._excess = max(0.0, self._excess + self.metrics_every * excess)
+        seen = f"the discriminator is never in doubt (the generator's loss is {loss:.1f})"
+        return self._observe("saturated", step, self._excess > 0, seen, certain=self._excess > self.hopeless_excess)
 
     def see_preview(self, step: int, images: np.ndarray) -> list[Alarm]:
         """Looks at samples from fixed noise, uint8 (N, height, width, channels); see `see_metrics`."""
@@ -98,26 +142,32 @@ class Watch:
 
     def well_until(self, step: int) -> int:
         """The last step, up to this one, at which nothing was amiss: checkpoints up to it can be gone back to."""
-        return min([streak.since for streak in self._streaks.values() if streak.length], default=step)
+        looked_at = step - step % self.metrics_every if self._sums else step
+        return min([streak.since for streak in self._streaks.values() if streak.length], default=looked_at)
 
     def memory(self) -> dict[str, Any]:
         """What the watch remembers, as JSON can hold it."""
         streaks = {kind: asdict(streak) for kind, streak in self._streaks.items()}
-        return {"streaks": streaks, "most_diverse": self._most_diverse}
+        sums = {"sums": dict(self._sums), "excess": self._excess}
+        return {"streaks": streaks, "most_diverse": self._most_diverse, **sums}
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Takes back what `memory` returned; an empty mapping forgets everything."""
         known = memory.get("streaks", {})
         self._streaks = {kind: _Streak(**known.get(kind, {})) for kind in ADVICE}
         self._most_diverse = memory.get("most_diverse", 0.0)
+        self._sums = dict(memory.get("sums", {}))
+        self._excess = memory.get("excess", 0.0)
 
-    def _observe(self, kind: Kind, step: int, bad: bool, seen: str, length: int = 1, steps: int = 0) -> list[Alarm]:
+    def _observe(
+        self, kind: Kind, step: int, bad: bool, seen: str, *, length: int = 1, steps: int = 0, certain: bool = True
+    ) -> list[Alarm]:
         streak = self._streaks[kind]
         if not bad:
             self._streaks[kind] = _Streak(since=step)
             return []
         streak.length += 1
-        if streak.told or streak.length < length or step - streak.since < steps:
+        if streak.told or not certain or streak.length < length or step - streak.since < steps:
             return []
         streak.told = True
         return [Alarm(kind, step, streak.since, seen)]

@@ -1,6 +1,7 @@
 """The directory of a run: where everything lies, and that only one process writes there."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -96,6 +97,12 @@ class Workdir:
     ) -> None:
         assert self._lock_file is not None
         self._lock_file.close()
+
+    def confirm(self) -> None:
+        """Raises OSError if the directory is not the one that was locked: it was removed, moved, or unmounted."""
+        assert self._lock_file is not None
+        if not os.path.samestat(os.stat(self.path / ".lock"), os.fstat(self._lock_file.fileno())):
+            raise FileNotFoundError(errno.ENOENT, "It is not the directory that it was", str(self.path))
 
     def _read_holder(self) -> str:
         assert self._lock_file is not None

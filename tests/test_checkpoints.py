@@ -325,6 +325,15 @@ def test_a_damaged_one_is_set_aside_and_saved_anew(damageable):
     assert (saver.directory / "2.damaged").is_dir()
 
 
+def test_of_those_set_aside_too_only_the_newest_stay(tmp_path):
+    saver, _ = open_checkpoints(tmp_path, keep=2)
+    (saver.directory / "old.damaged").mkdir(parents=True)
+    for step in (3, 20, 100, 4):
+        (saver.directory / str(step)).mkdir()
+        saver.set_aside([step])
+    assert sorted(os.listdir(saver.directory)) == ["100.damaged", "20.damaged", "old.damaged"]
+
+
 def test_a_damaged_one_in_the_way_of_a_save_is_set_aside(damageable):
     saver, messages = open_checkpoints(damageable)
     shutil.rmtree(saver.directory / "2" / "state")
@@ -379,6 +388,25 @@ def test_training_goes_on_until_the_next_save_fails_too(damageable, monkeypatch)
         saver.save(5, make_state(5), {})
     assert len(messages) == 4
     assert saver.restore_latest(make_state())[0] == 2
+
+
+def test_what_comes_first_is_tried_twice_and_then_the_save_has_failed(damageable):
+    saver, messages = open_checkpoints(damageable)
+    attempts = []
+
+    def first():
+        attempts.append(0)
+        if len(attempts) != 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    saver.save(3, make_state(3), {}, first=first)
+    assert len(attempts) == len(messages) == 2 and "checkpoint 3 failed (attempt 2 of 2)" in messages[1]
+    saver.save(4, make_state(4), {}, first=first)  # its second attempt succeeds
+    saver.save(5, make_state(5), {}, first=first)
+    assert len(attempts) == 6
+    with pytest.raises(CheckpointError):
+        saver.wait()
+    assert saver.steps() == [1, 2, 4]
 
 
 def test_a_save_that_succeeds_forgives(damageable, monkeypatch):

@@ -115,8 +115,10 @@ def test_steps_per_call_and_streaming_change_no_bit(whole, tmp_path):
 
 
 def test_another_seed_is_another_run(whole, tmp_path):
-    trained(tmp_path / "run", "--steps=20", "--seed=1")
+    kept = ("--checkpoint_every=5", "--keep_checkpoints=1", "--keep_checkpoints_every=10")
+    trained(tmp_path / "run", "--steps=20", "--seed=1", *kept)
     assert inspected(tmp_path / "run")["digest"] != inspected(whole)["digest"]
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["10", "20"]
 
 
 def test_flags_txt_repeats_the_run(whole, tmp_path):

@@ -72,6 +72,18 @@ def test_the_generators_step_leaves_the_discriminator_alone():
     assert not same(before.generator.params, after.generator.params)
 
 
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_a_parameter_that_is_not_finite_shows_in_the_losses(player):
+    """So the watch need not look at the parameters themselves."""
+    state = start(PLAIN, 0)
+    leaves, structure = jax.tree.flatten(getattr(state, player).params)
+    for index, leaf in enumerate(leaves):
+        broken = [*leaves[:index], leaf.at[(0,) * leaf.ndim].set(jnp.nan), *leaves[index + 1 :]]
+        changed = getattr(state, player).replace(params=jax.tree.unflatten(structure, broken))
+        _, metrics = compiled(PLAIN)(state.replace(**{player: changed}), batch())
+        assert not np.isfinite(metrics["d_loss"]) and not np.isfinite(metrics["g_loss"])
+
+
 def test_running_statistics_move_once_for_each_batch_that_is_judged():
     """The discriminator's statistics come from the real and the generated batch, not from the generator's turn."""
     before, after, _ = one_step(FROZEN_G)

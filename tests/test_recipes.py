@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import recipes, systems
+from experiments import command, launch, recipes, systems
 from experiments.recipes import RECIPES, resolve
 from jaxgan import models
 from jaxgan.errors import UserError
@@ -72,6 +72,11 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"image_size": -8}, "--image_size"),
         ({"clip": 0.0}, "--clip"),
         ({"critic_steps": 0}, "--critic_steps"),
+        ({"critic_steps": 10**9}, "--critic_steps=1000000000: must be from 1 to 10,000"),
+        ({"steps_per_call": 10**12}, "--steps_per_call"),
+        ({"steps": 2**31}, "--steps=2147483648"),
+        ({"epochs": float("inf")}, "--epochs=inf"),
+        ({"keep_checkpoints_every": 0}, "--keep_checkpoints_every=0"),
         ({"log_every": 0}, "--log_every"),
         ({"steps_per_call": 0}, "--steps_per_call"),
         ({"seed": -1}, "--seed"),
@@ -83,6 +88,43 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
 def test_what_cannot_be_is_refused_by_name(given, named):
     with pytest.raises(UserError, match=named):
         resolve(given, ALL)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("a word", "a word: not a flag"),
+        ("--flagfile=/dev/zero", "may not name another flag file"),
+        ("-flagfile=x", "may not name another flag file"),
+        ("--widht=3", "widht"),
+        ("--steps=many", "steps"),
+        ("--" + "x" * 5000, "not the flags of a run"),
+        ("--model=\0", None),
+    ],
+)
+def test_the_flags_of_a_run_are_flags_to_the_last_line(tmp_path, line, said):
+    path = tmp_path / "flags.txt"
+    path.write_text(f"# how it was run\n--model=mlp_b\n\n{line}\n--seed=5\n")
+    if said is None:
+        assert command.read_flag_lines(recipes.Recipe, path) == {"model": "\0", "seed": 5}
+        return
+    with pytest.raises(UserError, match=r"flags\.txt: not the flags of a run") as caught:
+        command.read_flag_lines(recipes.Recipe, path)
+    assert said in str(caught.value) and str(caught.value).isprintable()
+
+
+def test_more_steps_than_can_be_counted_are_refused():
+    recipe = resolve({"model": "mlp_b", "epochs": 1e9}, ALL)
+    assert launch.total_steps(recipe, 200, 1) == 2 * 10**9
+    with pytest.raises(UserError, match=r"--epochs=1000000000\.0: 6,000,000,000 steps"):
+        launch.total_steps(recipe, 600, 1)
+
+
+@pytest.mark.parametrize("name", ["image_size", "latent_dim", "generator_width", "discriminator_width"])
+def test_sizes_beyond_all_bounds_are_refused_in_words(name):
+    for value in (0, -1, 10**30):
+        with pytest.raises(UserError, match=f"--{name}={value}: must be"):
+            models.build("mlp_b", **{name: value})
 
 
 def test_another_familys_model_is_refused():

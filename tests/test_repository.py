@@ -114,3 +114,10 @@ def test_comparisons_with_pytorch_carry_the_mark_that_ci_selects():
             assert "pytest.mark.torch" in content, (
                 f"{path.name} needs `pytestmark = pytest.mark.torch`, or CI never runs it"
             )
+
+
+def test_every_test_that_the_documents_name_is_there():
+    tests = {path.stem: path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests").glob("test_*.py")}
+    for path in (REPOSITORY / "docs").glob("*.md"):
+        for name in re.findall(r"\btest_\w+", path.read_text(encoding="utf-8")):
+            assert name in tests or any(f"def {name}(" in text for text in tests.values()), f"{path.name} names {name}"

@@ -73,6 +73,56 @@ def test_a_critics_scores_are_never_saturated():
     assert not any(watch.see_metrics(line(step, 50.0, -50.0)) for step in range(0, 5000, 100))
 
 
+def steps_of(d_fake, first, last):
+    """The metrics of steps `first` to `last`."""
+    steps = np.arange(first, last + 1)
+    ones = np.ones(len(steps), np.float32)
+    return {"d_real": 0.999 * ones, "d_fake": d_fake(steps) * ones, "d_loss": ones, "g_loss": ones}
+
+
+def test_metrics_are_averaged_over_windows_however_they_were_divided_into_calls():
+    def d_fake(steps):  # in doubt at two of ten steps
+        return np.where(steps % 10 < 2, 0.5, 0.001)
+
+    found = {}
+    for length in (1, 7, 50):
+        watch, lines = Watch(probabilities=True, metrics_every=10), []
+        watch.see_metrics = lambda line, lines=lines: lines.append(line) or []
+        for first in range(1, 101, length):
+            watch.see_call(min(first + length - 1, 100), steps_of(d_fake, first, min(first + length - 1, 100)))
+        found[length] = lines
+    assert found[1] == found[7] == found[50]
+    assert [line["step"] for line in found[1]] == list(range(10, 101, 10))
+    assert all(line["d_fake"] == pytest.approx(0.1008) for line in found[1])
+
+
+@pytest.mark.parametrize("nonsaturating", [False, True])
+def test_a_resumed_watch_goes_on_in_the_middle_of_a_window(nonsaturating):
+    def fresh():
+        return Watch(probabilities=True, nonsaturating=nonsaturating, metrics_every=10)
+
+    steady, resumed, alarms = fresh(), fresh(), []
+    for first in range(1, 400, 7):
+        metrics = steps_of(lambda steps: 0.0 * steps, first, first + 6)
+        metrics["g_loss"] = metrics["g_loss"] * 12
+        again = fresh()
+        again.remember(json.loads(json.dumps(resumed.memory())))
+        resumed = again
+        expected = steady.see_call(first + 6, metrics)
+        assert resumed.see_call(first + 6, metrics) == expected
+        assert resumed.memory() == steady.memory()
+        alarms += expected
+    assert [alarm.kind for alarm in alarms] == ["saturated"]
+
+
+def test_what_was_not_looked_at_yet_is_not_called_well():
+    watch = Watch(probabilities=True, metrics_every=10)
+    watch.see_call(14, steps_of(lambda steps: 0.3 + 0.0 * steps, 1, 14))
+    assert watch.well_until(14) == 10
+    watch.see_call(20, {"d_loss": np.array([1.0, 1.0, np.nan, 1.0, 1.0, 1.0])})
+    assert watch.well_until(20) == 10
+
+
 def test_samples_that_grow_alike_alarm_after_three_previews():
     watch = Watch(probabilities=True)
     for step in range(100, 600, 100):
@@ -124,3 +174,34 @@ def test_a_resumed_watch_raises_the_same_alarms():
     assert found == expected
     resumed.remember({})
     assert resumed == Watch(probabilities=True)
+
+
+# A generator whose loss is −log D(G(z)).
+
+
+def generator_losses(*losses, **options):
+    """The alarms of windows of 20 steps, by step."""
+    watch = Watch(probabilities=True, nonsaturating=True, **options)
+    found = {20 * number: watch.see_metrics(line(20 * number, g_loss=loss)) for number, loss in enumerate(losses, 1)}
+    return {step: alarms for step, alarms in found.items() if alarms}
+
+
+def test_a_hopeless_generator_is_told_by_its_loss():
+    """20 · (13 − 9) = 80 a window: more than 800 after the eleventh."""
+    [(step, [alarm])] = generator_losses(*[5.0] * 3, *[13.0] * 20).items()
+    assert (step, alarm.kind, alarm.since) == (60 + 220, "saturated", 60)
+    assert "the generator's loss is 13.0" in str(alarm)
+
+
+def test_better_windows_make_good_for_worse_ones():
+    assert generator_losses(*[13.0, 13.0, 1.0] * 50) == {}
+    assert list(generator_losses(*[13.0, 13.0, 13.0, 7.0] * 50)) == [300]  # 200 in 4 windows, 840 after 15
+
+
+def test_a_spike_is_no_alarm_however_high():
+    assert generator_losses(2.0, 1e9, *[3.0] * 5, 1e9, 1e9, *[3.0] * 9) == {}
+
+
+def test_the_mean_of_d_does_not_hide_a_hopeless_generator_nor_make_one():
+    watch = Watch(probabilities=True, nonsaturating=True)
+    assert not any(watch.see_metrics(line(step, 0.999, 0.001, g_loss=7.0)) for step in range(20, 2000, 20))

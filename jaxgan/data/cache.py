@@ -27,7 +27,7 @@ from jaxgan.data import workers
 from jaxgan.data.arrays import ArraysWriter, BrokenEntryError, open_array
 from jaxgan.data.pictures import Pictures
 from jaxgan.data.workers import Chunk
-from jaxgan.errors import UserError
+from jaxgan.errors import UserError, printable
 
 Draw = Callable[[int], tuple[np.ndarray, np.ndarray | None]]
 
@@ -181,8 +181,10 @@ def _open(directory: Path, settings: dict[str, Any]) -> Pictures:
         conditions = open_array(directory / "conditions.npy", meta["conditions"]) if names else None
         if conditions is not None and conditions.shape != (len(images), len(names)):
             raise BrokenEntryError("its conditions do not fit its pictures")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BrokenEntryError(f"{type(error).__name__}: {error}") from None
+    except BrokenEntryError:
+        raise
+    except Exception as error:  # damage shows as anything, from KeyError to RecursionError
+        raise BrokenEntryError(f"{type(error).__name__}: {printable(error)}") from None
     digest = hashlib.sha256(json.dumps([meta["images"], meta["conditions"]], sort_keys=True).encode()).hexdigest()
     return Pictures(images, conditions, names, digest)
 

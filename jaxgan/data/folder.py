@@ -1,5 +1,6 @@
 """A folder of pictures as a source."""
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -142,7 +143,7 @@ def _build(
     channels = settings["channels"] or (3 if any(is_colour(root / file.path) for file in files) else 1)
     shape = (image_size, image_size, channels)
     unreadable: list[str] = []
-    chunks = _decoded(root, [file.path for file in files], shape, conditions, unreadable)
+    chunks = _unchanged(root, files, _decoded(root, [file.path for file in files], shape, conditions, unreadable))
     names = () if conditions is None else CONDITION_NAMES
     pictures = cache.build(
         "folder",
@@ -178,6 +179,24 @@ def _decoded(
             yield Chunk(chunk.images, None if labels is None else np.stack(labels))
     if len(unreadable) > _WORST_UNREADABLE_SHARE * len(paths):
         raise UserError(f"--data_dir={printable(root)}: {_report(root, unreadable, len(paths))}; mend or remove them")
+
+
+def _unchanged(
+    root: Path, files: Sequence[_File], chunks: Generator[Chunk, None, None]
+) -> Generator[Chunk, None, None]:
+    """The chunks, and an error instead of their end if a file is not any more what was listed."""
+    with contextlib.closing(chunks):
+        yield from chunks
+    for file in files:
+        try:
+            status = os.stat(root / file.path)
+        except OSError:
+            status = None
+        if status is None or (status.st_size, status.st_mtime_ns) != (file.size, file.modified):
+            raise UserError(
+                f"--data_dir={printable(root)}: {printable(file.path)} changed while the pictures were read;"
+                " start again when nothing writes there any more"
+            )
 
 
 def _decode_files(paths: Sequence[str], *, root: str, image_size: int, channels: int) -> Chunk:

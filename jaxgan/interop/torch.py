@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.errors import UserError
+from jaxgan.errors import UserError, printable
 from jaxgan.interop import definition
 from jaxgan.interop.definition import Entry
 from jaxgan.models import Network
@@ -91,6 +91,9 @@ def _torch_shape(entry: Entry) -> tuple[int, ...]:
 def _match(module: Network, state_dict: Mapping[str, Any]) -> dict[Entry, str]:
     """The name of each array of the network in the state dict; counters of batches have none."""
     names = list(state_dict)
+    for name in names:
+        if not isinstance(name, str):
+            raise UserError(f"{printable(repr(name))} is no name of an array; a state dict has texts as its keys")
     matched: dict[Entry, str] = {}
     for layer in definition.layers(module):
         prefix = names[0].rpartition(".")[0] if names else ""

@@ -15,9 +15,12 @@ import numpy as np
 
 from jaxgan.data.cache import cache_directory
 from jaxgan.digest import digest_leaves
-from jaxgan.errors import UserError
+from jaxgan.errors import UserError, printable
 
 Arrays = dict[str, np.ndarray]
+
+LARGEST = 1 << 30
+"""Bytes of an unpacked .npz file; a small file may claim any size. Inception v3 has a tenth of this."""
 
 
 def entry(name: str, settings: Mapping[str, Any], cache_dir: str | os.PathLike | None = None) -> Path:
@@ -37,8 +40,9 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]] | None:
         arrays = parse_arrays(arrays_path.read_bytes())
         if digest_leaves(arrays) != facts["digest"]:
             raise ValueError("the arrays do not match their digest")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"The feature network in {arrays_path} cannot be used and is trained again: {error}", file=sys.stderr)
+    except Exception as error:  # damage shows as anything, from KeyError to RecursionError
+        reason = printable(error)
+        print(f"The feature network in {arrays_path} cannot be used and is trained again: {reason}", file=sys.stderr)
         return None
     return arrays, facts
 
@@ -74,9 +78,12 @@ def parse_arrays(data: bytes) -> Arrays:
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            size = sum(member.file_size for member in file.zip.infolist())
+            if size > LARGEST:
+                raise ValueError(f"its arrays take {size} bytes, and more than {LARGEST} are not unpacked")
             return {name: file[name] for name in file.files}
     except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
-        raise ValueError(f"no whole .npz file of plain arrays: {error}") from error
+        raise ValueError(f"no whole .npz file of plain arrays: {printable(error)}") from error
 
 
 def _files(path: Path) -> tuple[Path, Path]:

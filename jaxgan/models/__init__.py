@@ -23,6 +23,9 @@ from jaxgan.models.wgan import wgan_anime
 
 __all__ = ["GAN", "Network", "build", "init", "names"]
 
+LARGEST = 1 << 16
+"""Of every size: far beyond what can be trained, and near enough to be refused in words."""
+
 _BUILDERS: dict[str, Callable[..., GAN]] = {
     builder.__name__: builder
     for builder in (
@@ -66,9 +69,9 @@ def build(name: str, **overrides: Any) -> GAN:
     unknown = sorted(set(overrides) - set(known))
     if unknown:
         raise TypeError(f"{name} has no {', '.join(unknown)}; it has {', '.join(known)}")
-    for key in ("channels", "latent_dim", "condition_dim", "generator_width", "discriminator_width"):
-        if overrides.get(key, 1) < 1:
-            raise UserError(f"--{key}={overrides[key]}: must be at least 1")
+    for key in ("image_size", "channels", "latent_dim", "condition_dim", "generator_width", "discriminator_width"):
+        if not 1 <= overrides.get(key, 1) <= LARGEST:
+            raise UserError(f"--{key}={overrides[key]}: must be from 1 to {LARGEST:,}")
     return _BUILDERS[name](**overrides)
 
 
