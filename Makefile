@@ -5,6 +5,7 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 EXTRAS ?= test
 WORKDIR ?= runs/quickstart
+PROCESSES ?= 2
 BIN := $(VENV)/bin
 
 # The first Python that is new enough and really runs: a name on the PATH may stand for a version that is not installed.
@@ -22,7 +23,7 @@ quickstart: install
 	@echo "More: $(BIN)/python -m experiments.sample --workdir=$(WORKDIR) --show=interpolation --out=walk.gif"
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile
 
 install: $(VENV)/.installed
 
