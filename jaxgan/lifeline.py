@@ -55,6 +55,7 @@ class Lifeline:
     ) -> None:
         self._store, self._index, self._count, self._remember = store, index, count, remember
         self._silence, self._pulse, self._leave = silence, pulse, leave
+        self._beats = 0
         self._over = threading.Event()
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._listen, self._beat)]
 
@@ -72,11 +73,17 @@ class Lifeline:
             self._part()
             return
         if isinstance(error, Exception) and not isinstance(error, UserError):
-            # A collective fails where another process has died: time to find out, and to leave with that.
-            time.sleep(self._silence + 2 * self._pulse)
+            self._wait_for_a_reason()
         self._over.set()
         self._say(f"process {self._index} stopped ({_one_line(error)})")
         self._be_last()
+
+    def _wait_for_a_reason(self) -> None:
+        """A collective fails where another process has died: time for the first to find out, and to leave with that."""
+        end = self._beats + self._silence / self._pulse + 4
+        while self._beats < end and self._threads[1].is_alive():
+            time.sleep(self._pulse / 4)
+        time.sleep(self._pulse)
 
     def _part(self) -> None:
         """Waits until every process is done, and ends the threads."""
@@ -104,13 +111,12 @@ class Lifeline:
     def _beat(self) -> None:
         """Gives signs of life, and as the first process looks for those of the others."""
         seen = {f"{_PULSES}/{index}": ("", 0) for index in range(self._count)}
-        beats = 0
         while not self._over.wait(self._pulse):
-            beats += 1
+            self._beats += 1
             try:
-                self._store.key_value_set(f"{_PULSES}/{self._index}", str(beats), allow_overwrite=True)
+                self._store.key_value_set(f"{_PULSES}/{self._index}", str(self._beats), allow_overwrite=True)
                 if self._index == 0:
-                    self._look_after(seen, beats)
+                    self._look_after(seen, self._beats)
             except Exception:  # the connection is lost, and the listener says so
                 return
 
