@@ -12,6 +12,7 @@ import pytest
 from jaxgan import data, game, losses, models, parallel
 
 BATCH = 128
+pytestmark = pytest.mark.slow
 
 
 def rules(dtype, generator_optimizer, discriminator_optimizer):
@@ -42,8 +43,8 @@ def begun():
     return play(20)[0]
 
 
-# How far float32 is missed falls with the batch. On the way of the generator's gradient lie the jumps of both networks: a
-# unit that rounding puts on the other side of a ReLU moves it by more than rounding does.
+# How far float32 is missed falls with the batch. On the way of the generator's gradient lie the jumps of both networks:
+# a unit that rounding puts on the other side of a ReLU moves it by more than rounding does.
 @pytest.mark.parametrize("player, tolerance", [("discriminator", 0.03), ("generator", 0.12)])
 def test_the_gradient_of_every_parameter_is_that_of_float32(begun, player, tolerance):
     images = np.asarray(data.load("avatars", image_size=32, num_examples=256).images[:BATCH])
@@ -71,7 +72,6 @@ def test_the_gradient_of_every_parameter_is_that_of_float32(begun, player, toler
     assert max(jax.tree.leaves(errors)) > 1e-3, "nothing was computed in bfloat16"
 
 
-@pytest.mark.slow
 def test_three_hundred_steps_stay_finite():
     state, metrics = play(300, jnp.bfloat16, rate=2e-4)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.generator, state.discriminator, metrics)))
