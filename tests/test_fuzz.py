@@ -279,7 +279,7 @@ def descriptions_of_data(directory):
 
     def check(data):
         try:
-            found = restore._read_dataset(file_of(directory / "dataset.json", data))
+            found = restore.read_dataset(file_of(directory / "dataset.json", data).parent)
             build_gan(recipe, found["shape"][-1], len(found["condition_names"]))
         except UserError as error:
             is_clear(error)

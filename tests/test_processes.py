@@ -117,6 +117,9 @@ def inside(line, act):
                 act()
         except (UserError, Interrupted):
             pass
+        except RuntimeError:  # the store was lost: by then a real process has left
+            if not line.left.wait(10):
+                raise
 
     thread = threading.Thread(target=live, daemon=True)
     thread.start()
