@@ -1,59 +1,27 @@
-"""Checkpoints that can be trusted: saved in the background, sealed with a digest, checked when they are read.
+"""The checkpoints of a run: saved in the background, tried again, bounded in number, the newest intact one restored.
 
-Orbax writes and reads the files (`StandardSave` for the arrays, `JsonSave` for the record) and makes each save atomic.
-It restores a flipped bit without a word, so the record carries a digest of the state and a seal of its own, and nothing
-that fails them is used. This is the only module that knows of Orbax.
+What one of them is on the disk, and how it is verified, is in `jaxgan.stored`.
 """
 
-import contextlib
 import functools
-import hashlib
-import json
-import logging
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 
-from jaxgan.digest import digest_leaves, host_leaves, is_key, key_data, path_name
+from jaxgan import stored
+from jaxgan.digest import host_leaves
 from jaxgan.errors import UserError
-
-_FORMAT = 1
-_TEMPORARY = ".orbax-checkpoint-tmp"  # How Orbax names what is not whole yet.
+from jaxgan.stored import Retention, Stored
 
 
 class CheckpointError(UserError):
     """Saving failed again and again: the disk is full, read-only or gone."""
-
-
-class DamagedCheckpoint(Exception):
-    """A checkpoint is not what was saved."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A checkpoint as it lies on disk, verified.
-
-    Attributes:
-      step: the step at which it was saved.
-      leaves: every array of the state by its path; see `jaxgan.digest.host_leaves`.
-      metadata: what the caller of `save` gave.
-      digest: the digest of the state; see `jaxgan.digest.digest`.
-    """
-
-    step: int
-    leaves: dict[str, np.ndarray]
-    metadata: dict[str, Any]
-    digest: str
 
 
 def print_report(message: str) -> None:
@@ -84,7 +52,7 @@ class Checkpoints:
         if keep < 1 or (keep_every is not None and keep_every < 1):
             raise ValueError(f"keep and keep_every must be at least 1, not {keep} and {keep_every}.")
         self.directory = Path(directory).absolute()
-        self._retention = _Retention(keep, keep_every)
+        self._retention = Retention(keep, keep_every)
         self._report = report
         self._retry_after = retry_after
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
@@ -178,22 +146,18 @@ class Checkpoints:
         return failure
 
     def _write(self, step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
-        record = _record(step, leaves, metadata)
+        record = stored.make_record(step, leaves, metadata)
         self.directory.mkdir(parents=True, exist_ok=True)
         self._sweep()
         if step in self.steps():  # Of an attempt that failed after its last rename, or of a damaged one.
-            if _is_stored(self.directory, step, record):
+            if stored.is_stored(self.directory, record):
                 return
             self.set_aside([step])
-        # TensorStore does not save arrays of size zero; the record has their dtype and shape.
-        arrays = {name: leaf for name, leaf in leaves.items() if leaf.size}
-        with _manager(self.directory, self._retention) as manager:
-            items = ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
-            manager.save(step, args=items, force=True)
+        stored.write(self.directory, record, leaves, self._retention)
 
     def _sweep(self) -> None:
         """Removes what a dead process or a failed save left; Orbax's own sweep races with the save."""
-        for leftover in self.directory.glob(f"*{_TEMPORARY}"):
+        for leftover in self.directory.glob(f"*{stored.TEMPORARY}"):
             shutil.rmtree(leftover, ignore_errors=True)
 
     # Restoring
@@ -212,10 +176,10 @@ class Checkpoints:
         Raises:
           UserError: if the checkpoint is intact and of another model.
         """
-        stored = self.read_latest(at_most=at_most)
-        if stored is None:
+        found = self.read_latest(at_most=at_most)
+        if found is None:
             return None
-        return stored.step, _rebuild(template, stored, self.directory), stored.metadata
+        return found.step, stored.rebuild(template, found, self.directory), found.metadata
 
     def read_latest(self, *, at_most: int | None = None) -> Stored | None:
         """Reads the newest intact checkpoint as named arrays, without a template; see `restore_latest`."""
@@ -224,7 +188,7 @@ class Checkpoints:
             if at_most is not None and step > at_most:
                 continue
             try:
-                return _read(self.directory, step)
+                return stored.read(self.directory, step)
             except Exception as error:  # Damage shows as anything, from KeyError to bare Exception.
                 self._report(f"Checkpoint {self.directory / str(step)} is damaged and was skipped: {_one_line(error)}")
         return None
@@ -250,144 +214,12 @@ class Checkpoints:
             _remove(self.directory / str(later))
 
 
-@dataclass
-class _Retention:
-    """Orbax's preservation policy of a run: the newest, every so many steps, and the last good one."""
-
-    keep: int
-    keep_every: int | None
-    good_until: int | None = None
-
-    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        del context
-        steps = sorted(checkpoint.step for checkpoint in checkpoints)
-        kept = set(steps[-self.keep :])
-        if self.keep_every is not None:
-            kept.update(step for step in steps if step % self.keep_every == 0)
-        if self.good_until is not None:
-            kept.update([step for step in steps if step <= self.good_until][-1:])
-        return [checkpoint.step in kept for checkpoint in checkpoints]
-
-
-@contextlib.contextmanager
-def _manager(directory: Path, retention: _Retention | None = None) -> Iterator[ocp.CheckpointManager]:
-    """A manager for one save or one restore: nothing that a failure left in memory reaches the next."""
-    options = ocp.CheckpointManagerOptions(
-        create=False,
-        preservation_policy=retention,
-        enable_async_checkpointing=False,
-        save_root_metadata=False,
-        lightweight_initialize=True,
-        multiprocessing_options=_alone(),
-    )
-    logger = logging.getLogger("absl")
-    logger.addFilter(_is_not_orbax)
-    try:
-        with ocp.CheckpointManager(directory, options=options) as manager:
-            yield manager
-    finally:
-        logger.removeFilter(_is_not_orbax)
-
-
-def _alone() -> Any:
-    """Of several processes this one alone reads and writes: Orbax is not to wait for the others."""
-    if jax.process_count() == 1:
-        return ocp.options.MultiprocessingOptions()
-    index = jax.process_index()
-    return ocp.options.MultiprocessingOptions(
-        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"jaxgan-{index}"
-    )
-
-
-def _is_not_orbax(record: logging.LogRecord) -> bool:
-    """Leaves out what Orbax logs: pages of traceback for a failure that is reported in a line."""
-    return "orbax" not in Path(record.pathname).parts
-
-
-def _record(step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any]) -> dict[str, Any]:
-    record = {
-        "format": _FORMAT,
-        "step": step,
-        "digest": digest_leaves(leaves),
-        "leaves": {name: [leaf.dtype.name, list(leaf.shape)] for name, leaf in leaves.items()},
-        "metadata": metadata,
-    }
-    return json.loads(json.dumps({**record, "seal": _seal(record)}))
-
-
-def _seal(record: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _read(directory: Path, step: int) -> Stored:
-    """Reads and verifies one checkpoint; raises whatever damage makes of it."""
-    with _manager(directory) as manager:
-        record = dict(manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore())).record)
-        seal = record.pop("seal", None)
-        if seal != _seal(record):
-            raise DamagedCheckpoint("its record does not match its seal")
-        if record["format"] != _FORMAT or record["step"] != step:
-            raise DamagedCheckpoint(f"its record is of step {record['step']}, format {record['format']}")
-        found = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore())).state
-    empty = {name: np.zeros(shape, dtype) for name, (dtype, shape) in record["leaves"].items() if 0 in shape}
-    leaves = {name: np.asarray(leaf) for name, leaf in found.items()} | empty
-    if digest_leaves(leaves) != record["digest"]:
-        raise DamagedCheckpoint("its arrays do not match their digest")
-    return Stored(step, leaves, record["metadata"], record["digest"])
-
-
-def _is_stored(directory: Path, step: int, record: dict[str, Any]) -> bool:
-    try:
-        stored = _read(directory, step)
-    except Exception:
-        return False
-    return (stored.digest, stored.metadata) == (record["digest"], record["metadata"])
-
-
-def _rebuild(template: Any, stored: Stored, directory: Path) -> Any:
-    """Puts stored arrays into the structure of a template, on its devices."""
-    paths_and_leaves, structure = jax.tree_util.tree_flatten_with_path(template)
-    expected = {path_name(path): _abstract(leaf) for path, leaf in paths_and_leaves}
-    differences = [name for name in expected.keys() | stored.leaves.keys() if not _fits(name, expected, stored.leaves)]
-    if differences:
-        raise UserError(
-            f"--workdir {directory.parent}: checkpoint {stored.step} is of another model ({min(differences)} differs,"
-            f" {len(differences)} arrays in all). Give the flags of that run, or another --workdir."
-        )
-    return jax.tree.unflatten(
-        structure, [_place(stored.leaves[path_name(path)], leaf) for path, leaf in paths_and_leaves]
-    )
-
-
-def _abstract(leaf: Any) -> Any:
-    """The dtype and shape under which a leaf is stored."""
-    if is_key(leaf):
-        return jax.eval_shape(key_data, leaf)
-    return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
-
-
-def _fits(name: str, expected: dict[str, Any], found: dict[str, np.ndarray]) -> bool:
-    if name not in expected or name not in found:
-        return False
-    return (expected[name].dtype, expected[name].shape) == (found[name].dtype, found[name].shape)
-
-
-def _place(value: np.ndarray, like: Any) -> Any:
-    """The value as an array of its own (safe to donate), on the devices of the template's leaf."""
-    if isinstance(like, np.ndarray | np.generic):
-        return value
-    array = jnp.array(value)
-    if is_key(like):
-        array = jax.random.wrap_key_data(array, impl=jax.random.key_impl(like))
-    if isinstance(like, jax.Array) and like.committed:
-        array = jax.device_put(array, like.sharding)
-    return array
-
-
 def _remove(path: Path) -> None:
     """Removes a directory in one stroke: it loses its name before its contents."""
     if path.exists():
-        doomed = path.with_name(f"{path.name}.deleted{_TEMPORARY}")  # If this is killed, the next save sweeps it away.
+        doomed = path.with_name(
+            f"{path.name}.deleted{stored.TEMPORARY}"
+        )  # If this is killed, the next save sweeps it away.
         path.rename(doomed)
         shutil.rmtree(doomed)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import checkpoints
+from jaxgan import stored
 from jaxgan.checkpoints import CheckpointError, Checkpoints
 from jaxgan.digest import digest, host_leaves
 from jaxgan.errors import UserError
@@ -349,7 +349,7 @@ class FullDisk:
 
     def __init__(self, monkeypatch, failures):
         self.failures, self.attempts = failures, 0
-        original = checkpoints.ocp.CheckpointManager.save
+        original = stored.ocp.CheckpointManager.save
 
         def save(manager, step, **options):
             self.attempts += 1
@@ -358,7 +358,7 @@ class FullDisk:
                 raise OSError(errno.ENOSPC, "No space left on device")
             return original(manager, step, **options)
 
-        monkeypatch.setattr(checkpoints.ocp.CheckpointManager, "save", save)
+        monkeypatch.setattr(stored.ocp.CheckpointManager, "save", save)
 
 
 def test_a_failed_save_is_retried(tmp_path, monkeypatch):

@@ -17,10 +17,10 @@ from reference.cases import CASES, random_variables
 from experiments import command, restore
 from experiments.recipes import Recipe, resolve
 from experiments.systems import build_gan
-from jaxgan import checkpoints, images, interop, models, runlog
+from jaxgan import images, interop, models, runlog, stored
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data import cache, decode, folder, tags
-from jaxgan.digest import digest
+from jaxgan.digest import digest, digest_leaves
 from jaxgan.errors import UserError
 from jaxgan.events import EventLog
 from jaxgan.metrics import store
@@ -224,7 +224,7 @@ def checkpoint_records(directory):
     def check(data):
         try:
             changed = json.loads(data)
-            changed["seal"] = checkpoints._seal(changed)
+            changed["seal"] = stored.seal_of(changed)
         except (ValueError, TypeError, RecursionError):
             return None
         path.write_text(json.dumps(changed))
@@ -324,7 +324,7 @@ def feature_networks(directory):
         index = next(turn) % len(files)
         files[index].write_bytes(data)
         found = store.read(path)
-        assert found is None or checkpoints.digest_leaves(found[0]) == checkpoints.digest_leaves(arrays)
+        assert found is None or digest_leaves(found[0]) == digest_leaves(arrays)
         files[index].write_bytes(whole[index])
 
     return whole, check

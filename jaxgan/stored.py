@@ -1,0 +1,201 @@
+"""One checkpoint on the disk: written and read by Orbax, sealed with a digest, verified when it is read.
+
+Orbax writes and reads the files (`StandardSave` for the arrays, `JsonSave` for the record) and makes each save atomic.
+It restores a flipped bit without a word, so the record carries a digest of the state and a seal of its own, and nothing
+that fails them is used. This is the only module that knows of Orbax.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jaxgan.digest import digest_leaves, is_key, key_data, path_name
+from jaxgan.errors import UserError
+
+TEMPORARY = ".orbax-checkpoint-tmp"  # How Orbax names what is not whole yet.
+_FORMAT = 1
+
+
+class DamagedCheckpoint(Exception):
+    """A checkpoint is not what was saved."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A checkpoint as it lies on disk, verified.
+
+    Attributes:
+      step: the step at which it was saved.
+      leaves: every array of the state by its path; see `jaxgan.digest.host_leaves`.
+      metadata: what the caller of `save` gave.
+      digest: the digest of the state; see `jaxgan.digest.digest`.
+    """
+
+    step: int
+    leaves: dict[str, np.ndarray]
+    metadata: dict[str, Any]
+    digest: str
+
+
+@dataclass
+class Retention:
+    """Which checkpoints of a run stay: the newest, every so many steps, and the last good one; as Orbax asks for it."""
+
+    keep: int
+    keep_every: int | None
+    good_until: int | None = None
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """Orbax' question: which of these stay."""
+        del context
+        steps = sorted(checkpoint.step for checkpoint in checkpoints)
+        kept = set(steps[-self.keep :])
+        if self.keep_every is not None:
+            kept.update(step for step in steps if step % self.keep_every == 0)
+        if self.good_until is not None:
+            kept.update([step for step in steps if step <= self.good_until][-1:])
+        return [checkpoint.step in kept for checkpoint in checkpoints]
+
+
+@contextlib.contextmanager
+def _manager(directory: Path, retention: Retention | None = None) -> Iterator[ocp.CheckpointManager]:
+    """A manager for one save or one restore: nothing that a failure left in memory reaches the next."""
+    options = ocp.CheckpointManagerOptions(
+        create=False,
+        preservation_policy=retention,
+        enable_async_checkpointing=False,
+        save_root_metadata=False,
+        lightweight_initialize=True,
+        multiprocessing_options=_alone(),
+    )
+    logger = logging.getLogger("absl")
+    logger.addFilter(_is_not_orbax)
+    try:
+        with ocp.CheckpointManager(directory, options=options) as manager:
+            yield manager
+    finally:
+        logger.removeFilter(_is_not_orbax)
+
+
+def _alone() -> Any:
+    """Of several processes this one alone reads and writes: Orbax is not to wait for the others."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    index = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"jaxgan-{index}"
+    )
+
+
+def _is_not_orbax(record: logging.LogRecord) -> bool:
+    """Leaves out what Orbax logs: pages of traceback for a failure that is reported in a line."""
+    return "orbax" not in Path(record.pathname).parts
+
+
+def make_record(step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a checkpoint beside its arrays, sealed, as JSON can hold it."""
+    record = {
+        "format": _FORMAT,
+        "step": step,
+        "digest": digest_leaves(leaves),
+        "leaves": {name: [leaf.dtype.name, list(leaf.shape)] for name, leaf in leaves.items()},
+        "metadata": metadata,
+    }
+    return json.loads(json.dumps({**record, "seal": seal_of(record)}))
+
+
+def seal_of(record: dict[str, Any]) -> str:
+    """The digest of a record without its seal."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def write(directory: Path, record: dict[str, Any], leaves: dict[str, np.ndarray], retention: Retention) -> None:
+    """Saves a checkpoint, whole or not at all, and then removes those that are not to be kept.
+
+    Args:
+      directory: where the checkpoints of the run lie.
+      record: see `make_record`.
+      leaves: every array of the state by its path.
+      retention: which checkpoints are kept.
+    """
+    # TensorStore does not save arrays of size zero; the record has their dtype and shape.
+    arrays = {name: leaf for name, leaf in leaves.items() if leaf.size}
+    with _manager(directory, retention) as manager:
+        items = ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
+        manager.save(record["step"], args=items, force=True)
+
+
+def read(directory: Path, step: int) -> Stored:
+    """Reads and verifies one checkpoint; raises whatever damage makes of it."""
+    with _manager(directory) as manager:
+        record = dict(manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore())).record)
+        seal = record.pop("seal", None)
+        if seal != seal_of(record):
+            raise DamagedCheckpoint("its record does not match its seal")
+        if record["format"] != _FORMAT or record["step"] != step:
+            raise DamagedCheckpoint(f"its record is of step {record['step']}, format {record['format']}")
+        found = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore())).state
+    empty = {name: np.zeros(shape, dtype) for name, (dtype, shape) in record["leaves"].items() if 0 in shape}
+    leaves = {name: np.asarray(leaf) for name, leaf in found.items()} | empty
+    if digest_leaves(leaves) != record["digest"]:
+        raise DamagedCheckpoint("its arrays do not match their digest")
+    return Stored(step, leaves, record["metadata"], record["digest"])
+
+
+def is_stored(directory: Path, record: dict[str, Any]) -> bool:
+    """Whether the checkpoint that a record describes is there, and intact."""
+    try:
+        stored = read(directory, record["step"])
+    except Exception:
+        return False
+    return (stored.digest, stored.metadata) == (record["digest"], record["metadata"])
+
+
+def rebuild(template: Any, stored: Stored, directory: Path) -> Any:
+    """Puts stored arrays into the structure of a template, on its devices."""
+    paths_and_leaves, structure = jax.tree_util.tree_flatten_with_path(template)
+    expected = {path_name(path): _abstract(leaf) for path, leaf in paths_and_leaves}
+    differences = [name for name in expected.keys() | stored.leaves.keys() if not _fits(name, expected, stored.leaves)]
+    if differences:
+        raise UserError(
+            f"--workdir {directory.parent}: checkpoint {stored.step} is of another model ({min(differences)} differs,"
+            f" {len(differences)} arrays in all). Give the flags of that run, or another --workdir."
+        )
+    return jax.tree.unflatten(
+        structure, [_place(stored.leaves[path_name(path)], leaf) for path, leaf in paths_and_leaves]
+    )
+
+
+def _abstract(leaf: Any) -> Any:
+    """The dtype and shape under which a leaf is stored."""
+    if is_key(leaf):
+        return jax.eval_shape(key_data, leaf)
+    return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
+
+
+def _fits(name: str, expected: dict[str, Any], found: dict[str, np.ndarray]) -> bool:
+    if name not in expected or name not in found:
+        return False
+    return (expected[name].dtype, expected[name].shape) == (found[name].dtype, found[name].shape)
+
+
+def _place(value: np.ndarray, like: Any) -> Any:
+    """The value as an array of its own (safe to donate), on the devices of the template's leaf."""
+    if isinstance(like, np.ndarray | np.generic):
+        return value
+    array = jnp.array(value)
+    if is_key(like):
+        array = jax.random.wrap_key_data(array, impl=jax.random.key_impl(like))
+    if isinstance(like, jax.Array) and like.committed:
+        array = jax.device_put(array, like.sharding)
+    return array
