@@ -18,6 +18,7 @@ from typing import Any
 from experiments import command, launch
 from experiments.recipes import option, resolve
 from jaxgan import models
+from jaxgan.processes import Processes
 from jaxgan.training import Collapsed
 
 FAST = {"generator_learning_rate": 2e-3, "discriminator_learning_rate": 2e-3}
@@ -48,7 +49,7 @@ def run(flags: dict[str, Any], folder: str) -> dict[str, Any]:
     alarm = None
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            launch.train(recipe)
+            launch.train(recipe, Processes())
     except Collapsed as collapsed:
         alarm = str(collapsed)
     return {"alarm": alarm, "seconds": round(time.monotonic() - began, 1)}

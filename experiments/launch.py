@@ -97,7 +97,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
             _remember(recipe, pictures, workdir)
         _check_common(pictures, recipe, processes)
         gan = build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
-        rules = build_rules(recipe, gan)
+        rules = build_rules(recipe, gan, pictures.condition_names)
         step = functools.partial(game.train_step, rules=rules)
         program = parallel.compile_step(step, mode=recipe.parallel, devices=program_devices)
         rounds = build_rounds(recipe)

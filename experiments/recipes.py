@@ -43,6 +43,7 @@ class Recipe:
     loss: str = option("nonsaturating", "the pair of losses", LOSSES)
     label_smoothing: float = option(0.0, "real examples count as 1 minus this (minimax and nonsaturating losses)")
     matching_aware: bool = option(False, "show the discriminator wrong conditions and wrong pictures too")
+    wrong_in_one: bool = option(False, "with --matching_aware: a wrong condition is wrong in hair or eyes, not in both")
     joint_batch: bool = option(False, "real and generated examples pass the discriminator as one batch")
     sync_batch_norm: bool = option(True, "batch statistics of the global batch; else each device takes its own share's")
     reuse_noise: bool = option(False, "the discriminator's noise serves the generator's step too")
@@ -185,6 +186,8 @@ def _check(recipe: Recipe) -> None:
             raise UserError(f"--{name}={value}: must be at least 0 and below 1")
     if recipe.matching_aware and not recipe.model.startswith("cgan"):
         raise UserError(f"--matching_aware: {recipe.model} has no condition; use a model of experiments.cgan")
+    if recipe.wrong_in_one and not recipe.matching_aware:
+        raise UserError("--wrong_in_one: says how a condition is wrong; give --matching_aware too")
     if recipe.dataset == "folder" and not recipe.data_dir:
         raise UserError("--dataset=folder: name the folder with --data_dir")
 

@@ -1,7 +1,7 @@
 """From a recipe to the networks and the rules that it stands for."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import optax
 from experiments.recipes import Recipe
 from jaxgan import augment, game, losses, models
 from jaxgan.errors import UserError
+from jaxgan.metrics.heads import heads_of
 from jaxgan.rounds import Rounds
 
 _SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate")
@@ -55,8 +56,9 @@ def build_rounds(recipe: Recipe) -> Rounds:
     return Rounds(recipe.critic_steps if recipe.new_batch_each_critic_step else 1, recipe.critic_warmup)
 
 
-def build_rules(recipe: Recipe, gan: models.GAN) -> game.Rules:
-    """The rules of the game that a recipe describes."""
+def build_rules(recipe: Recipe, gan: models.GAN, condition_names: Sequence[str] = ()) -> game.Rules:
+    """The rules of the game that a recipe describes; the names say which attributes a condition has."""
+    attributes = tuple(len(head.classes) for head in heads_of(condition_names))
     critic = recipe.loss == "wasserstein"
     return game.Rules(
         gan=gan,
@@ -69,6 +71,7 @@ def build_rules(recipe: Recipe, gan: models.GAN) -> game.Rules:
         reuse_noise=recipe.reuse_noise,
         joint_batch=recipe.joint_batch,
         matching_aware=recipe.matching_aware,
+        wrong_attributes=attributes if recipe.wrong_in_one and attributes else None,
         clip=recipe.clip,
         clip_normalization=recipe.clip_normalization,
         average_decay=recipe.average_decay,

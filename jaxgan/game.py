@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from jaxgan import models, noise, pixels, transforms
+from jaxgan import mismatches, models, noise, pixels, transforms
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -72,6 +72,8 @@ class Rules:
       joint_batch: the discriminator sees real and generated examples as one batch (batch statistics are taken over
         both).
       matching_aware: it also sees real pictures under wrong conditions, and wrong pictures.
+      wrong_attributes: the columns of each attribute of a condition, such as (12, 11) for hair and eyes: a wrong
+        condition is then wrong in one attribute alone. None: a wrong condition is another example's.
       clip: bound of the discriminator's parameters after every step, at the start too, or None.
       clip_normalization: whether the scales and biases of batch normalisation are bounded as well.
       average_decay: decay of the moving average of the generator, or None for no average.
@@ -90,6 +92,7 @@ class Rules:
     reuse_noise: bool = False
     joint_batch: bool = False
     matching_aware: bool = False
+    wrong_attributes: tuple[int, ...] | None = None
     clip: float | None = None
     clip_normalization: bool = True
     average_decay: float | None = None
@@ -226,28 +229,12 @@ def _examples(
         return [(images, *conditions), (fakes, *conditions)]
     condition_key, image_key = jax.random.split(key)
     (condition,) = conditions
-    wrong_condition = mismatched(condition_key, condition, axis_name)
-    wrong_image = mismatched(image_key, images, axis_name)
+    if rules.wrong_attributes is None:
+        wrong_condition = mismatches.turned(condition_key, condition, axis_name)
+    else:
+        wrong_condition = mismatches.wrong_in_one(condition_key, condition, rules.wrong_attributes, axis_name)
+    wrong_image = mismatches.turned(image_key, images, axis_name)
     return [(images, condition), (images, wrong_condition), (wrong_image, condition), (fakes, condition)]
-
-
-def mismatched(key: jax.Array, examples: jax.Array, axis_name: str | None = None) -> jax.Array:
-    """Each example replaced by another of the global batch: the batch turned by a random number of places, never by 0.
-
-    Args:
-      key: decides the number of places, 1 to N − 1.
-      examples: this device's share, (n, …).
-      axis_name: the mapped axis over which the global batch of N is split, if any.
-
-    Returns:
-      This device's share of the turned batch, (n, …).
-    """
-    count = examples.shape[0]
-    everyone = examples if axis_name is None else jax.lax.all_gather(examples, axis_name, tiled=True)
-    places = jax.random.randint(key, (), 1, max(everyone.shape[0], 2))
-    turned = jnp.roll(everyone, places, axis=0)
-    first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
-    return jax.lax.dynamic_slice_in_dim(turned, first, count)
 
 
 def _discriminator_update(

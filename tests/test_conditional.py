@@ -1,5 +1,7 @@
 """Conditional networks heed the condition; the discriminator refuses three kinds of wrong examples, each at a third."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -71,6 +73,21 @@ def test_the_wrong_examples_are_other_examples(played):
         assert equal.any(axis=1).all()  # another example of the batch
     assert not (wrong_x == x).all(axis=(1, 2, 3))[own].any()
     assert np.abs(fake - x).max() > 0.1
+
+
+def test_a_wrong_condition_may_be_wrong_in_one_attribute():
+    gan = CASES["cgan_anime"].build(**CASES["cgan_anime"].narrow)
+    rules = dataclasses.replace(jax_training.rules_of(gan, critic_steps=1), wrong_attributes=(2, 2))
+    state = jax_training.state_from(
+        rules, *(cases.random_variables(module, scale=0.3) for module in (gan.generator, gan.discriminator))
+    )
+    (batch,) = jax_training.batches(rules, jax_training.pool(gan), steps=1)
+    batch["condition"] = np.tile(np.array([1, 0, 0, 1], batch["condition"].dtype), (*batch["condition"].shape[:2], 1))
+    with recorded(gan) as calls:
+        jax.jit(lambda state, batch: game.train_step(state, batch, rules))(state, batch)
+        (_, right), (_, wrong), *_ = calls.take()["discriminator"][:4]
+    np.testing.assert_array_equal(right, batch["condition"][0])
+    assert {tuple(row) for row in wrong} <= {(0, 1, 0, 1), (1, 0, 1, 0)}
 
 
 def test_the_step_minimises_all_four_terms(played):

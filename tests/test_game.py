@@ -187,20 +187,6 @@ def test_joint_batch_takes_statistics_over_both_halves():
     np.testing.assert_allclose(*values, rtol=1e-5)
 
 
-def test_mismatched_is_the_batch_turned_and_never_the_same():
-    examples = jnp.arange(6)
-    seen = set()
-    for seed in range(40):
-        turned = np.asarray(game.mismatched(jax.random.key(seed), examples))
-        assert sorted(turned) == list(range(6))
-        assert (turned != np.arange(6)).all()
-        turn = functools.partial(game.mismatched, jax.random.key(seed), axis_name="half")
-        halves = jax.vmap(turn, axis_name="half")(examples.reshape(2, 3))
-        np.testing.assert_array_equal(halves.reshape(-1), turned)
-        seen.add(int(turned[0]))
-    assert seen == {1, 2, 3, 4, 5}
-
-
 def test_moving_average_covers_the_whole_variable_tree():
     how = rules(average_decay=0.9)
     before, after, _ = one_step(how)

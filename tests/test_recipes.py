@@ -11,6 +11,7 @@ import pytest
 from experiments import command, launch, recipes, systems
 from experiments.recipes import RECIPES, resolve
 from jaxgan import models
+from jaxgan.data import tags
 from jaxgan.errors import UserError
 
 ALL = tuple(models.names())
@@ -82,6 +83,7 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"seed": -1}, "--seed"),
         ({"model": "dcgan"}, "--model=dcgan"),
         ({"model": "mlp_a", "matching_aware": True}, "--matching_aware"),
+        ({"model": "cgan_mnist", "wrong_in_one": True}, "--matching_aware"),
         ({"dataset": "folder"}, "--data_dir"),
     ],
 )
@@ -161,6 +163,14 @@ def test_conditional_models_need_conditions():
     with pytest.raises(UserError, match="needs conditions"):
         systems.build_gan(RECIPES["cgan_anime"], 3, 0)
     assert systems.build_gan(RECIPES["cgan_anime"], 3, 23).condition_dim == 23
+
+
+def test_attributes_of_a_condition_come_from_its_names():
+    gan = systems.build_gan(RECIPES["cgan_anime"], 3, 23)
+    recipe = dataclasses.replace(RECIPES["cgan_anime"], wrong_in_one=True)
+    assert systems.build_rules(recipe, gan, tags.CONDITION_NAMES).wrong_attributes == (12, 11)
+    assert systems.build_rules(recipe, gan, [str(digit) for digit in range(10)]).wrong_attributes == (10,)
+    assert systems.build_rules(RECIPES["cgan_anime"], gan, tags.CONDITION_NAMES).wrong_attributes is None
 
 
 def test_precision_reaches_the_networks():
