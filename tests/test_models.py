@@ -215,6 +215,18 @@ def test_a_picture_does_not_depend_on_its_companions_in_evaluation():
     np.testing.assert_allclose(together[4:5], gan.discriminator.apply(judge, alone, train=False), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["mlp_a", "mlp_b", "mlp_keras"])
+def test_dropout_in_fully_connected_discriminators_is_for_training_alone(name):
+    gan = models.build(name, image_size=8, discriminator_width=16, dropout_rate=0.5)
+    plain = models.build(name, image_size=8, discriminator_width=16)
+    variables = models.init(gan.discriminator, jax.random.key(0))
+    x = jax.random.normal(jax.random.key(1), (4, 8, 8, 1))
+    expected = plain.discriminator.apply(variables, x, train=True)
+    np.testing.assert_array_equal(gan.discriminator.apply(variables, x, train=False), expected)
+    masks = [gan.discriminator.apply(variables, x, train=True, rngs={"dropout": jax.random.key(s)}) for s in (0, 1)]
+    assert (masks[0] != masks[1]).all() and (masks[0] != expected).all()
+
+
 def test_bfloat16_computes_in_it_and_keeps_parameters_in_float32():
     gan = models.build("dcgan_64", image_size=8, generator_width=4, discriminator_width=4, dtype=jnp.bfloat16)
     variables = models.init(gan.generator, jax.random.key(0))

@@ -6,8 +6,8 @@
 | `mlp_b`     | 64 → 256 → 256 → 784, ReLU, tanh              | 784 → 256 → 256 → 1, LeakyReLU 0.2            |
 | `mlp_keras` | 30 → 100 → 150 → 784, SELU, sigmoid on [0, 1] | 784 → 150 → 100 → 1, SELU, pictures in [0, 1] |
 
-All layers have biases. ``mlp_keras`` works on pixels in [0, 1] inside; like all networks here it gives and takes [−1,
-1].
+All layers have biases. The discriminators' hidden layers may have dropout, which no source has. ``mlp_keras`` works on
+pixels in [0, 1] inside; like all networks here it gives and takes [−1, 1].
 
 Reference:
   Goodfellow et al., "Generative Adversarial Networks", 2014; tutorial 002 (``mlp_a``), 003 and 004 (``mlp_b``), 003
@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.layers import Dense, Initializer, keras_kernel_init, leaky_relu, torch_kernel_init
+from jaxgan.layers import Dense, Dropout, Initializer, keras_kernel_init, leaky_relu, torch_kernel_init
 from jaxgan.models.network import GAN, Network
 
 Activation = Callable[[jax.Array], jax.Array]
@@ -58,6 +58,7 @@ class Discriminator(Network):
     from_pixels: Activation = lambda x: x
     kernel_init: Initializer = torch_kernel_init
     bias_init: Initializer | None = None
+    dropout_rate: float = 0.0
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -65,6 +66,7 @@ class Discriminator(Network):
         x = self.from_pixels(x).reshape(x.shape[0], -1)
         for width in self.widths:
             x = self.activation(Dense(width, True, self.kernel_init, self.bias_init, self.dtype)(x))
+            x = Dropout(self.dropout_rate, axis_name=self.axis_name)(x, train=train)
         return Dense(1, True, self.kernel_init, self.bias_init, self.dtype)(x).reshape(-1)
 
 
@@ -89,6 +91,7 @@ def mlp_a(
     latent_dim: int = 100,
     generator_width: int = 256,
     discriminator_width: int = 256,
+    dropout_rate: float = 0.0,
     dtype: Any = None,
 ) -> GAN:
     """Fully connected GAN of tutorial 002: growing generator, shrinking discriminator."""
@@ -102,6 +105,7 @@ def mlp_a(
             image_shape=image_shape,
             widths=(2 * discriminator_width, discriminator_width),
             activation=_leaky_relu_001,
+            dropout_rate=dropout_rate,
         ),
         latent_dim=latent_dim,
         image_shape=image_shape,
@@ -115,6 +119,7 @@ def mlp_b(
     latent_dim: int = 64,
     generator_width: int = 256,
     discriminator_width: int = 256,
+    dropout_rate: float = 0.0,
     dtype: Any = None,
 ) -> GAN:
     """Fully connected GAN of tutorials 003 and 004: two layers of 256 in each network."""
@@ -125,7 +130,10 @@ def mlp_b(
             dtype=dtype, image_shape=image_shape, latent_dim=latent_dim, widths=(generator_width, generator_width)
         ),
         discriminator=Discriminator(
-            dtype=dtype, image_shape=image_shape, widths=(discriminator_width, discriminator_width)
+            dtype=dtype,
+            image_shape=image_shape,
+            widths=(discriminator_width, discriminator_width),
+            dropout_rate=dropout_rate,
         ),
         latent_dim=latent_dim,
         image_shape=image_shape,
@@ -139,6 +147,7 @@ def mlp_keras(
     latent_dim: int = 30,
     generator_width: int = 50,
     discriminator_width: int = 50,
+    dropout_rate: float = 0.0,
     dtype: Any = None,
 ) -> GAN:
     """Fully connected GAN of tutorial 003 (Keras): SELU, pixels in [0, 1] inside."""
@@ -159,7 +168,10 @@ def mlp_keras(
             **keras,
         ),
         discriminator=Discriminator(
-            widths=(3 * discriminator_width, 2 * discriminator_width), from_pixels=_pixels_to_unit, **keras
+            widths=(3 * discriminator_width, 2 * discriminator_width),
+            from_pixels=_pixels_to_unit,
+            dropout_rate=dropout_rate,
+            **keras,
         ),
         latent_dim=latent_dim,
         image_shape=image_shape,
