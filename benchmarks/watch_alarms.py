@@ -37,8 +37,14 @@ KINDS: dict[str, tuple[bool, dict[str, Any]]] = {  # whether they collapse, and 
     "mlp_b": (False, {"model": "mlp_b", "dataset": "mnist", "steps": 5000}),
     "mlp_a": (False, {"model": "mlp_a", "dataset": "mnist", "steps": 5000}),
     "mlp_keras": (False, {"model": "mlp_keras", "dataset": "mnist", "steps": 5000}),
-    "dcgan_64": (False, {"model": "dcgan_64", "steps": 2000, **NARROW}),
-    "wgan_anime": (False, {"model": "wgan_anime", "steps": 1000, **NARROW}),
+    "dcgan_mnist_a": (False, {"model": "dcgan_mnist_a", "dataset": "mnist", "steps": 5000}),
+    "dcgan_mnist_keras": (False, {"model": "dcgan_mnist_keras", "dataset": "mnist", "steps": 5000}),
+    "cgan_mnist": (False, {"model": "cgan_mnist", "dataset": "mnist", "steps": 5000}),
+    "dcgan_64": (False, {"model": "dcgan_64", "steps": 5000, **NARROW}),
+    "dcgan_anime_a": (False, {"model": "dcgan_anime_a", "steps": 5000, **NARROW, "image_size": 48}),
+    "dcgan_anime_b": (False, {"model": "dcgan_anime_b", "steps": 5000, **NARROW, "image_size": 48}),
+    "cgan_anime": (False, {"model": "cgan_anime", "steps": 5000, **NARROW}),
+    "wgan_anime": (False, {"model": "wgan_anime", "steps": 5000, **NARROW}),
 }
 
 
