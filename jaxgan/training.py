@@ -311,6 +311,8 @@ class _WritingRun(_Run):
 
     def take(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
         metrics = jax.device_get(dict(metrics))
+        if not self.bar.n - self.bar.initial:
+            self.bar.unpause()  # the first call compiles: no measure of those to come
         self.bar.update(self.recorder.add(metrics))
         return self.watch.see_call(step, metrics) if self.watch is not None else []
 
