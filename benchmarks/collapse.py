@@ -34,6 +34,8 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "both rates 2e-4": {"generator_learning_rate": 2e-4, "discriminator_learning_rate": 2e-4},
     "D's rate 2e-4": {"discriminator_learning_rate": 2e-4},
     "β1 0.5": {"beta1": 0.5},
+    "β1 0.5, rates 2e-4": {"beta1": 0.5, "generator_learning_rate": 2e-4, "discriminator_learning_rate": 2e-4},
+    "β1 0.5, average 0.998": {"beta1": 0.5, "average_decay": 0.998},
     "batch 400": {"batch_size": 400},
     "dropout 0.3 in D": {"dropout_rate": 0.3},
     "label smoothing 0.1": {"label_smoothing": 0.1},
@@ -101,6 +103,7 @@ def measured(recipe: Recipe, lines: list[runlog.Line], said: str) -> Outcome:
     alarm = re.search(r"Step (\d+): (.*?)\. What usually helps", said)
     last = lines[-max(len(lines) // 10, 1) :]
     row: dict[str, Any] = {"alarm": alarm and f"step {alarm[1]}: {alarm[2]}", "steps": trained.step}
+    row["batch_size"] = recipe.batch_size
     row |= {name: round(scores[name]["value"], 2) for name in ("fid", "mode_coverage")}
     row |= {name: round(float(np.mean([line[name] for line in last])), 4) for name in ("d_real", "d_fake")}
     return Outcome(lines, evaluator.draw(variables)[:16], row)
@@ -110,16 +113,16 @@ def draw(outcomes: dict[str, Outcome]) -> Any:
     """A panel a remedy: the generator's loss over the pictures seen, the tutorial's in grey, and 16 samples."""
     from matplotlib.figure import Figure
 
-    columns = 5
-    figure = Figure(figsize=(15, 9.5), layout="constrained")
+    columns = 6
+    figure = Figure(figsize=(17, 9), layout="constrained")
     rows = -(-len(outcomes) // columns)
     axes = figure.subplots(2 * rows, columns, height_ratios=[3, 4] * rows).reshape(rows, 2, columns)
     untreated = next(iter(outcomes.values()))
     for index, (remedy, outcome) in enumerate(outcomes.items()):
         curve, picture = axes[index // columns, :, index % columns]
         for shown, colour in ((untreated, "0.8"), (outcome, "#d95f02")):
-            every = PICTURES / shown.row["steps"] if shown.row["steps"] else 1
-            curve.plot([line["step"] * every for line in shown.lines], [line["g_loss"] for line in shown.lines], colour)
+            seen = [line["step"] * shown.row["batch_size"] for line in shown.lines]
+            curve.plot(seen, [line["g_loss"] for line in shown.lines], colour)
         curve.set(title=remedy, yscale="log", xlim=(0, PICTURES), ylim=(0.1, 300))
         curve.spines[["top", "right"]].set_visible(False)
         curve.set_xticks([0, PICTURES], ["0", f"{PICTURES:,}"])
