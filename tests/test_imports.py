@@ -26,6 +26,7 @@ ROWS = {
     "noise": 1,
     "pixels": 1,
     "augment": 1,
+    "mismatches": 1,
     "rounds": 1,
     "latents": 1,
     "layers": 2,
