@@ -1,11 +1,16 @@
 """Every experiment from its flag file, narrow: it trains 20 steps, goes on, and can be sampled from."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from test_commands import REPOSITORY, arrays_of, inspected, logged, run
+
+from experiments.command import read_flag_lines
+from experiments.recipes import Recipe, resolve
+from jaxgan import models
 
 NARROW = ["--generator_width=4", "--discriminator_width=4", "--batch_size=8", "--num_examples=64", "--log_every=5"]
 EXPERIMENTS = {
@@ -20,6 +25,16 @@ def test_every_flag_file_begins_with_the_command_that_runs_it():
     for path in REPOSITORY.glob("*.flags"):
         first = path.read_text(encoding="utf-8").splitlines()[0]
         assert f"--flagfile={path.name}" in first or "make quickstart" in first
+
+
+@pytest.mark.parametrize("path", sorted(REPOSITORY.glob("*.flags")), ids=lambda path: path.name)
+def test_every_flag_file_is_a_recipe_of_the_command_that_it_names(path):
+    named = re.match(r"# .*python -m experiments\.(\w+) ", path.read_text(encoding="utf-8"))
+    assert named and named[1] in EXPERIMENTS
+    given = read_flag_lines(Recipe, path)
+    recipe = resolve(given, tuple(models.names()))
+    assert recipe.model.startswith(named[1] if named[1] != "gan" else "mlp")
+    assert all(getattr(recipe, name) == value for name, value in given.items())
 
 
 @pytest.mark.slow
