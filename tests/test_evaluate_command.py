@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 from test_commands import TINY, arrays_of, logged, run
 
+from jaxgan.data import avatars
+
 SCORED = ["--evaluate_every=10", "--evaluate_num=200", "--evaluate_features=thumbnails"]
 QUICK = ["--num=200", "--features=thumbnails"]
 
@@ -37,6 +39,24 @@ def test_evaluate_prints_json_with_the_numbers_of_the_log(scored):
     for name, value in lines[-1].items():
         if name in found["scores"]:
             assert value == pytest.approx(found["scores"][name]["value"], rel=1e-6), name
+
+
+def test_a_folder_is_its_own_reference_until_another_is_named(tmp_path):
+    for name, seed in (("mine", 0), ("others", 1)):
+        (tmp_path / name).mkdir()
+        for index in range(200):
+            Image.fromarray(avatars.draw(seed, index, 16).image).save(tmp_path / name / f"{index}.png")
+    workdir, mine = tmp_path / "run", f"--data_dir={tmp_path / 'mine'}"
+    tiny = [flag for flag in TINY if "dataset" not in flag]
+    assert run("dcgan", *tiny, mine, "--steps=2", f"--workdir={workdir}").returncode == 0
+    found = {}
+    for name in ("mine", "others"):
+        done = run("evaluate", f"--workdir={workdir}", f"--data_dir={tmp_path / name}", *QUICK)
+        assert done.returncode == 0, done.stderr
+        found[name] = json.loads(done.stdout)
+    assert [found[name]["run"]["trained_on_these_pictures"] for name in found] == [True, False]
+    assert ["authenticity" in found[name]["scores"] for name in found] == [True, False]
+    assert found["mine"]["scores"]["fid"]["value"] != found["others"]["scores"]["fid"]["value"]
 
 
 def test_fewer_pictures_than_features_are_refused_in_a_line(scored):

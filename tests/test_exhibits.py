@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from reference import cases
 
 from experiments import exhibits, sample
 from experiments.pictures import load_pictures
 from experiments.recipes import resolve
 from experiments.restore import Run
 from experiments.systems import build_gan
-from jaxgan import models, sampling
+from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.errors import UserError
 from jaxgan.images import save_png
@@ -24,7 +25,7 @@ def run_of(model, names, **sizes):
     sizes = {"image_size": 16, "generator_width": 2, "discriminator_width": 2, "num_examples": 30, **sizes}
     recipe = resolve({"model": model, "dataset": "avatars", **sizes}, (model,))
     gan = build_gan(recipe, 3, len(names))
-    variables = models.init(gan.generator, jax.random.key(0))
+    variables = cases.random_variables(gan.generator, scale=0.5)  # initial ones draw grey pictures all alike
     return Run(recipe, gan, 5, types.SimpleNamespace(sampling_variables=variables), names, "digest")
 
 
@@ -40,6 +41,12 @@ def noise(run, count):
 def drawn(run, z, conditions=None):
     given = None if conditions is None else jnp.asarray(conditions, jnp.float32)
     return sampling.generate(run.gan, run.state.sampling_variables, z, given)
+
+
+def test_the_pictures_of_these_runs_tell_noises_and_conditions_apart():
+    for run, conditions in ((PLAIN, None), (FACES, np.eye(23)[[8, 8]]), (DIGITS, np.eye(10)[[4, 4]])):
+        one, other = drawn(run, noise(run, 2), conditions)
+        assert np.abs(one.astype(int) - other.astype(int)).max() > 50
 
 
 def assert_near(pictures, expected):
