@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from benchmarks import machine, torch_networks
 from experiments.recipes import Recipe, resolve
+from jaxgan import models
 from jaxgan.data.pictures import Pictures
 
 CONDITION_DIMS = {"cgan_anime": 23, "cgan_mnist": 10}
@@ -59,6 +60,7 @@ class TorchSide:
         torch.manual_seed(recipe.seed)
         sizes = {name: getattr(recipe, name) for name in SIZES if getattr(recipe, name) is not None}
         networks = torch_networks.build(recipe.model, **sizes)
+        initialize(recipe.model, networks)
         self._make_data(networks, sizes)
         if pictures is not None:
             self._take_data(pictures)
@@ -208,6 +210,18 @@ class TorchSide:
         loss = -logits.mean() if self.recipe.loss == "wasserstein" else cross_entropy(logits, 1.0)
         loss.backward()
         optimizer.step()
+
+
+def initialize(model: str, networks: tuple[torch.nn.Module, torch.nn.Module]) -> None:
+    """Draws the initial weights that a system names; where it names none, PyTorch's own stay."""
+    std = getattr(models.build(model).generator, "std", None)
+    if std is None:
+        return
+    for layer in (layer for network in networks for layer in network.modules()):
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            torch.nn.init.normal_(layer.weight, 0.0, std)
+        elif isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(layer.weight, 1.0, std)
 
 
 def _default_latent_dim(model: str) -> int:
