@@ -259,6 +259,22 @@ class TestTorch:
         if recipe.clip is not None:
             assert max(p.abs().max() for p in side.discriminator.parameters()) <= recipe.clip
 
+    def test_initial_weights_are_those_that_the_system_names(self):
+        from benchmarks import torch_networks, torch_side
+
+        for model, std in (("cgan_anime", 0.01), ("dcgan_64", 0.02)):
+            networks = torch_networks.build(model, generator_width=16, discriminator_width=16)
+            torch_side.initialize(model, networks)
+            named = dict(networks[0].named_parameters())
+            kernels = [p.detach() for p in named.values() if p.ndim == 4 and p.numel() > 10_000]
+            scales = [p.detach() for name, p in named.items() if p.ndim == 1 and "weight" in name]
+            assert kernels and all(abs(float(kernel.std()) / std - 1) < 0.05 for kernel in kernels)
+            assert scales and all(0 < float((scale - 1).abs().max()) < 5 * std for scale in scales)
+        networks = torch_networks.build("mlp_b")
+        before = [parameter.clone() for parameter in networks[0].parameters()]
+        torch_side.initialize("mlp_b", networks)
+        assert all((old == new).all() for old, new in zip(before, networks[0].parameters(), strict=True))
+
     def test_autocast_keeps_losses_in_float32(self):
         import torch
 
