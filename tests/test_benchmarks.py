@@ -255,7 +255,9 @@ class TestTorch:
         assert side.run(2) > 0
         after = [parameter for network in (side.generator, side.discriminator) for parameter in network.parameters()]
         assert all(torch.isfinite(parameter).all() for parameter in after)
-        assert all((old != new).any() for old, new in zip(before, after, strict=True))
+        still = [new for old, new in zip(before, after, strict=True) if not (old != new).any()]
+        # A bias right before batch normalisation has no gradient but rounding: `cgan_anime` has one.
+        assert len(still) <= (model == "cgan_anime") and all(float(p.grad.abs().max()) < 1e-12 for p in still)
         if recipe.clip is not None:
             assert max(p.abs().max() for p in side.discriminator.parameters()) <= recipe.clip
 
