@@ -67,13 +67,16 @@ def uniform_init(bound: float) -> Initializer:
 
 
 class Dense(_Weighted):
-    """A linear layer on (N, features in); kernel (in, out)."""
+    """A linear layer on (N, features in) or on images, whose features are in PyTorch's order; kernel (in, out)."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(N, in) -> (N, features)."""
-        x, kernel, bias = self.weights(x, (x.shape[-1], self.features))
-        y = x @ kernel
+        """(N, in) or (N, H, W, C), in = C·H·W -> (N, features)."""
+        x, kernel, bias = self.weights(x, (x[0].size, self.features))
+        if x.ndim == 4:  # the kernel is turned instead of the images, which are larger
+            height, width, channels = x.shape[1:]
+            kernel = kernel.reshape(channels, height, width, -1).transpose(1, 2, 0, 3).reshape(kernel.shape)
+        y = x.reshape(len(x), -1) @ kernel
         return y if bias is None else y + bias
 
 
@@ -153,7 +156,8 @@ class BatchNorm(nn.Module):
                 running.value = self.momentum * running.value + (1 - self.momentum) * batch
 
         out_dtype = self.dtype or jnp.result_type(x, scale)
-        normalised = (x.astype(mean.dtype) - mean) * (jax.lax.rsqrt(variance + self.epsilon) * scale) + bias
+        slope = jax.lax.rsqrt(variance + self.epsilon) * scale
+        normalised = x.astype(mean.dtype) * slope + (bias - mean * slope)
         return normalised.astype(out_dtype)
 
     def _batch_statistics(self, x: jax.Array) -> tuple[jax.Array, jax.Array, int]:
@@ -205,7 +209,3 @@ def to_image(x: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
     height, width, channels = shape
     return ops.transpose(x.reshape(-1, channels, height, width), (0, 2, 3, 1))
 
-
-def to_features(x: jax.Array) -> jax.Array:
-    """Images (N, H, W, C) to features (N, C·H·W) in PyTorch's order."""
-    return ops.transpose(x, (0, 3, 1, 2)).reshape(x.shape[0], -1)

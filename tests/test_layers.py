@@ -117,7 +117,10 @@ def test_feature_order_is_channels_first():
     x = jnp.arange(12.0).reshape(1, 12)
     image = layers.to_image(x, (2, 2, 3))
     np.testing.assert_array_equal(image[0, :, :, 0], [[0, 1], [2, 3]])
-    np.testing.assert_array_equal(layers.to_features(image), x)
+    same = {"params": {"kernel": jnp.eye(12), "bias": jnp.zeros(12)}}
+    np.testing.assert_array_equal(layers.Dense(12).apply(same, image), x)
+    variables = layers.Dense(5).init(jax.random.key(0), x)
+    np.testing.assert_allclose(layers.Dense(5).apply(variables, image), layers.Dense(5).apply(variables, x), rtol=1e-6)
 
 
 def test_leaky_relu():

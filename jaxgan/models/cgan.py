@@ -30,7 +30,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.errors import UserError
-from jaxgan.layers import Dense, leaky_relu, to_features, to_image
+from jaxgan.layers import Dense, leaky_relu, to_image
 from jaxgan.models.blocks import ConvolutionalNetwork
 from jaxgan.models.dcgan import HALVE
 from jaxgan.models.dcgan_mnist import grow_from_quarter, judge, quarters
@@ -75,7 +75,7 @@ class AnimeDiscriminator(ConvolutionalNetwork):
             x = leaky_relu(self.conv(x, factor * self.width, *HALVE))
         tiled = jnp.broadcast_to(y.astype(x.dtype)[:, None, None, :], (*x.shape[:3], y.shape[-1]))
         x = leaky_relu(self.conv(jnp.concatenate([x, tiled], axis=-1), 6 * self.width, 1, 1, 0))
-        return Dense(1, dtype=self.dtype)(to_features(x)).reshape(-1)
+        return Dense(1, dtype=self.dtype)(x).reshape(-1)
 
 
 class MnistGenerator(Network):

@@ -36,7 +36,6 @@ from jaxgan.layers import (
     Dropout,
     keras_kernel_init,
     leaky_relu,
-    to_features,
     to_image,
 )
 from jaxgan.models.network import GAN, Network
@@ -59,7 +58,7 @@ def judge(network: Network, x: jax.Array, width: int, dropout_rate: float, train
         x = leaky_relu(Conv(features, kernel_size=3, stride=2, dtype=network.dtype)(x), 0.01)
         x = Dropout(dropout_rate, whole_channels=True, axis_name=network.axis_name)(x, train=train)
     x = network.batch_norm()(x, train=train)
-    return Dense(1, dtype=network.dtype)(to_features(x)).reshape(-1)
+    return Dense(1, dtype=network.dtype)(x).reshape(-1)
 
 
 class GeneratorA(Network):
