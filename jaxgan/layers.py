@@ -208,4 +208,3 @@ def to_image(x: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
     """Features (N, C·H·W) in PyTorch's order to images (N, H, W, C); ``shape`` is (H, W, C)."""
     height, width, channels = shape
     return ops.transpose(x.reshape(-1, channels, height, width), (0, 2, 3, 1))
-
