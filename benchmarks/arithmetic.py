@@ -25,8 +25,8 @@ class Layer:
     products: int
 
 
-def layers(network: models.Network) -> list[Layer]:
-    """The layers with weights, in the order in which they are called."""
+def layers(network: models.Network, conditions: int = 1) -> list[Layer]:
+    """The layers with weights, in the order in which they are called, for one example under so many conditions."""
     found = []
 
     def record(call: Any, inputs: Any, keywords: Any, context: nn.module.InterceptorContext) -> Any:
@@ -37,6 +37,8 @@ def layers(network: models.Network) -> list[Layer]:
         return output
 
     arguments = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in network.input_shapes]
+    if conditions > 1:
+        arguments[1] = jax.ShapeDtypeStruct((1, conditions, network.condition_dim), jnp.float32)
     with nn.intercept_methods(record):
         jax.eval_shape(lambda *inputs: network.init(jax.random.key(0), *inputs, train=False), *arguments)
     return found
@@ -44,7 +46,7 @@ def layers(network: models.Network) -> list[Layer]:
 
 def _products(module: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> int:
     if isinstance(module, Dense):
-        return inputs[-1] * outputs[-1]
+        return math.prod(inputs) * outputs[-1]
     window = module.kernel_size**2
     if isinstance(module, ConvTranspose):
         return math.prod(inputs) * window * outputs[-1]
@@ -59,8 +61,11 @@ def step_operations(rules: game.Rules, batch_size: int) -> int:
     generator, discriminator = layers(rules.gan.generator), layers(rules.gan.discriminator)
     make, judge = (sum(layer.products for layer in network) for network in (generator, discriminator))
     forwards = 1 if rules.reuse_noise else 1 + rules.critic_steps
-    examples = 4 if rules.matching_aware else 2
+    judged = [discriminator] * (4 if rules.matching_aware else 2)
+    if rules.matching_aware and rules.gan.discriminator.several_conditions:  # the real pictures, under three each
+        judged = [layers(rules.gan.discriminator, conditions=3), discriminator]
     products = forwards * make + (2 * make - generator[0].products)
-    products += rules.critic_steps * examples * (3 * judge - discriminator[0].products)
+    passes = [3 * sum(layer.products for layer in network) - network[0].products for network in judged]
+    products += rules.critic_steps * sum(passes)
     products += 2 * judge  # the generator's step: forward, and back to the picture
     return 2 * batch_size * products

@@ -30,7 +30,7 @@ def build(description: dict[str, Any]) -> "TorchSide":
         recipe,
         channels_last=description.get("channels_last", False),
         compiled=description.get("compiled", False),
-        one_forward=description.get("one_forward", False),
+        shares_work=description.get("shares_work", False),
     )
 
 
@@ -41,7 +41,8 @@ class TorchSide:
       recipe: what is trained; ``precision`` bfloat16 means autocast.
       channels_last: the memory format; False: contiguous, as the tutorials have it.
       compiled: whether both networks pass ``torch.compile``.
-      one_forward: the generator runs once for both players where they share the noise; False: as the tutorial has it.
+      shares_work: as jaxgan does, the generator runs once for both players where they share the noise, and `cgan_anime`
+        looks at each picture once; False: as the tutorial has it.
       pictures: what it is trained on, in an order of its own each epoch; None: random ones.
     """
 
@@ -51,11 +52,12 @@ class TorchSide:
         *,
         channels_last: bool,
         compiled: bool = False,
-        one_forward: bool = False,
+        shares_work: bool = False,
         pictures: Pictures | None = None,
     ) -> None:
         self.recipe, self.channels_last = recipe, channels_last
-        self.one_forward = one_forward or recipe.model in REUSES_FAKES
+        self.one_forward = shares_work or recipe.model in REUSES_FAKES
+        self.looks_once = shares_work and recipe.model == "cgan_anime"
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
         sizes = {name: getattr(recipe, name) for name in SIZES if getattr(recipe, name) is not None}
@@ -193,11 +195,14 @@ class TorchSide:
             logits = self.logits(torch.cat([fake.float(), real]), condition).chunk(2)
             return (cross_entropy(logits[0], 0.0) + cross_entropy(logits[1], 1.0)) / 2
         if self.recipe.matching_aware:
-            wrong = [torch.roll(condition[0], 1, 0)]
-            refused = cross_entropy(self.logits(real, wrong), 0.0)
-            refused = refused + cross_entropy(self.logits(torch.roll(real, 2, 0), condition), 0.0)
-            refused = refused + cross_entropy(self.logits(fake, condition), 0.0)
-            return cross_entropy(self.logits(real, condition), 1.0) + refused / 3
+            right, wrong, others = (torch.roll(condition[0], places, 0) for places in (0, 1, -2))
+            if self.looks_once:
+                judged = self.logits(real, [torch.cat([right, wrong, others])]).chunk(3)
+            else:
+                judged = [self.logits(real, [right]), self.logits(real, [wrong])]
+                judged.append(self.logits(torch.roll(real, 2, 0), condition))
+            refused = [*judged[1:], self.logits(fake, condition)]
+            return cross_entropy(judged[0], 1.0) + sum(cross_entropy(logits, 0.0) for logits in refused) / 3
         if self.recipe.loss == "wasserstein":
             return self.logits(fake, condition).mean() - self.logits(real, condition).mean()
         return cross_entropy(self.logits(real, condition), 1.0) + cross_entropy(self.logits(fake, condition), 0.0)

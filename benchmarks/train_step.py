@@ -52,8 +52,8 @@ def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[st
     rows = {f"{name}, {layout}, {kind}": side(layout, kind) for kind in precisions for layout in layouts}
     if recipe.reuse_noise and recipe.model in ("dcgan_anime_a", "cgan_anime") and not compiled:
         best = layouts[-1]
-        rows[f"{name}, {best}, {recipe.precision}, one generator forward"] = side(
-            best, recipe.precision, one_forward=True
+        rows[f"{name}, {best}, {recipe.precision}, work shared as here"] = side(
+            best, recipe.precision, shares_work=True
         )
     return rows
 
@@ -65,7 +65,7 @@ def against_the_fastest(
 
     def is_like(description: dict[str, Any]) -> bool:
         same = description["flags"].get("precision", precision) == precision
-        return same and description["side"] != "jaxgan" and not description.get("one_forward")
+        return same and description["side"] != "jaxgan" and not description.get("shares_work")
 
     alike = [name for name, description in sides.items() if is_like(description)]
     if not alike:

@@ -224,7 +224,7 @@ def _examples(
     rules: Rules,
     axis_name: str | None,
 ) -> list[tuple[jax.Array, ...]]:
-    """What the discriminator judges, in the order of its loss's arguments."""
+    """What the discriminator judges: its logits come in the order of its loss's arguments."""
     if not rules.matching_aware:
         return [(images, *conditions), (fakes, *conditions)]
     condition_key, image_key = jax.random.split(key)
@@ -233,6 +233,10 @@ def _examples(
         wrong_condition = mismatches.turned(condition_key, condition, axis_name)
     else:
         wrong_condition = mismatches.wrong_in_one(condition_key, condition, rules.wrong_attributes, axis_name)
+    if rules.gan.discriminator.several_conditions and not rules.joint_batch:
+        # Each picture once: with the condition of the example whose wrong picture it is, as the last of three.
+        others = mismatches.turned(image_key, condition, axis_name, back=True)
+        return [(images, jnp.stack([condition, wrong_condition, others], axis=1)), (fakes, condition)]
     wrong_image = mismatches.turned(image_key, images, axis_name)
     return [(images, condition), (images, wrong_condition), (wrong_image, condition), (fakes, condition)]
 
@@ -261,7 +265,7 @@ def _discriminator_update(
 def _judge(
     discriminator: Player, examples: Sequence[tuple[jax.Array, ...]], key: jax.Array, rules: Rules, gan: models.GAN
 ) -> tuple[list[jax.Array], Any]:
-    """The logits (N,) of each part of the examples, and the batch statistics afterwards."""
+    """The logits (N,) of each part of the examples and each of its conditions, and the batch statistics afterwards."""
 
     def apply(batch_stats: Any, inputs: Sequence[jax.Array], part: int) -> tuple[jax.Array, Any]:
         logits, updates = gan.discriminator.apply(
@@ -281,7 +285,7 @@ def _judge(
     logits, batch_stats = [], discriminator.batch_stats
     for part, inputs in enumerate(examples):
         values, batch_stats = apply(batch_stats, inputs, part)
-        logits.append(values)
+        logits += [values] if values.ndim == 1 else [values[:, place] for place in range(values.shape[1])]
     return logits, batch_stats
 
 

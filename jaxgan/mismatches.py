@@ -9,13 +9,14 @@ import jax.numpy as jnp
 from jaxgan import noise
 
 
-def turned(key: jax.Array, examples: jax.Array, axis_name: str | None = None) -> jax.Array:
+def turned(key: jax.Array, examples: jax.Array, axis_name: str | None = None, *, back: bool = False) -> jax.Array:
     """Each example replaced by another of the global batch: the batch turned by a random number of places, never by 0.
 
     Args:
       key: decides the number of places, 1 to N − 1.
       examples: this device's share, (n, …).
       axis_name: the mapped axis over which the global batch of N is split, if any.
+      back: turn the other way, as far: where ``turned(key, a)`` has b[i] beside a[j], this has b[j] beside a[i].
 
     Returns:
       This device's share of the turned batch, (n, …).
@@ -23,7 +24,7 @@ def turned(key: jax.Array, examples: jax.Array, axis_name: str | None = None) ->
     count = examples.shape[0]
     everyone = examples if axis_name is None else jax.lax.all_gather(examples, axis_name, tiled=True)
     places = jax.random.randint(key, (), 1, max(everyone.shape[0], 2))
-    rolled = jnp.roll(everyone, places, axis=0)
+    rolled = jnp.roll(everyone, -places if back else places, axis=0)
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
     return jax.lax.dynamic_slice_in_dim(rolled, first, count)
 

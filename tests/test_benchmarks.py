@@ -103,7 +103,7 @@ def test_the_ratio_is_that_to_the_fastest_peer_of_the_same_precision():
     found = train_step.against_the_fastest(rows, sides, "float32")
     assert found["peer"] == "PyTorch eager, channels_last, float32"
     assert found["ratio"] == 1 / rates[found["peer"]]
-    assert list(sides)[-1] == "PyTorch eager, channels_last, float32, one generator forward"
+    assert list(sides)[-1] == "PyTorch eager, channels_last, float32, work shared as here"
 
 
 def test_products_of_fully_connected_layers():
@@ -248,7 +248,7 @@ class TestTorch:
         from benchmarks.torch_side import TorchSide
 
         recipe = resolve(tiny(model), (model,))
-        side = TorchSide(recipe, channels_last=model != "mlp_b", compiled=False, one_forward=model == "cgan_anime")
+        side = TorchSide(recipe, channels_last=model != "mlp_b", compiled=False, shares_work=model == "cgan_anime")
         before = [
             parameter.clone() for network in (side.generator, side.discriminator) for parameter in network.parameters()
         ]
@@ -283,7 +283,7 @@ class TestTorch:
         from benchmarks.torch_side import TorchSide
 
         recipe = resolve(tiny("dcgan_anime_a", precision="bfloat16"), ("dcgan_anime_a",))
-        side = TorchSide(recipe, channels_last=True, compiled=False, one_forward=True)
+        side = TorchSide(recipe, channels_last=True, compiled=False, shares_work=True)
         fake = side.fake(side.noise(), [])
         assert fake.dtype == torch.bfloat16
         assert side.logits(fake, []).dtype == torch.float32

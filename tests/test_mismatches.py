@@ -27,6 +27,17 @@ def test_turned_is_the_batch_turned_and_never_the_same():
     assert seen == {1, 2, 3, 4, 5}
 
 
+def test_turned_back_makes_the_same_pairs():
+    pictures, conditions = jnp.arange(6), jnp.arange(6) + 10
+    for seed in range(10):
+        key = jax.random.key(seed)
+        pairs = zip(np.asarray(mismatches.turned(key, pictures)), np.asarray(conditions), strict=True)
+        turn = functools.partial(mismatches.turned, key, axis_name="half", back=True)
+        back = np.asarray(jax.vmap(turn, axis_name="half")(conditions.reshape(2, 3))).reshape(-1)
+        np.testing.assert_array_equal(back, mismatches.turned(key, conditions, back=True))
+        assert set(pairs) == set(zip(np.asarray(pictures), back, strict=True))
+
+
 def test_one_attribute_is_wrong_and_the_other_right():
     right = np.tile(tags.parse_condition("blue hair red eyes").astype(np.float32), (4000, 1))
     key = jax.random.key(0)

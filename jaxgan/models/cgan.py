@@ -23,7 +23,7 @@ Reference:
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -64,18 +64,22 @@ class AnimeGenerator(ConvolutionalNetwork):
 class AnimeDiscriminator(ConvolutionalNetwork):
     """``cgan_anime``'s discriminator."""
 
+    several_conditions: ClassVar[bool] = True  # without batch normalisation, an image's features are its own
+
     image_shape: tuple[int, int, int] = (64, 64, 3)
     condition_dim: int = ANIME_TAGS
     width: int = 64
 
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
-        """(N, *image_shape), (N, condition_dim) -> logits (N,)."""
+        """(N, *image_shape), (N[, K], condition_dim) -> logits (N[, K])."""
         for factor in (1, 2, 4, 6):
             x = leaky_relu(self.conv(x, factor * self.width, *HALVE))
-        tiled = jnp.broadcast_to(y.astype(x.dtype)[:, None, None, :], (*x.shape[:3], y.shape[-1]))
+        conditions = y.astype(x.dtype).reshape(-1, 1, 1, y.shape[-1])
+        x = jnp.repeat(x, len(conditions) // len(x), axis=0)
+        tiled = jnp.broadcast_to(conditions, (*x.shape[:3], y.shape[-1]))
         x = leaky_relu(self.conv(jnp.concatenate([x, tiled], axis=-1), 6 * self.width, 1, 1, 0))
-        return Dense(1, dtype=self.dtype)(x).reshape(-1)
+        return Dense(1, dtype=self.dtype)(x).reshape(y.shape[:-1])
 
 
 class MnistGenerator(Network):

@@ -1,7 +1,7 @@
 """What every network of the library has, and the pair of networks that a game is played with."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 from flax import linen as nn
 
@@ -13,7 +13,13 @@ class Network(nn.Module):
 
     A generator maps latents (N, latent_dim), for conditional families with a condition (N, condition_dim), to images
     (N, H, W, C) in [−1, 1]; a discriminator maps images, and the condition, to logits (N,).
+
+    Attributes:
+      several_conditions: a discriminator that also maps images and K conditions for each, (N, K, condition_dim), to
+        logits (N, K), and looks at each image once for all of them.
     """
+
+    several_conditions: ClassVar[bool] = False
 
     dtype: Any = None  # the type to compute in; None: the promotion of inputs and parameters
     axis_name: str | None = None  # the mapped axis over which the global batch is split

@@ -27,6 +27,8 @@ class Calls(dict):
 def recorded(gan: GAN, *, grid: float | None = None):
     """Steps compiled inside the context note their networks' inputs and greatest weights every time they run.
 
+    A call with several conditions for each picture is noted as one call for each of them.
+
     With ``grid`` the noise is rounded to multiples of it before the generator gets it, which makes it the same on every
     machine.
     """
@@ -34,7 +36,9 @@ def recorded(gan: GAN, *, grid: float | None = None):
     players = {type(gan.generator): "generator", type(gan.discriminator): "discriminator"}
 
     def note(player, bound, *inputs):
-        calls[player].append([np.array(values) for values in inputs])
+        x, *y = [np.array(values) for values in inputs]
+        several = np.moveaxis(y[0], 1, 0) if y and y[0].ndim == 3 else None
+        calls[player] += [[x, *y]] if several is None else [[x, condition] for condition in several]
         calls[f"{player}_bound"].append(np.array(bound))
 
     def intercept(call, arguments, options, context):

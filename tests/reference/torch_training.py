@@ -68,7 +68,7 @@ class Cgan:
             accepted = cross_entropy(self.discriminator(pictures, conditions), 1.0)
             refused = (
                 cross_entropy(self.discriminator(pictures, wrong_conditions), 0.0)
-                + cross_entropy(self.discriminator(wrong_pictures, conditions), 0.0)
+                + cross_entropy(self.discriminator(*wrong_pictures), 0.0)  # with the conditions they are wrong for
                 + cross_entropy(self.discriminator(self.generator(noise, conditions), conditions), 0.0)
             ) / 3
             d_loss = accepted + refused

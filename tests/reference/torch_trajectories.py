@@ -34,11 +34,11 @@ def _dcgan(system, batch, calls):
 
 def _cgan(system, batch, calls):
     ((noise, _),) = calls["generator"]
-    _, (_, wrong_conditions), (wrong_pictures, _), *_ = calls["discriminator"]
+    _, (_, wrong_conditions), (wrong_pictures, theirs), *_ = calls["discriminator"]
     return system.step(
         torch_play.picture(batch["image"][0]),
         _tensor(batch["condition"][0]),
-        torch_play.picture(wrong_pictures.astype(np.float64)),
+        (torch_play.picture(wrong_pictures.astype(np.float64)), _tensor(theirs)),
         _tensor(wrong_conditions),
         _tensor(noise),
     )
