@@ -11,6 +11,7 @@ own devices' copies of everything else.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -133,6 +134,8 @@ def check_batch_size(batch_size: int, devices: int) -> None:
 
 def fuse(step: Step, axis_name: str | None) -> Step:
     """``(state, draws, count, data) -> (state, metrics)``: ``count`` steps in one loop on the device."""
+    # Traced once, for its metrics' shapes and for the loop alike: tracing is most of a start with compiled programs.
+    one_step = jax.jit(functools.partial(step, axis_name=axis_name), inline=True)
 
     def run(state: Any, draws: Any, count: jax.Array, data: Any) -> tuple[Any, Any]:
         def batch(index: Any) -> Any:
@@ -141,11 +144,11 @@ def fuse(step: Step, axis_name: str | None) -> Step:
 
         def body(index: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             state, log = carry
-            state, metrics = step(state, batch(index), axis_name=axis_name)
+            state, metrics = one_step(state, batch(index))
             return state, jax.tree.map(lambda column, value: column.at[index].set(value), log, metrics)
 
         length = jax.tree.leaves(draws)[0].shape[0]
-        shapes = jax.eval_shape(lambda: step(state, batch(0), axis_name=axis_name)[1])
+        shapes = jax.eval_shape(lambda: one_step(state, batch(0))[1])
         log = jax.tree.map(lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), shapes)
         return jax.lax.fori_loop(0, count, body, (state, log))
 
