@@ -47,6 +47,7 @@ def transposes(forward: Callable, backward: Callable) -> tuple[Callable, Callabl
 
     def tie(function: Callable, transpose: Callable[[], Callable]) -> Callable:
         @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+        @functools.partial(jax.jit, static_argnums=1, inline=True)  # traced once for all calls with the same shapes
         def tied(x: Any, static: tuple) -> Any:
             return function(x, *static)
 
@@ -68,6 +69,7 @@ def tied(to_small: Callable, to_big: Callable, to_kernel: Callable) -> tuple[Cal
 
     def tie(function: Callable, gradients: Callable) -> Callable:
         @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+        @functools.partial(jax.jit, static_argnums=2, inline=True)
         def product(a: Any, b: Any, static: tuple) -> Any:
             return function(a, b, *static)
 
