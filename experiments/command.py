@@ -162,7 +162,7 @@ def _set_up_process() -> None:
 
 
 def _keep_freed_memory() -> None:
-    """Lets glibc keep big freed buffers, else each step faults in the same pages again (10 to 30 % of it on a CPU)."""
+    """Lets glibc keep big freed buffers, else each step faults in the same pages again (9 to 25 % of it on a CPU)."""
     if sys.platform != "linux":
         return
     trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # mallopt's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
