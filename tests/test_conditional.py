@@ -86,6 +86,30 @@ def test_the_wrong_examples_are_other_examples(played):
     assert np.abs(fake - x).max() > 0.1
 
 
+def test_a_discriminator_with_batch_statistics_sees_wrong_pictures_as_such():
+    gan = CASES["cgan_mnist"].build(**CASES["cgan_mnist"].narrow)
+    assert not gan.discriminator.several_conditions
+    rules = dataclasses.replace(
+        jax_training.rules_of(gan, critic_steps=1),
+        matching_aware=True,
+        discriminator_loss=losses.matching_aware_discriminator_loss,
+    )
+    state = jax_training.state_from(
+        rules, *(cases.random_variables(module, scale=0.3) for module in (gan.generator, gan.discriminator))
+    )
+    (batch,) = jax_training.batches(rules, jax_training.pool(gan), steps=1)
+    batch["image"] = batch["image"].astype(np.float32)
+    with recorded(gan) as calls:
+        jax.jit(lambda state, batch: game.train_step(state, batch, rules))(state, batch)
+        (x, y), (x_again, wrong_y), (wrong_x, y_again), (_, y_of_fake) = calls.take()["discriminator"][:4]
+    for pictures in (x, x_again):
+        np.testing.assert_array_equal(pictures, batch["image"][0])
+    for conditions in (y, y_again, y_of_fake):
+        np.testing.assert_array_equal(conditions, batch["condition"][0])
+    for wrong, right in ((wrong_x, x), (wrong_y, y)):
+        assert any(np.array_equal(wrong, np.roll(right, places, axis=0)) for places in range(1, len(right)))
+
+
 def test_a_wrong_condition_may_be_wrong_in_one_attribute():
     gan = CASES["cgan_anime"].build(**CASES["cgan_anime"].narrow)
     rules = dataclasses.replace(jax_training.rules_of(gan, critic_steps=1), wrong_attributes=(2, 2))
