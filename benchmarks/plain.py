@@ -1,10 +1,10 @@
 """The same training step as a plain JAX and Flax program has it: XLA's convolutions, no loop around the step."""
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from jaxgan import ops, parallel
@@ -33,10 +33,20 @@ def _sides(padding: Any) -> Sequence[tuple[int, int]]:
 def use_plain_convolutions() -> None:
     """Puts XLA's convolutions in the place of the library's, for the rest of this process.
 
-    Loops are unrolled too: within one, XLA computes the gradients of its convolutions far more slowly on a CPU.
+    Loops become Python's: within one of XLA's, even of one turn, the gradients of its convolutions are far slower on a
+    CPU, and ``lax.scan(..., unroll=True)`` leaves a loop of one turn as it is.
     """
     ops.conv, ops.conv_transpose = conv, conv_transpose
-    lax.scan = functools.partial(lax.scan, unroll=True)
+    lax.scan = _python_loop
+
+
+def _python_loop(body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any) -> tuple[Any, Any]:
+    """``lax.scan``, written out turn by turn."""
+    outputs = []
+    for turn in range(len(jax.tree.leaves(inputs)[0])):
+        carry, output = body(carry, jax.tree.map(lambda leaf, turn=turn: leaf[turn], inputs))
+        outputs.append(output)
+    return carry, jax.tree.map(lambda *values: jnp.stack(values), *outputs)
 
 
 def compile_step(step: parallel.Step, devices: Sequence[jax.Device]) -> parallel.Program:

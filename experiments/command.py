@@ -165,9 +165,9 @@ def _keep_freed_memory() -> None:
     """Lets glibc keep big freed buffers, else each step faults in the same pages again (9 to 25 % of it on a CPU)."""
     if sys.platform != "linux":
         return
-    trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # mallopt's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
+    trim_threshold, mmap_max, arena_max = -1, -4, -8  # mallopt's M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(mmap_threshold, 1 << 30)
-        mallopt(trim_threshold, (1 << 31) - 1)
+        mallopt(mmap_max, 0)  # No threshold: XLA asks for what a step needs in one piece, of gigabytes in big batches.
+        mallopt(trim_threshold, -1)
         mallopt(arena_max, 1)  # XLA's threads would have arenas, which give 64 MB back whatever the thresholds say
