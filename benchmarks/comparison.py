@@ -1,7 +1,7 @@
-"""Measures several sides by turns, each in its process, and puts their numbers side by side."""
+"""Measures several sides by turns, and puts their numbers side by side."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from absl import flags
@@ -13,15 +13,15 @@ ROUNDS = flags.DEFINE_integer("rounds", 5, "timed turns of each side", lower_bou
 TURN_SECONDS = flags.DEFINE_float("turn_seconds", 2.0, "about how long a turn is", lower_bound=0.0)
 
 
-def compare(sides: Mapping[str, dict[str, Any]], *, rounds: int, turn_seconds: float) -> dict[str, Any]:
-    """Measures all sides by turns; the first is the one that the others are compared with."""
-    with processes(sides) as running:
-        timed = turns.take_turns(running, rounds=rounds, turn_seconds=turn_seconds)
-        facts = {name: process.facts for name, process in running.items()}
-        measured = {name: process.measure() for name, process in running.items()}
-        rate = next(iter(running.values())).matmul_rate()
-    rows = report(timed.seconds, facts, measured, rate)
-    return {"sides": rows, "rounds": rounds, "others_busy": timed.busy, "machine": machine.describe()}
+class InThisProcess:
+    """What a `Process` is, without a process of its own; of the sides that use JAX."""
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        from benchmarks import jax_side  # Elsewhere this process needs no JAX.
+
+        side = jax_side.build(description)
+        self.facts = side.facts()
+        self.run, self.measure, self.matmul_rate = side.run, side.measure, side.matmul_rate
 
 
 @contextlib.contextmanager
@@ -35,6 +35,39 @@ def processes(sides: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Process
         for process in running.values():
             _ = process.facts  # all are built before the first is timed
         yield running
+
+
+@contextlib.contextmanager
+def in_this_process(sides: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, InThisProcess]]:
+    """All sides in this process: for forms of one program, whose difference is smaller than that of two processes.
+
+    Where in memory a process has its buffers makes 10 % of a step on a CPU. The peak of memory is that of all.
+    """
+    yield {name: InThisProcess(description) for name, description in sides.items()}
+
+
+def compare(
+    sides: Mapping[str, dict[str, Any]],
+    *,
+    rounds: int,
+    turn_seconds: float,
+    start: Callable[..., Any] = processes,
+) -> dict[str, Any]:
+    """Measures all sides by turns; the first is the one that the others are compared with.
+
+    Args:
+      sides: what `benchmarks.worker` is to build, by name.
+      rounds: timed turns of each.
+      turn_seconds: about how long a turn is.
+      start: `processes` (default), or `in_this_process`.
+    """
+    with start(sides) as running:
+        timed = turns.take_turns(running, rounds=rounds, turn_seconds=turn_seconds)
+        facts = {name: process.facts for name, process in running.items()}
+        measured = {name: process.measure() for name, process in running.items()}
+        rate = next(iter(running.values())).matmul_rate()
+    rows = report(timed.seconds, facts, measured, rate)
+    return {"sides": rows, "rounds": rounds, "others_busy": timed.busy, "machine": machine.describe()}
 
 
 def report(
