@@ -68,7 +68,10 @@ class Watch:
         ones less than it.
       saturation_steps: for how many steps it must have won without a break, in three windows at least.
       low_diversity: samples are alike below this share of the diversity that they had, and real pictures have.
-      low_previews: in how many previews in a row.
+      low_previews: in how many previews in a row, once G has learned to vary its samples.
+      early_low_previews: in how many before that: a G that D has overtaken can take long to find its way.
+      varied_share: G varies them where they have this share of the diversity of real pictures.
+      varied_previews: it has learned to once it did so in this many previews.
       preview_every: steps between the previews that are looked at.
       patience: until this step, samples may be alike because G has not learned to vary them.
       metrics_every: steps whose metrics are looked at together, however rare the lines of the log are.
@@ -83,12 +86,16 @@ class Watch:
     saturation_steps: int = 200
     low_diversity: float = 0.15
     low_previews: int = 3
+    early_low_previews: int = 20
+    varied_share: float = 0.5
+    varied_previews: int = 10
     preview_every: int = 100
     patience: int = 10_000
     metrics_every: int = 20
     _sums: dict[str, float] = field(default_factory=dict, repr=False)
     _streaks: dict[Kind, _Streak] = field(default_factory=lambda: {kind: _Streak() for kind in ADVICE}, repr=False)
     _most_diverse: float = field(default=0.0, repr=False)
+    _varied: int = field(default=0, repr=False)
     _excess: float = field(default=0.0, repr=False)
 
     def see_call(self, step: int, metrics: Mapping[str, np.ndarray]) -> list[Alarm]:
@@ -132,13 +139,16 @@ class Watch:
 
     def see_preview(self, step: int, images: np.ndarray) -> list[Alarm]:
         """Looks at samples from fixed noise, uint8 (N, height, width, channels); see `see_metrics`."""
-        value = diversity(images)
+        value, length = diversity(images), self.low_previews
         usual = self._most_diverse
         if self.real_diversity is not None:
             usual = self.real_diversity if step > self.patience else min(usual, self.real_diversity)
+            self._varied += value >= self.varied_share * self.real_diversity
+            if self._varied < self.varied_previews and step <= self.patience:
+                length = self.early_low_previews
         self._most_diverse = max(self._most_diverse, value)
         seen = f"the samples are nearly alike (mean distance {value:.3f}, usually {usual:.3f})"
-        return self._observe("collapsed", step, value < self.low_diversity * usual, seen, length=self.low_previews)
+        return self._observe("collapsed", step, value < self.low_diversity * usual, seen, length=length)
 
     def well_until(self, step: int) -> int:
         """The last step, up to this one, at which nothing was amiss: checkpoints up to it can be gone back to."""
@@ -149,13 +159,14 @@ class Watch:
         """What the watch remembers, as JSON can hold it."""
         streaks = {kind: asdict(streak) for kind, streak in self._streaks.items()}
         sums = {"sums": dict(self._sums), "excess": self._excess}
-        return {"streaks": streaks, "most_diverse": self._most_diverse, **sums}
+        return {"streaks": streaks, "most_diverse": self._most_diverse, "varied": self._varied, **sums}
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Takes back what `memory` returned; an empty mapping forgets everything."""
         known = memory.get("streaks", {})
         self._streaks = {kind: _Streak(**known.get(kind, {})) for kind in ADVICE}
         self._most_diverse = memory.get("most_diverse", 0.0)
+        self._varied = memory.get("varied", 0)
         self._sums = dict(memory.get("sums", {}))
         self._excess = memory.get("excess", 0.0)
 
