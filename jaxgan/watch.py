@@ -86,7 +86,7 @@ class Watch:
     saturation_steps: int = 200
     low_diversity: float = 0.15
     low_previews: int = 3
-    early_low_previews: int = 20
+    early_low_previews: int = 10
     varied_share: float = 0.5
     varied_previews: int = 10
     preview_every: int = 100
