@@ -99,7 +99,7 @@ def test_metrics_are_averaged_over_windows_however_they_were_divided_into_calls(
 @pytest.mark.parametrize("nonsaturating", [False, True])
 def test_a_resumed_watch_goes_on_in_the_middle_of_a_window(nonsaturating):
     def fresh():
-        return Watch(probabilities=True, nonsaturating=nonsaturating, metrics_every=10)
+        return Watch(probabilities=True, nonsaturating=nonsaturating, metrics_every=10, hopeless_from=0)
 
     steady, resumed, alarms = fresh(), fresh(), []
     for first in range(1, 400, 7):
@@ -197,7 +197,7 @@ def test_a_resumed_watch_raises_the_same_alarms():
 
 def generator_losses(*losses, **options):
     """The alarms of windows of 20 steps, by step."""
-    watch = Watch(probabilities=True, nonsaturating=True, **options)
+    watch = Watch(probabilities=True, nonsaturating=True, **{"hopeless_from": 0, **options})
     found = {20 * number: watch.see_metrics(line(20 * number, g_loss=loss)) for number, loss in enumerate(losses, 1)}
     return {step: alarms for step, alarms in found.items() if alarms}
 
@@ -207,6 +207,15 @@ def test_a_hopeless_generator_is_told_by_its_loss():
     [(step, [alarm])] = generator_losses(*[5.0] * 3, *[13.0] * 20).items()
     assert (step, alarm.kind, alarm.since) == (60 + 220, "saturated", 60)
     assert "the generator's loss is 13.0" in str(alarm)
+
+
+def test_the_first_steps_of_a_wide_network_are_not_counted():
+    # dcgan_64 at full width, batches of 16: means of 50 steps, of which 20 to 30 at first.
+    losses = [28.45] * 2 + [20.87] * 3 + [9.58] * 2 + [10.49] * 3 + [10.63] * 2 + [7.42] * 3 + [6.64] * 5
+    assert list(generator_losses(*losses)) == [100]
+    assert generator_losses(*losses, hopeless_from=200) == {}
+    assert list(generator_losses(*[18.0] * 20, hopeless_from=200)) == [300]
+    assert Watch(probabilities=True).hopeless_from == 200
 
 
 def test_better_windows_make_good_for_worse_ones():
