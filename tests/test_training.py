@@ -1,4 +1,5 @@
 import contextlib
+import functools
 import json
 import os
 import random
@@ -430,11 +431,9 @@ def test_a_rollback_needs_another_future(tmp_path):
 
 
 def main(directory, delay):
-    def step_fn(state, first_step, count):
-        return several_steps(state, first_step, count, delay=float(delay))
-
+    job = make_job(functools.partial(several_steps, delay=float(delay)))
     try:
-        run(Path(directory), job=make_job(step_fn), steps=60)
+        run(Path(directory), job=job, steps=60)
     except Interrupted as interrupted:
         print(interrupted)
         sys.exit(interrupted.status)
@@ -448,8 +447,8 @@ def started(directory, delay=0.02):
         command = [sys.executable, __file__, str(directory), str(delay)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
         try:
-            said = process.stdout.readline()  # Killed after its last save, the run before has left nothing to do.
-            assert said.startswith("Training") or "already at step 60" in said, Path(errors.name).read_text()
+            begun = "Training", f"{directory} is already at step 60"  # where the run before was killed after its last save
+            assert process.stdout.readline().startswith(begun), Path(errors.name).read_text()
             yield process, Path(errors.name)
         finally:
             process.kill()
