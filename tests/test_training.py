@@ -447,7 +447,7 @@ def started(directory, delay=0.02):
         command = [sys.executable, __file__, str(directory), str(delay)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
         try:
-            begun = "Training", f"{directory} is already at step 60"  # where the run before was killed after its last save
+            begun = "Training", f"{directory} is already at step 60"  # killed after its last save
             assert process.stdout.readline().startswith(begun), Path(errors.name).read_text()
             yield process, Path(errors.name)
         finally:
