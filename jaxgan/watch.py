@@ -64,7 +64,7 @@ class Watch:
       hopeless_loss: the nonsaturating loss of a G that learns stays below this (9: D believes one picture in 8,000).
       hopeless_excess: G is lost once its loss has been above that for so long that the excess, each step at most that
         much again, has added up to this without being made good (a CUSUM chart: Page 1954).
-      hopeless_from: the step from which that is counted: wide networks begin with losses of 10 to 30, and recover.
+      hopeless_from: the step from which it adds up: wide networks begin with losses of 10 to 30, and recover.
       saturation: for other losses, D has won where it gives real pictures more than 1 − `saturation` and generated
         ones less than it.
       saturation_steps: for how many steps it must have won without a break, in three windows at least.
@@ -134,8 +134,9 @@ class Watch:
         return alarms
 
     def _see_generator_loss(self, step: int, loss: float) -> list[Alarm]:
-        excess = min(loss, 2 * self.hopeless_loss) - self.hopeless_loss if step > self.hopeless_from else 0.0
-        self._excess = max(0.0, self._excess + self.metrics_every * excess)
+        excess = min(loss, 2 * self.hopeless_loss) - self.hopeless_loss
+        total = max(0.0, self._excess + self.metrics_every * excess)
+        self._excess = total if step > self.hopeless_from else min(total, 1.0)  # not well, but it does not add up
         seen = f"the discriminator is never in doubt (the generator's loss is {loss:.1f})"
         return self._observe("saturated", step, self._excess > 0, seen, certain=self._excess > self.hopeless_excess)
 
