@@ -41,7 +41,7 @@ def processes(sides: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Process
 def in_this_process(sides: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, InThisProcess]]:
     """All sides in this process: for forms of one program, whose difference is smaller than that of two processes.
 
-    Where in memory a process has its buffers makes 10 % of a step on a CPU. The peak of memory is that of all.
+    Two processes of one program were 10 % apart on a CPU. The peak of memory is that of all.
     """
     yield {name: InThisProcess(description) for name, description in sides.items()}
 
