@@ -134,7 +134,7 @@ def test_samples_that_grow_alike_alarm_after_three_previews():
 
 
 def test_a_generator_that_was_overtaken_early_is_given_longer():
-    # dcgan_anime_a in batches of 16: nearly alike at steps 583 to 750, after 0.27 of the diversity of real faces before.
+    # dcgan_anime_a in batches of 16: nearly alike at steps 583 to 750 after 0.27 of the diversity of real faces.
     def alarms(varied_until):
         watch = Watch(probabilities=True, real_diversity=diversity(pictures(40)))
         for step in range(100, varied_until + 1, 100):
