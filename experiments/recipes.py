@@ -58,6 +58,7 @@ class Recipe:
     discriminator_learning_rate: float = option(2e-4, "the discriminator's learning rate")
     beta1: float = option(0.5, "Adam's decay of the gradient's mean")
     beta2: float = option(0.999, "Adam's decay of the gradient's square; RMSprop's is 0.9")
+    epsilon_in_root: bool = option(True, "RMSprop divides by √(v + 1e-7), as Keras 3; else by √v + 1e-7, as Keras 2")
     decay_every: int | None = option(None, "steps after which both learning rates are multiplied by --decay_rate")
     decay_rate: float = option(0.5, "the factor of --decay_every")
     average_decay: float | None = option(None, "sample from a moving average of the generator with this decay")
@@ -107,6 +108,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "wgan_anime": {
         "loss": "wasserstein",
         "optimizer": "rmsprop",
+        "epsilon_in_root": False,
         "generator_learning_rate": 5e-5,
         "discriminator_learning_rate": 5e-5,
         "critic_steps": 5,

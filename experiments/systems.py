@@ -101,8 +101,8 @@ def optimizer(recipe: Recipe, learning_rate: float, updates_per_step: int) -> op
     if recipe.decay_every is not None:
         every = recipe.decay_every * updates_per_step
         rate = optax.exponential_decay(learning_rate, every, recipe.decay_rate, staircase=True)
-    if recipe.optimizer == "rmsprop":  # Keras': ε inside the root
-        return optax.rmsprop(rate, decay=0.9, eps=1e-7, eps_in_sqrt=True)
+    if recipe.optimizer == "rmsprop":
+        return optax.rmsprop(rate, decay=0.9, eps=1e-7, eps_in_sqrt=recipe.epsilon_in_root)
     if recipe.optimizer == "sgd":
         return optax.sgd(rate)
     return optax.adam(rate, b1=recipe.beta1, b2=recipe.beta2, eps=1e-8)

@@ -44,8 +44,8 @@ class Wgan:
 
     def __init__(self, generator, critic):
         self.generator, self.critic = generator, critic
-        self.generator_optimizer = keras.optimizers.RMSprop(learning_rate=5e-5)
-        self.critic_optimizer = keras.optimizers.RMSprop(learning_rate=5e-5)
+        self.generator_optimizer = Keras2RMSprop(5e-5)
+        self.critic_optimizer = Keras2RMSprop(5e-5)
 
     def step(self, batches, critic_noises, generator_noise):
         for pictures, noise in zip(batches, critic_noises, strict=True):
@@ -60,6 +60,20 @@ class Wgan:
             g_loss = -tf.reduce_mean(self.critic(self.generator(generator_noise, training=True), training=True))
         _apply(self.generator_optimizer, tape, g_loss, self.generator)
         return float(d_loss), float(g_loss)
+
+
+class Keras2RMSprop:
+    """RMSprop as Keras 2 had it, in which tutorial 000 is written: ε outside the root."""
+
+    def __init__(self, learning_rate, rho=0.9, epsilon=1e-7):
+        self.learning_rate, self.rho, self.epsilon = learning_rate, rho, epsilon
+        self.means = {}
+
+    def apply_gradients(self, gradients_and_weights):
+        for gradient, weight in gradients_and_weights:
+            former = self.means.get(id(weight), tf.zeros_like(gradient))
+            self.means[id(weight)] = mean = self.rho * former + (1 - self.rho) * gradient**2
+            weight.assign_sub(self.learning_rate * gradient / (tf.sqrt(mean) + self.epsilon))
 
 
 def _apply(optimizer, tape, loss, network):
