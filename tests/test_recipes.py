@@ -134,6 +134,20 @@ def test_another_familys_model_is_refused():
         resolve({"model": "wgan_anime"}, ("mlp_a", "mlp_b"))
 
 
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("wgan_anime", 1e-6 / (np.sqrt(1e-13) + 1e-7)),  # 2.4 learning rates: Keras 2
+        ("mlp_keras", 1e-6 / np.sqrt(1e-13 + 1e-7)),  # 0.003: TensorFlow
+    ],
+)
+def test_epsilon_stands_where_the_source_has_it(model, expected):
+    optimizer = systems.optimizer(RECIPES[model], 1.0, 1)
+    gradient = jnp.full(1, 1e-6)
+    step, _ = optimizer.update(gradient, optimizer.init(jnp.zeros(1)))
+    np.testing.assert_allclose(step, -expected, rtol=1e-5)
+
+
 def test_learning_rates_fall_in_stairs_counted_in_generator_steps():
     recipe = dataclasses.replace(RECIPES["mlp_b"], optimizer="sgd", decay_every=2, decay_rate=0.5)
     for updates_per_step in (1, 3):
