@@ -39,6 +39,10 @@ _GRIDS = flags.DEFINE_string("grids", None, "a folder for a grid of the first 64
 def main() -> None:
     """The command."""
     recipe = resolve(launch.given_settings(), tuple(models.names()))
+    if "pytorch" in _SIDES.value:
+        from benchmarks.torch_side import check
+
+        check(recipe)
     pictures = load_pictures(recipe)
     gan = build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
     evaluator = make_evaluator(recipe, gan, num=_NUM.value, progress=False)
@@ -90,11 +94,10 @@ def pytorch_pictures(recipe: Recipe, pictures: Pictures, z: jax.Array, condition
     batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
     side.run(launch.total_steps(recipe, len(pictures), batches))
     side.generator.eval()
-    inputs = [torch.from_numpy(np.array(z, np.float32))]
-    if conditions is not None:
-        inputs.append(torch.from_numpy(np.array(conditions, np.float32)))
+    arrays = [array for array in (z, conditions) if array is not None]
+    inputs = [torch.from_numpy(np.array(array, np.float32)).to(side.device) for array in arrays]
     with torch.no_grad():
-        parts = [side.generator(*rows) for rows in zip(*(torch.split(x, 200) for x in inputs), strict=True)]
+        parts = [side.generator(*rows).cpu() for rows in zip(*(torch.split(x, 200) for x in inputs), strict=True)]
     made = torch.cat(parts).permute(0, 2, 3, 1).numpy()
     return np.clip(np.round(made * 127.5 + 127.5), 0, 255).astype(np.uint8)
 

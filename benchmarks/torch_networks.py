@@ -7,6 +7,7 @@ tutorials, as a PyTorch user would write them: padding 2 stands for "same", at t
 import inspect
 from typing import Any
 
+import torch
 from torch import nn
 
 from tests.reference import torch_networks as tutorials
@@ -20,6 +21,17 @@ def build(name: str, **sizes: Any) -> tuple[nn.Module, nn.Module]:
     return builder(**{key: value for key, value in sizes.items() if key in known})
 
 
+class Line(nn.Module):
+    """x · slope + offset: between the [0, 1] that `mlp_keras` works on and the [−1, 1] of all pictures here."""
+
+    def __init__(self, slope: float, offset: float) -> None:
+        super().__init__()
+        self.slope, self.offset = slope, offset
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.slope + self.offset
+
+
 def mlp_keras(
     image_size: int = 28, latent_dim: int = 30, generator_width: int = 50, discriminator_width: int = 50
 ) -> tuple[nn.Module, nn.Module]:
@@ -31,10 +43,12 @@ def mlp_keras(
         nn.SELU(),
         nn.Linear(3 * g, pixels),
         nn.Sigmoid(),
+        Line(2.0, -1.0),
         nn.Unflatten(1, (1, image_size, image_size)),
     )
     discriminator = nn.Sequential(
         nn.Flatten(),
+        Line(0.5, 0.5),
         nn.Linear(pixels, 3 * d),
         nn.SELU(),
         nn.Linear(3 * d, 2 * d),

@@ -4,6 +4,7 @@ Pictures stay on the device as bytes, nothing is read back during a turn, losses
 step does not go back into the generator. What is left is the tutorial's own: its losses, steps, optimisers and numbers.
 """
 
+import dataclasses
 import math
 import time
 from typing import Any
@@ -16,9 +17,19 @@ from benchmarks import machine, torch_networks
 from experiments.recipes import Recipe, resolve
 from jaxgan import models
 from jaxgan.data.pictures import Pictures
+from jaxgan.errors import UserError
 
 CONDITION_DIMS = {"cgan_anime": 23, "cgan_mnist": 10}
 REUSES_FAKES = ("mlp_a", "dcgan_mnist_a", "cgan_mnist")  # their source keeps the pictures of D's step for G's step
+OF_JAXGAN_ALONE = (
+    "average_decay",
+    "clip_normalization",
+    "critic_warmup",
+    "decay_every",
+    "flip",
+    "label_smoothing",
+    "wrong_in_one",
+)
 SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate")
 
 
@@ -26,12 +37,22 @@ def build(description: dict[str, Any]) -> "TorchSide":
     """The side that a worker's description asks for: "flags" of a recipe, and how it is run."""
     torch.backends.cudnn.benchmark = True
     recipe = resolve(description["flags"], (description["flags"]["model"],))
+    check(recipe)
     return TorchSide(
         recipe,
         channels_last=description.get("channels_last", False),
         compiled=description.get("compiled", False),
         shares_work=description.get("shares_work", False),
     )
+
+
+def check(recipe: Recipe) -> None:
+    """Raises a UserError for a rule that this side does not know: the two sides would play different games."""
+    if recipe.loss not in ("nonsaturating", "wasserstein"):
+        raise UserError(f"--loss={recipe.loss}: PyTorch's side does not know it; give --sides=jaxgan")
+    for field in dataclasses.fields(Recipe):
+        if field.name in OF_JAXGAN_ALONE and getattr(recipe, field.name) != field.default:
+            raise UserError(f"--{field.name}: PyTorch's side does not know it; give --sides=jaxgan")
 
 
 class TorchSide:

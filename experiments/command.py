@@ -43,9 +43,11 @@ def _definition(hint: Any, choices: Sequence[str]) -> tuple[Callable[..., Any], 
 
 
 def given_flags(schema: type) -> dict[str, Any]:
-    """The fields of a dataclass whose flags were given, with their values."""
+    """The fields of a dataclass whose flags were given, with their values; ~/ is the home directory, as in a shell."""
     values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(schema)}
-    return {name: value for name, value in values.items() if value is not None}
+    given = {name: value for name, value in values.items() if value is not None}
+    paths = {name: value for name, value in given.items() if isinstance(value, str) and value.startswith("~/")}
+    return given | {name: os.path.expanduser(path) for name, path in paths.items()}
 
 
 def given_directly(name: str) -> bool:

@@ -9,6 +9,7 @@ Only this machine can reach it, unless --host says otherwise: it has no password
 import dataclasses
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -41,14 +42,22 @@ def main() -> None:
         layout = _layout(scratch)
         page = layout.build(shelf, Path(scratch) / "pictures")
         try:
+            _try_address(asked.host, asked.port)
             address = layout.serve(page, host=asked.host, port=asked.port)
         except OSError as error:
-            raise UserError(f"--port={asked.port}, --host={asked.host}: cannot be served there ({error})") from error
+            raise UserError(f"--host={asked.host}, --port={asked.port}: cannot be served there ({error})") from error
         try:
             print(f"{', '.join(shelf.names())}: {address} (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
         finally:
             page.close(verbose=False)
+
+
+def _try_address(host: str, port: int) -> None:
+    """Raises an OSError that says what is wrong with an address: Gradio calls every mistake a port that is taken."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
 
 
 def _layout(scratch: str) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from experiments import command
 from experiments.evaluation import make_evaluator, plain_name
 from experiments.pictures import load_pictures
-from experiments.recipes import FEATURES, FEATURES_HELP, option
+from experiments.recipes import FEATURES, FEATURES_HELP, check_seed, option
 from experiments.restore import Run, load_run
 from experiments.systems import build_rounds
 from jaxgan.data.pictures import Pictures
@@ -46,13 +46,16 @@ def main() -> None:
     asked = Evaluate(**command.given_flags(Evaluate))
     if not 1 <= asked.num <= LARGEST:
         raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
+    check_seed(asked.seed)
     run = load_run(asked.workdir)
     recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
-    run = dataclasses.replace(run, recipe=recipe)
     training = load_pictures(recipe)
     same = training.digest == run.pictures_digest
     if not same and recipe.dataset != "folder":
         raise UserError(f"--data_dir: the run was trained on other pictures of {recipe.dataset} than these")
+    if training.image_shape != run.gan.image_shape:
+        shapes = ["×".join(map(str, shape)) for shape in (training.image_shape, run.gan.image_shape)]
+        raise UserError(f"--data_dir={recipe.data_dir}: its pictures are {shapes[0]}, those of the run {shapes[1]}")
     evaluate = make_evaluator(
         recipe,
         run.gan,
@@ -61,6 +64,7 @@ def main() -> None:
         kind=asked.features,
         weights=_weights(asked),
         split=asked.split,
+        taught_by=recipe if same else run.recipe,
     )
     variables = run.state.sampling_variables
     # Of Inception v3's features of a whole training set, a small machine takes hours.

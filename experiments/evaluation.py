@@ -108,6 +108,7 @@ def make_evaluator(
     kind: str = "trained",
     weights: tuple[str, str] | None = None,
     split: str | None = None,
+    taught_by: Recipe | None = None,
     progress: bool = True,
     flag: str = "num",
 ) -> Evaluator:
@@ -122,6 +123,8 @@ def make_evaluator(
         "thumbnails" (of 8×8, no network).
       weights: a file of the weights of Inception v3, and its sha256: then these are the features.
       split: of the data set; default: one that the run has not seen, where there is one.
+      taught_by: the recipe whose pictures the network is trained on, where the generator is measured against others
+        than its own: scores under different networks cannot be compared. Default: `recipe`.
       progress: whether to show bars while measuring.
       flag: what `num` is called where the user gives it.
 
@@ -136,7 +139,7 @@ def make_evaluator(
     real = reference_pictures(recipe, split, num, seed)
     if len(real) < dimension:
         raise UserError(f"--split={split}: has {len(real)} pictures, and {dimension} features need as many")
-    network = cheap or features.load(str(recipe.dataset), *teaching_pictures(recipe))
+    network = cheap or features.load(str(recipe.dataset), *teaching_pictures(taught_by or recipe))
     network = _with_progress(network) if progress else network
     return Evaluator(
         gan,

@@ -8,7 +8,7 @@ from experiments.recipes import Recipe
 from experiments.systems import is_conditional, native_image_size
 from jaxgan import data
 from jaxgan.data.pictures import Pictures
-from jaxgan.errors import UserError
+from jaxgan.errors import NoSuchSplit, UserError
 
 RESIZING = "middle square, bicubic with anti-aliasing where the size differs"
 
@@ -42,7 +42,12 @@ def training_pictures(recipe: Recipe, digest: str) -> Pictures:
 
 def reference_split(recipe: Recipe) -> str:
     """The split that a generator is measured against: one that it has not seen, where there is one."""
-    return "train" if recipe.dataset == "folder" else "test"
+    if recipe.dataset != "avatars":  # these have one, and would be drawn to find out
+        try:
+            load_pictures(recipe, "test")
+        except NoSuchSplit:
+            return "train"
+    return "test"
 
 
 def reference_pictures(recipe: Recipe, split: str, count: int, seed: int) -> Pictures:
@@ -68,11 +73,8 @@ def teaching_pictures(recipe: Recipe) -> tuple[Pictures, Pictures]:
         train, test = (load_pictures(dataclasses.replace(recipe, num_examples=n), split) for split, n in sizes.items())
         return train, test
     pictures = load_pictures(recipe)
-    if recipe.dataset != "folder":
-        try:
-            return pictures, load_pictures(recipe, "test")
-        except UserError:  # there is no such split
-            pass
+    if reference_split(recipe) == "test":
+        return pictures, load_pictures(recipe, "test")
     kept = len(pictures) - len(pictures) // 10
     return pictures.part(0, kept), pictures.part(kept, len(pictures))
 

@@ -177,8 +177,7 @@ def _check(recipe: Recipe) -> None:
         value = getattr(recipe, name)
         if value is not None and not 1 <= value <= LONGEST_CALL:
             raise UserError(f"--{name}={value}: must be from 1 to {LONGEST_CALL:,}")
-    if not 0 <= recipe.seed < 2**63:
-        raise UserError(f"--seed={recipe.seed}: must be from 0 to 2^63 - 1")
+    check_seed(recipe.seed)
     for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation", "decay_rate"):
         if not 0 <= getattr(recipe, name) < float("inf"):
             raise UserError(f"--{name}={getattr(recipe, name)}: must be 0 or more")
@@ -192,6 +191,12 @@ def _check(recipe: Recipe) -> None:
         raise UserError("--wrong_in_one: says how a condition is wrong; give --matching_aware too")
     if recipe.dataset == "folder" and not recipe.data_dir:
         raise UserError("--dataset=folder: name the folder with --data_dir")
+
+
+def check_seed(seed: int) -> None:
+    """Raises a UserError for a seed that JAX or NumPy does not take."""
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed={seed}: must be from 0 to 2^63 - 1")
 
 
 def family(prefix: str) -> tuple[str, ...]:

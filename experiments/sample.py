@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from experiments import command, exhibits
 from experiments.exhibits import Exhibit
-from experiments.recipes import option
+from experiments.recipes import check_seed, option
 from experiments.restore import Run, load_run
 from jaxgan import images, projection, sampling
 from jaxgan.data import tags
@@ -86,6 +86,11 @@ def check(asked: Sample) -> None:
             raise UserError(f"--{name}={value}: must be from 1 to {LARGEST:,}")
     if candidates < asked.num:
         raise UserError(f"--best_of={candidates}: must be at least --num={asked.num}")
+    check_seed(asked.seed)
+    if not math.isfinite(asked.mean):
+        raise UserError(f"--mean={asked.mean}: must be finite")
+    if not 0 <= asked.std < math.inf:
+        raise UserError(f"--std={asked.std}: must be 0 or more, and finite")
     if asked.truncation is not None and not asked.truncation > 0:
         raise UserError(f"--truncation={asked.truncation}: must be above 0")
     plain = asked.show == "samples" and asked.project is None

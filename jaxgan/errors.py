@@ -8,6 +8,10 @@ class UserError(ValueError):
     """
 
 
+class NoSuchSplit(UserError):
+    """A data set has no split of this name; the message lists those that it has."""
+
+
 def printable(text: object) -> str:
     """A path or a stranger's text as it may stand in a message: one line, at most 200 characters, all printable."""
     line = "".join(character if character.isprintable() else "?" for character in str(text).strip())

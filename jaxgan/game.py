@@ -174,6 +174,7 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
         if rules.augment is not None:
             images = rules.augment(jax.random.fold_in(keys["augment"], index), images, axis_name)
         generated = fakes if rules.reuse_noise else generate(state.generator.params, noise_key, conditions)[0]
+        # One key for all critic steps: as in tutorial 000, the mismatches of a batch stay while it is judged again.
         examples = _examples(images, conditions, jax.lax.stop_gradient(generated), keys["wrong"], rules, axis_name)
         return _discriminator_update(discriminator, examples, critic_key, rules, gan, axis_name)
 

@@ -46,6 +46,14 @@ def test_each_picture_turns_by_its_own_angle_within_the_bound():
     assert angles.min() < -10 < 10 < angles.max()
 
 
+def test_who_is_mirrored_says_nothing_of_the_angle():
+    ramp = jnp.broadcast_to(jnp.linspace(-1, 1, 17)[None, None, :, None], (400, 17, 17, 1))
+    changed = np.asarray(augment.build(flip=True, rotation=20.0)(jax.random.key(4), ramp, None))
+    along_x, along_y = changed[:, 8, 9, 0] - changed[:, 8, 7, 0], changed[:, 9, 8, 0] - changed[:, 7, 8, 0]
+    mirrored, positive = along_x < 0, along_y / along_x < 0
+    assert 0.4 < np.mean(mirrored == positive) < 0.6  # one key for both would give 0 or 1
+
+
 def test_the_same_key_gives_the_same_pictures_on_any_number_of_devices():
     change = augment.build(flip=True, rotation=15.0)
     whole = change(jax.random.key(3), IMAGES, None)

@@ -282,6 +282,14 @@ def test_every_byte_that_carries_values_is_guarded(damageable, name):
     assert len(messages) == 1
 
 
+def test_what_is_saved_again_with_other_metadata_takes_the_place_of_the_old(damageable):
+    saver, _ = open_checkpoints(damageable)
+    saver.save(2, make_state(2), {"sum": "another"})
+    saver.wait()
+    step, state, metadata = open_checkpoints(damageable)[0].restore_latest(make_state())
+    assert (step, digest(state), metadata) == (2, digest(make_state(2)), {"sum": "another"})
+
+
 def test_a_changed_record_is_noticed(damageable):
     saver, messages = open_checkpoints(damageable)
     [path] = (path for path in files_of(saver.directory / "2" / "record") if b"digest" in path.read_bytes())

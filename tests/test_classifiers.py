@@ -48,6 +48,20 @@ def test_a_picture_does_not_depend_on_its_batch(trained):
     np.testing.assert_allclose(together[4:5], alone, atol=1e-5)
 
 
+def test_every_step_shifts_by_draws_of_its_own():
+    images, conditions = (np.concatenate([part] * 2) for part in bars(32, seed=0))
+    found = []
+    for folds in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not folds:
+                patch.setattr(jax.random, "fold_in", lambda key, _: key)
+            jax.clear_caches()
+            recipe = Recipe(epochs=1, batch_size=32, shift=1)
+            found.append(digest(train_classifier(images, conditions, HEADS, recipe, progress=False)))
+    jax.clear_caches()
+    assert found[0] != found[1]
+
+
 def test_training_is_deterministic_and_follows_the_seed():
     images, conditions = bars(64, seed=0)
 

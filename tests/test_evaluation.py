@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from test_tfds import write_dataset
 
 from experiments import evaluate, evaluation, pictures
 from experiments.launch import initial_state
@@ -13,6 +14,7 @@ from experiments.recipes import resolve
 from experiments.systems import build_gan, build_rules
 from jaxgan.data import avatars, tags
 from jaxgan.errors import UserError
+from jaxgan.metrics import features
 
 NUM = 200
 SMALL = {"image_size": 16, "generator_width": 4, "discriminator_width": 4, "num_examples": 64}
@@ -73,6 +75,44 @@ def test_the_generator_is_asked_for_what_the_real_pictures_have(evaluator):
     np.testing.assert_array_equal(evaluator.conditions, evaluator.real.conditions)
     drawn = [avatars.draw_example(index, seed=1, size=16) for index in range(3)]  # another seed than the run's own
     np.testing.assert_array_equal(evaluator.real.images[:3], [image for image, _ in drawn])
+
+
+def test_more_pictures_than_real_ones_take_their_conditions_in_turn():
+    recipe = dataclasses.replace(RECIPE, num_examples=NUM)
+    found = evaluation.make_evaluator(recipe, GAN, num=2 * NUM, kind="thumbnails", split="train", progress=False)
+    assert len(found.real) == NUM and len(found.z) == 2 * NUM
+    np.testing.assert_array_equal(found.conditions, np.concatenate([found.real.conditions] * 2))
+
+
+def test_a_data_set_without_a_test_split_is_its_own_reference(tmp_path):
+    write_dataset(tmp_path, shape=(16, 16, 3), count=30)
+    flags = {"model": "dcgan_64", "dataset": "animals", "data_dir": str(tmp_path), "image_size": 16}
+    recipe = resolve(flags, ("dcgan_64",))
+    assert pictures.reference_split(recipe) == "train"
+    train, test = pictures.teaching_pictures(recipe)
+    assert (len(train), len(test)) == (27, 3)
+
+
+def test_the_network_is_taught_by_the_runs_own_pictures_whatever_it_is_measured_against(tmp_path, monkeypatch):
+    recipes = []
+    for name, grey in (("own", 0), ("others", 100)):
+        (tmp_path / name).mkdir()
+        for number in range(130):
+            Image.new("RGB", (16, 16), (number, grey, 0)).save(tmp_path / name / f"{number:03d}.png")
+        flags = {"model": "dcgan_64", "data_dir": str(tmp_path / name), "image_size": 16}
+        recipes.append(resolve(flags, ("dcgan_64",)))
+    own, others = recipes
+    taught = []
+
+    def load(name, train, _test):
+        taught.append(train.digest)
+        return features.from_function(lambda images: images.reshape(len(images), -1)[:, :128], name=name, digest="d")
+
+    monkeypatch.setattr(features, "load", load)
+    for against in (own, others):
+        found = evaluation.make_evaluator(against, GAN, num=130, taught_by=own, progress=False)
+        assert found.real.digest == pictures.load_pictures(against).digest
+    assert taught == [pictures.teaching_pictures(own)[0].digest] * 2
 
 
 def test_the_log_gets_a_few_bare_numbers(variables):

@@ -201,6 +201,39 @@ def test_moving_average_covers_the_whole_variable_tree():
     assert before.generator.variables is not None and one_step(PLAIN)[1].average is None
 
 
+def test_late_in_a_run_the_average_has_the_decay_that_was_asked_for():
+    how = rules(average_decay=0.9)
+    before = start(how, 0).replace(step=jnp.int32(1000))
+    after, _ = compiled(how)(before, batch())
+    expected = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, before.average, after.generator.variables)
+    for ours, theirs in zip(jax.tree.leaves(after.average), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_real_pictures_are_augmented_and_generated_ones_are_not():
+    data = batch()
+    _, negated, _ = one_step(rules(augment=lambda _key, images, _axis: -images), data)
+    _, expected, _ = one_step(PLAIN, {"image": 255 - data["image"]})
+    leaves = [jax.tree.leaves(state) for state in (negated.discriminator, expected.discriminator)]
+    for ours, theirs in zip(*leaves, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+    assert not same(negated.discriminator.params, one_step(PLAIN, data)[1].discriminator.params)
+
+
+def test_every_critic_step_is_augmented_with_a_key_of_its_own():
+    seen = []
+
+    def augment(key, images, _axis):
+        jax.debug.callback(lambda data: seen.append(tuple(data.tolist())), jax.random.key_data(key))
+        return images
+
+    how = rules(augment=augment, critic_steps=3)
+    after = one_step(how)[1]
+    compiled(how)(after, batch())
+    jax.effects_barrier()
+    assert len(seen) == len(set(seen)) == 6
+
+
 def test_initial_parameters_respect_the_bound_too():
     state = game.init_state(jax.random.key(0), rules(clip=0.01))
     largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(state.discriminator.params))

@@ -124,9 +124,11 @@ def test_what_is_imported_and_exported_is_a_copy():
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(imported))
     for values in interop.keras.export_weights(module, imported[1]):
         values += 1
-    for values in interop.torch.export_state_dict(module, imported[1], like=state).values():
+    like = torch_like(module)
+    for values in interop.torch.export_state_dict(module, imported[1], like=like).values():
         values += 1
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(imported))
+    assert all((values == torch_like(module)[name]).all() for name, values in like.items())  # counters too
 
 
 def _replace(state, name, values):

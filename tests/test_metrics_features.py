@@ -56,6 +56,14 @@ def only(directory, suffix):
     return path
 
 
+@pytest.mark.parametrize(
+    ("count", "size", "epochs"),
+    [(60_000, 28, 4), (10_000, 64, 5), (20_000, 64, 2), (20_000, 96, 2), (10_000_000, 28, 1)],
+)
+def test_small_sets_are_seen_more_often(count, size, epochs):
+    assert features.default_recipe(count, (size, size, 3)).epochs == epochs
+
+
 def test_trained_network_embeds_any_number_of_pictures(kept):
     network = kept[1]
     test = pictures(450, 2)

@@ -61,6 +61,23 @@ def test_a_collapsed_generator_is_seen(reference):
     assert scores["recall"]["value"] < 0.05
 
 
+def test_pictures_in_order_of_their_classes_score_as_in_any_order(reference):
+    generated = pictures(2000, 1)
+    by_class = generated[np.argsort(embed(generated).logits[:, 2:].argmax(1), kind="stable")]
+    found = [score_pictures(images, reference)["eyes/inception_score"]["value"] for images in (generated, by_class)]
+    assert found[1] == pytest.approx(found[0], rel=0.05)  # splits of one class each would score 1
+    assert found[0] > 1.3
+
+
+def test_real_pictures_are_put_in_an_order_of_the_seed(reference):
+    features = embed(pictures(300, 0)).features
+    other = make_reference(NETWORK, pictures(300, 0), split="test", seed=1).features
+    for order in (reference.features, other):
+        assert sorted(order.tolist()) == sorted(features.tolist())
+        assert not np.array_equal(order, features)
+    assert not np.array_equal(reference.features, other)
+
+
 def test_conditional_accuracy_matches_each_picture_with_its_own_condition(reference):
     generated = pictures(200, 1)
     logits = embed(generated).logits

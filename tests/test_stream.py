@@ -87,7 +87,7 @@ def test_no_more_than_a_few_batches_are_read_ahead(pictures):
     for _ in range(5):
         next(batches)
     batches.close()
-    assert 5 <= len(drawn) <= 10
+    assert 5 <= len(drawn) <= 5 + 2 + 1  # those given, two in flight, and one that is being read
 
 
 def test_closing_an_endless_stream_ends_its_reading(pictures):

@@ -102,7 +102,22 @@ def test_pictures_with_one_or_two_tags_count(tmp_path):
     np.testing.assert_array_equal(read["five"], one_hot(2))
 
 
-@pytest.mark.parametrize("line", ["no comma here", ",blue hair", "  , red eyes", "1,blue eyes"])
+def test_fields_may_be_quoted_and_commas_end_a_tag(tmp_path):
+    lines = [
+        '1,"blue hair, green eyes, smile"',
+        '"2","blonde hair pink eyes"',
+        "3,smile, pink, hair ornament, blue eyes",
+        '4,"smile" red hair',
+        '5,"black hair',
+    ]
+    read = tags.read_tags(write(tmp_path / "tags.csv", "\n".join(lines)))
+    expected = {"1": (8, 19), "2": (11, 15), "3": (22,), "4": (5,), "5": (9,)}
+    assert list(read) == list(expected)
+    for identifier, positions in expected.items():
+        np.testing.assert_array_equal(read[identifier], one_hot(*positions), identifier)
+
+
+@pytest.mark.parametrize("line", ["x," + "y" * 200_000, "no comma here", ",blue hair", "  , red eyes", "1,blue eyes"])
 def test_a_line_of_tags_that_cannot_be_read_is_named(tmp_path, line):
     with pytest.raises(UserError, match=r"tags\.csv, line 3: ") as caught:
         tags.read_tags(write(tmp_path / "tags.csv", f"1,blue hair\n\n{line}\n"))

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -8,13 +9,15 @@ import pytest
 
 from jaxgan import data
 from jaxgan.data import tfds
-from jaxgan.errors import UserError
+from jaxgan.errors import NoSuchSplit, UserError
 
 SPLIT = "train[:200]"
 
 
-def write_dataset(directory, *, shape=(6, 4, 3), classes=("cat", "dog"), count=7, version="1.0.0", dtype=np.uint8):
-    """A prepared TFDS data set "animals" whose example i has pixels i and class i modulo the classes."""
+def write_dataset(
+    directory, *, first=0, shape=(6, 4, 3), classes=("cat", "dog"), count=7, version="1.0.0", dtype=np.uint8
+):
+    """A prepared TFDS data set "animals" whose example i has pixels first + i and class i modulo the classes."""
     import tensorflow_datasets
 
     features = {"image": tensorflow_datasets.features.Image(shape=shape, dtype=dtype)}
@@ -22,7 +25,7 @@ def write_dataset(directory, *, shape=(6, 4, 3), classes=("cat", "dog"), count=7
         features["label"] = tensorflow_datasets.features.ClassLabel(names=list(classes))
 
     def example(index):
-        pixels = np.full([size or 5 for size in shape], index, dtype)
+        pixels = np.full([size or 5 for size in shape], first + index, dtype)
         return {"image": pixels} | ({"label": index % len(classes)} if classes else {})
 
     tensorflow_datasets.dataset_builders.store_as_tfds_dataset(
@@ -72,7 +75,7 @@ def test_the_newest_version_is_used_unless_one_is_named(load, tmp_path):
     write_dataset(tmp_path / "tfds", count=2, version="1.9.0")
     write_dataset(tmp_path / "tfds", count=3, version="1.10.0")
     assert len(load("animals")) == 3
-    assert len(load("animals:1.9.0")) == 2
+    assert len(load("animals:1.9.0")) == len(load("animals:1.9.*")) == 2
 
 
 def test_a_data_set_that_was_made_anew_is_read_anew(load, tmp_path):
@@ -85,6 +88,14 @@ def test_a_data_set_that_was_made_anew_is_read_anew(load, tmp_path):
     assert len([path for path in (tmp_path / "cache").iterdir() if path.name.startswith("tfds-animals")]) == 2
 
 
+def test_other_pictures_of_the_same_size_are_read_anew(load, tmp_path):
+    write_dataset(tmp_path / "tfds", first=10)
+    assert values_of(load()) == list(range(10, 17))
+    shutil.rmtree(tmp_path / "tfds")
+    write_dataset(tmp_path / "tfds", first=60)
+    assert values_of(load()) == list(range(60, 67))
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
@@ -95,6 +106,7 @@ def test_a_data_set_that_was_made_anew_is_read_anew(load, tmp_path):
         ("/etc", {}, "is not the name of a data set"),
         ("not a name\n!", {}, "is not the name of a data set"),
         ("", {}, "is not the name of a data set"),
+        ("mnist:1**", {}, "is not the name of a data set"),
         (":1.0.0", {}, "is not the name of a data set"),
         ("mnist:9.9.9", {}, "--dataset=mnist:9.9.9: "),
         ("cifar10/nothing", {}, "--dataset=cifar10/nothing: "),
@@ -163,9 +175,9 @@ def test_sources_are_opened_by_their_names(tmp_path):
     assert data.load("animals", data_dir=tmp_path / "tfds", **options).images.shape == (7, 16, 16, 3)
     with pytest.raises(UserError, match="--dataset=folder: name the folder of pictures by --data_dir"):
         data.load("folder", **options)
-    with pytest.raises(UserError, match="--dataset=avatars has no split validation; it has train, test"):
+    with pytest.raises(NoSuchSplit, match="--dataset=avatars has no split validation; it has train, test"):
         data.load("avatars", split="validation", **options)
-    with pytest.raises(UserError, match="--dataset=folder has no split test; it has train"):
+    with pytest.raises(NoSuchSplit, match="--dataset=folder has no split test; it has train"):
         data.load("folder", data_dir=tmp_path, split="test", **options)
 
 

@@ -37,6 +37,35 @@ def test_paths(tmp_path):
     ]
 
 
+@pytest.fixture
+def deeds(monkeypatch):
+    """The names of the calls that make files last, in their order."""
+    done = []
+
+    def noting(name):
+        original = getattr(os, name)
+        return lambda *arguments: (done.append(name), original(*arguments))[1]
+
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, noting(name))
+    return done
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, deeds):
+    write_text(tmp_path / "file", "text")
+    assert deeds == ["fsync", "replace"]
+
+
+def test_an_appended_file_is_on_the_disk_once_it_is_synced(tmp_path, deeds):
+    (tmp_path / "log").touch()
+    log = AppendedFile(tmp_path / "log")
+    log.append(b"line")
+    assert not deeds
+    log.sync()
+    log.close()
+    assert deeds == ["fsync"]
+
+
 def test_the_second_process_is_refused_and_a_dead_one_leaves_no_lock(tmp_path):
     process = start_holder(tmp_path)
     try:

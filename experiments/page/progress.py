@@ -78,5 +78,8 @@ def read_grid(path: Path) -> np.ndarray:
     Raises:
       OSError: if it is no longer there, or damaged.
     """
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except (ValueError, SyntaxError) as error:  # Pillow, for damage in some places
+        raise OSError(f"{path}: damaged ({error})") from error

@@ -7,7 +7,7 @@ not in the cache yet.
 import os
 
 from jaxgan.data.pictures import Pictures
-from jaxgan.errors import UserError, printable
+from jaxgan.errors import NoSuchSplit, UserError, printable
 
 __all__ = ["Pictures", "load"]
 
@@ -37,6 +37,7 @@ def load(
         cache_dir: See `cache.cache_directory`.
 
     Raises:
+        NoSuchSplit: The source has no such split.
         UserError: The source is missing, unknown, or cannot be read; the message says what to do.
     """
     if dataset == "avatars":
@@ -58,5 +59,5 @@ def load(
 
 def _known_split(dataset: str, split: str, known: tuple[str, ...]) -> str:
     if split not in known:
-        raise UserError(f"--dataset={dataset} has no split {printable(split)}; it has {', '.join(known)}")
+        raise NoSuchSplit(f"--dataset={dataset} has no split {printable(split)}; it has {', '.join(known)}")
     return split

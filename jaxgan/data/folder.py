@@ -53,7 +53,7 @@ def load(
     """
     if image_size < 1 or channels not in (None, 1, 3):
         raise ValueError(f"image_size must be positive and channels 1, 3 or None: {image_size}, {channels}")
-    root = Path(path).resolve()
+    root = Path(os.path.expanduser(path)).resolve()
     files = _list_files(root, path)
     conditions = _tagged(root, files) if tags else None
     if conditions is not None:

@@ -1,5 +1,6 @@
 """Hair and eye colours as condition vectors, and the files that hold them."""
 
+import csv
 import difflib
 import os
 from collections.abc import Sequence
@@ -66,7 +67,8 @@ def read_conditions(path: str | os.PathLike, names: Sequence[str] = CONDITION_NA
 def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Reads `tags.csv`, whose lines are `id,tag text`, such as "2,blonde hair pink eyes" (tutorial 000).
 
-    Other words are allowed beside the tags. A picture counts if it has one or two of the tags; the others are left out.
+    Other words are allowed beside the tags, commas between them end a tag, and fields may be quoted as in any CSV. A
+    picture counts if it has one or two of the tags; the others are left out.
 
     Returns:
         From the id, which is the picture's file name without its extension, to (23,) uint8 multi-hot.
@@ -78,19 +80,22 @@ def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
     for number, line in enumerate(_read_lines(Path(path)), start=1):
         if not line.strip():
             continue
-        identifier, comma, text = line.partition(",")
-        identifier = identifier.strip()
         where = f"{printable(path)}, line {number}"
-        if not comma or not identifier:
+        try:
+            (identifier, *texts), *_ = csv.reader([line])
+        except csv.Error as error:
+            raise UserError(f"{where}: cannot be read as CSV ({printable(error)})") from None
+        identifier = identifier.strip()
+        if not texts or not identifier:
             raise UserError(f'{where}: "{printable(line)}" is not of the form "2,blonde hair pink eyes"')
         if identifier in seen:
             raise UserError(f"{where}: the id {printable(identifier)} has a line already; keep one of them")
-        seen[identifier] = _tags_in(text)
+        seen[identifier] = np.maximum.reduce([_tags_in(part) for text in texts for part in text.split(",")])
     return {identifier: condition for identifier, condition in seen.items() if condition.sum() in (1, 2)}
 
 
 def _tags_in(text: str) -> np.ndarray:
-    words = text.lower().replace(",", " ").split()
+    words = text.lower().split()
     condition = np.zeros(len(CONDITION_NAMES), np.uint8)
     for position in range(len(words)):
         index, _ = _name_at(words, position, CONDITION_NAMES)

@@ -15,9 +15,9 @@ from jaxgan.data.decode import fit
 from jaxgan.data.pictures import Pictures
 from jaxgan.data.tensorflow import import_tensorflow
 from jaxgan.data.workers import Chunk
-from jaxgan.errors import UserError, printable
+from jaxgan.errors import NoSuchSplit, UserError, printable
 
-_NAME = re.compile(r"\w+(/[\w.+-]+)?(:[\d.*]+)?", re.ASCII)  # builder, configuration, version
+_NAME = re.compile(r"\w+(/[\w.+-]+)?(:(\d+|\*)(\.(\d+|\*)){2})?", re.ASCII)  # builder, configuration, version
 
 
 def load(
@@ -40,11 +40,12 @@ def load(
         cache_dir: See `cache.cache_directory`.
 
     Raises:
+        NoSuchSplit: The data set has no such split.
         UserError: The data set is unknown, cannot be got, or has no such pictures; or TensorFlow is needed and absent.
     """
     if image_size < 1:
         raise ValueError(f"image_size must be positive: {image_size}")
-    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets").expanduser()
+    root = Path(os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
     prepared = _prepared(root, name)
     if prepared is not None:
         found = cache.find(_kind(name), _settings(prepared, name, split, image_size), cache_dir=cache_dir)
@@ -57,7 +58,8 @@ def load(
         count = builder.info.splits[split].num_examples
     except ValueError:
         splits = ", ".join(builder.info.splits)
-        raise UserError(f"--dataset={printable(name)} has no split {printable(split)}; it has {splits}") from None
+        message = f"--dataset={printable(name)} has no split {printable(split)}; it has {splits}"
+        raise NoSuchSplit(message) from None
     shape = (image_size, image_size, channels)
     return cache.build(
         _kind(name),
@@ -86,14 +88,14 @@ def _kind(name: str) -> str:
 
 
 def _settings(prepared: Path, name: str, split: str, image_size: int) -> dict[str, Any]:
-    """What the pictures depend on; the names and sizes of the files stand for what is in them."""
-    files = sorted((path.name, path.stat().st_size) for path in prepared.iterdir() if path.is_file())
+    """What the pictures depend on; the names, sizes and times of the files stand for what is in them."""
+    stats = {path.name: path.stat() for path in prepared.iterdir() if path.is_file()}
     info = hashlib.sha256((prepared / "dataset_info.json").read_bytes()).hexdigest()
     return {
         "name": name,
         "version": prepared.name,
         "info": info,
-        "files": [list(file) for file in files],
+        "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in sorted(stats.items())],
         "split": split,
         "image_size": image_size,
     }

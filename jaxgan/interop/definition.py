@@ -109,6 +109,9 @@ def take_apart(module: Network, variables: Mapping[str, Any]) -> dict[Entry, np.
     Raises:
       UserError: if one is missing, left over, misshapen or not finite; the message names it.
     """
+    for collection, tree in variables.items():
+        if not isinstance(tree, Mapping):
+            raise UserError(f"the variables' {collection} are {type(tree).__name__}, not a dictionary of arrays")
     found = {
         (collection, *path, name): value
         for collection, tree in variables.items()

@@ -90,7 +90,8 @@ def load(
     """
     if train.image_shape != test.image_shape or train.condition_names != test.condition_names:
         raise ValueError("training and test pictures differ in shape or labels")
-    recipe = recipe or default_recipe(len(train), train.image_shape)
+    seen = len(train) if train.conditions is not None else min(len(train), _PICTURES_TURNED)
+    recipe = recipe or default_recipe(seen, train.image_shape)
     if len(train) < recipe.batch_size:
         raise UserError(
             f"{len(train)} pictures are too few to train a feature network; give {recipe.batch_size} or more"

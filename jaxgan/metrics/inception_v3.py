@@ -50,8 +50,8 @@ def build(arrays: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], jax.Array]
     Raises:
         ValueError: an array is missing, or does not fit the others.
     """
-    used = {name: jnp.asarray(array, jnp.float32) for name, array in arrays.items() if name.endswith(_PARTS)}
     try:
+        used = {name: jnp.asarray(array, jnp.float32) for name, array in arrays.items() if name.endswith(_PARTS)}
         jax.eval_shape(pooled, used, jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), np.float32))
     except KeyError as error:
         raise ValueError(f"they are not those of Inception v3: {error.args[0]} is missing") from None
