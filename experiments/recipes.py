@@ -93,7 +93,7 @@ _KERAS: dict[str, Any] = {
 
 _SETTINGS: dict[str, dict[str, Any]] = {
     "mlp_a": {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4, "epochs": 200},
-    "mlp_b": {"beta1": 0.9, "batch_size": 100, "epochs": 200},
+    "mlp_b": {"beta1": 0.9, "batch_size": 100, "epochs": 200, "log_every": 200},
     "mlp_keras": _KERAS,
     "dcgan_mnist_a": {**_MNIST_A, "epochs": 40},
     "dcgan_mnist_keras": _KERAS,
@@ -178,9 +178,11 @@ def _check(recipe: Recipe) -> None:
         if value is not None and not 1 <= value <= LONGEST_CALL:
             raise UserError(f"--{name}={value}: must be from 1 to {LONGEST_CALL:,}")
     check_seed(recipe.seed)
-    for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation", "decay_rate"):
+    for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation"):
         if not 0 <= getattr(recipe, name) < float("inf"):
             raise UserError(f"--{name}={getattr(recipe, name)}: must be 0 or more")
+    if not 0 < recipe.decay_rate < float("inf"):
+        raise UserError(f"--decay_rate={recipe.decay_rate}: must be above 0")
     for name in ("beta1", "beta2", "label_smoothing", "average_decay", "dropout_rate"):
         value = getattr(recipe, name)
         if value is not None and not 0 <= value < 1:
@@ -189,6 +191,17 @@ def _check(recipe: Recipe) -> None:
         raise UserError(f"--matching_aware: {recipe.model} has no condition; use a model of experiments.cgan")
     if recipe.wrong_in_one and not recipe.matching_aware:
         raise UserError("--wrong_in_one: says how a condition is wrong; give --matching_aware too")
+    for name in ("matching_aware", "joint_batch"):
+        if getattr(recipe, name) and recipe.loss not in ("nonsaturating", "minimax"):
+            raise UserError(f"--loss={recipe.loss}: --{name} has a loss of its own; give --no{name} too")
+        if getattr(recipe, name) and recipe.label_smoothing:
+            raise UserError(f"--label_smoothing: --{name} has a loss without it; give --no{name} too")
+    if recipe.reuse_noise and recipe.new_batch_each_critic_step:
+        raise UserError("--new_batch_each_critic_step: its noise is new too; give --noreuse_noise")
+    if recipe.critic_warmup and not recipe.new_batch_each_critic_step:
+        raise UserError("--critic_warmup: each of its steps takes a new batch; give --new_batch_each_critic_step too")
+    if recipe.critic_warmup and recipe.decay_every is not None:
+        raise UserError("--decay_every: counts steps with as many critic steps each; leave out --critic_warmup")
     if recipe.dataset == "folder" and not recipe.data_dir:
         raise UserError("--dataset=folder: name the folder with --data_dir")
 

@@ -28,7 +28,8 @@ def build(*, flip: bool = False, rotation: float = 0.0) -> Augmentation | None:
             mirrored = jax.vmap(jax.random.bernoulli)(flip_keys)
             images = jnp.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
         if rotation:
-            draw = functools.partial(jax.random.uniform, minval=-rotation, maxval=rotation)
+            dtype = jnp.promote_types(images.dtype, jnp.float32)
+            draw = functools.partial(jax.random.uniform, dtype=dtype, minval=-rotation, maxval=rotation)
             images = jax.vmap(rotate)(images, jax.vmap(draw)(angle_keys))
         return images
 
@@ -36,11 +37,15 @@ def build(*, flip: bool = False, rotation: float = 0.0) -> Augmentation | None:
 
 
 def rotate(image: jax.Array, degrees: jax.Array) -> jax.Array:
-    """A picture (H, W, C) turned anticlockwise about its centre, bilinear; the nearest edge repeats outside it."""
+    """A picture (H, W, C) turned anticlockwise about its centre, bilinear; the nearest edge repeats outside it.
+
+    The dtype stays the picture's; places are computed in that of the angle, which is floating-point.
+    """
     height, width, channels = image.shape
     angle = jnp.deg2rad(degrees)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
-    y, x = jnp.meshgrid(jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2, indexing="ij")
+    rows, columns = (jnp.arange(side, dtype=degrees.dtype) - (side - 1) / 2 for side in (height, width))
+    y, x = jnp.meshgrid(rows, columns, indexing="ij")
     source_y = jnp.clip(cos * y + sin * x + (height - 1) / 2, 0, height - 1)
     source_x = jnp.clip(cos * x - sin * y + (width - 1) / 2, 0, width - 1)
     top = jnp.clip(jnp.floor(source_y), 0, max(height - 2, 0)).astype(jnp.int32)
@@ -53,4 +58,4 @@ def rotate(image: jax.Array, degrees: jax.Array) -> jax.Array:
 
     upper = at(top, left) * (1 - right) + at(top, left + 1) * right
     lower = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right
-    return upper * (1 - down) + lower * down
+    return (upper * (1 - down) + lower * down).astype(image.dtype)

@@ -100,6 +100,12 @@ class Rules:
     sync_batch_norm: bool = True
     score: Callable[[jax.Array], jax.Array] = jax.nn.sigmoid
 
+    def __post_init__(self) -> None:
+        if self.reuse_noise and self.new_batch_each_critic_step:
+            raise ValueError("reuse_noise and new_batch_each_critic_step: noise of one batch cannot serve another")
+        if self.matching_aware and not self.gan.condition_dim:
+            raise ValueError("matching_aware: these networks take no condition")
+
     @property
     def bounded_discriminator_optimizer(self) -> optax.GradientTransformation:
         """The discriminator's optimiser with the bound behind it."""
@@ -142,7 +148,8 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
       state: the state before the step; the same on every device.
       batch: "image" with shape (rounds, N, H, W, C), or (N, H, W, C) for one round, uint8 or floating-point in
         [−1, 1], and for conditional families "condition" with shape (rounds, N, condition_dim). There is one round,
-        or, where ``rules.new_batch_each_critic_step``, one for each critic step. N is this device's share.
+        or, where ``rules.new_batch_each_critic_step``, one for each critic step: there are then as many of these as
+        rounds, more in a warm-up than ``rules.critic_steps``. N is this device's share.
       rules: the game's rules.
       axis_name: the mapped axis over which the global batch is split, if any.
 
@@ -174,8 +181,9 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
         if rules.augment is not None:
             images = rules.augment(jax.random.fold_in(keys["augment"], index), images, axis_name)
         generated = fakes if rules.reuse_noise else generate(state.generator.params, noise_key, conditions)[0]
-        # One key for all critic steps: as in tutorial 000, the mismatches of a batch stay while it is judged again.
-        examples = _examples(images, conditions, jax.lax.stop_gradient(generated), keys["wrong"], rules, axis_name)
+        # As in tutorial 000, the mismatches of a batch stay while it is judged again.
+        wrong = jax.random.fold_in(keys["wrong"], index) if rules.new_batch_each_critic_step else keys["wrong"]
+        examples = _examples(images, conditions, jax.lax.stop_gradient(generated), wrong, rules, axis_name)
         return _discriminator_update(discriminator, examples, critic_key, rules, gan, axis_name)
 
     count = rounds["image"].shape[0]
@@ -204,6 +212,8 @@ def _step_key(state: GANState) -> jax.Array:
 def _rounds(batch: Batch, rules: Rules) -> Batch:
     """The batch of each critic step, stacked: (critic steps, N, …)."""
     if batch["image"].ndim == 4:
+        if rules.new_batch_each_critic_step and rules.critic_steps > 1:
+            raise ValueError("these rules take a batch for each critic step, (rounds, N, H, W, C), and got one")
         batch = jax.tree.map(lambda leaf: leaf[None], batch)
     if rules.new_batch_each_critic_step:
         return batch

@@ -60,7 +60,8 @@ def between(start: ArrayLike, end: ArrayLike, count: int, *, straight: bool = Fa
         raise ValueError(f"a way has at least its two ends, not {count} points")
     start, end = jnp.asarray(start)[:, None], jnp.asarray(end)[:, None]
     interpolation = linear_interpolation if straight else spherical_interpolation
-    return interpolation(start, end, jnp.linspace(0.0, 1.0, count)[None])
+    fractions = jnp.linspace(0.0, 1.0, count, dtype=jnp.result_type(start, end, jnp.float32))
+    return interpolation(start, end, fractions[None])
 
 
 def walk(stations: ArrayLike, count: int) -> jax.Array:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan import noise, ops
+from jaxgan.errors import UserError
 
 Initializer = Callable[..., jax.Array]
 Padding = int | tuple[tuple[int, int], tuple[int, int]]
@@ -148,12 +149,15 @@ class BatchNorm(nn.Module):
         else:
             mean, variance = running_mean.value, running_variance.value
         if train and not self.is_initializing():
+            if count == 1:
+                raise UserError("batch normalisation: a batch of one example has no variance; raise --batch_size")
             unbiased = variance * (count / (count - 1)) if self.unbiased_running_variance else variance
             moved = mean, unbiased
             if self.axis_name is not None and not self.sync_batch_norm:
                 moved = jax.lax.pmean(moved, self.axis_name)
             for running, batch in zip((running_mean, running_variance), moved, strict=True):
-                running.value = self.momentum * running.value + (1 - self.momentum) * batch
+                moved_on = self.momentum * running.value + (1 - self.momentum) * batch
+                running.value = moved_on.astype(running.value.dtype)
 
         out_dtype = self.dtype or jnp.result_type(x, scale)
         slope = jax.lax.rsqrt(variance + self.epsilon) * scale
@@ -188,7 +192,9 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(N, …) -> the same shape."""
+        """(N, …) -> the same shape; ValueError for a rate outside [0, 1)."""
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"a dropout rate is at least 0 and below 1, not {self.rate}")
         if not train or self.rate == 0 or self.is_initializing():
             return x
         shape = (1,) * (x.ndim - 2) + x.shape[-1:] if self.whole_channels else x.shape[1:]

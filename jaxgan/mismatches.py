@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import noise
+from jaxgan.errors import UserError
 
 
 def turned(key: jax.Array, examples: jax.Array, axis_name: str | None = None, *, back: bool = False) -> jax.Array:
@@ -20,10 +21,15 @@ def turned(key: jax.Array, examples: jax.Array, axis_name: str | None = None, *,
 
     Returns:
       This device's share of the turned batch, (n, …).
+
+    Raises:
+      UserError: for a batch of one, which has no other example.
     """
     count = examples.shape[0]
     everyone = examples if axis_name is None else jax.lax.all_gather(examples, axis_name, tiled=True)
-    places = jax.random.randint(key, (), 1, max(everyone.shape[0], 2))
+    if everyone.shape[0] < 2:
+        raise UserError("a batch of one example has no wrong one to show the discriminator; raise --batch_size")
+    places = jax.random.randint(key, (), 1, everyone.shape[0])
     rolled = jnp.roll(everyone, -places if back else places, axis=0)
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
     return jax.lax.dynamic_slice_in_dim(rolled, first, count)

@@ -34,7 +34,12 @@ def latents(
 
     With a truncation no value is farther from 0 than so many standard deviations: the normal distribution, cut off
     (Brock, Donahue and Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019, §3.1).
+
+    Raises:
+        ValueError: the truncation is not above 0.
     """
+    if truncation is not None and not truncation > 0:
+        raise ValueError(f"truncation must be above 0, not {truncation}")
     keys = example_keys(key, count, axis_name)
     if truncation is None:
         return std * jax.vmap(lambda one: jax.random.normal(one, (dim,), jnp.float32))(keys)

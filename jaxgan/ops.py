@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxgan import patches, winograd
@@ -107,20 +108,22 @@ _transpose.defvjp(
 )
 
 
-def _height_and_width(numbers: Iterable[int]) -> Pair:
-    height, width = numbers
+def _height_and_width(pair: Iterable[int]) -> Pair:
+    height, width = pair
     return height, width
 
 
 def _sides(padding: Padding) -> tuple[Pair, Pair]:
     """The padding (above, left) and (below, right)."""
-    (top, bottom), (left, right) = ((padding, padding),) * 2 if isinstance(padding, int) else padding
+    (top, bottom), (left, right) = ((padding, padding),) * 2 if isinstance(padding, int | np.integer) else padding
     return (top, left), (bottom, right)
 
 
 def _check(x: jax.Array, kernel: jax.Array, stride: int, channels: tuple[int, ...]) -> None:
     if x.ndim != 4 or kernel.ndim != 4 or x.shape[3:] != channels:
         raise ValueError(f"input (N, H, W, channels) {x.shape} and kernel {kernel.shape} do not fit each other")
+    if 0 in x.shape:
+        raise ValueError(f"input {x.shape} has nothing in it")
     if stride < 1:
         raise ValueError(f"stride must be at least 1, not {stride}")
 

@@ -48,8 +48,9 @@ def project(
 ) -> Projection:
     """Looks for the latent whose picture is nearest to the target, by gradient descent (Adam) from the best candidates.
 
-    The same arguments find the same latent; every step that a start takes is looked at, and the best is kept, so that
-    the result is never worse than the best candidate.
+    The same arguments find the same latent. Every point that a start leaves is looked at, and the best is kept, so that
+    the result is never worse than the best candidate; but where a picture depends on those that are made with it
+    (`wgan_anime` always normalises by its batch), the picture alone may differ from the one that was looked at.
 
     Args:
         gan: the networks.
@@ -63,8 +64,10 @@ def project(
         report: told of every so many steps taken.
 
     Raises:
-        ValueError: if the target has another shape.
+        ValueError: if the target has another shape, or there is nothing to start from or no step to take.
     """
+    if starts < 1 or steps < 1 or len(z) < 1:
+        raise ValueError(f"starts, steps and candidates must be at least 1: {starts}, {steps}, {len(z)}")
     if target.shape != gan.image_shape:
         raise ValueError(f"the target has shape {target.shape}, and the generator makes {gan.image_shape}")
     wanted = pixels.normalize(jnp.asarray(target))
@@ -72,16 +75,26 @@ def project(
     chosen = np.argsort(np.concatenate(losses), kind="stable")[:starts]
     begun = z[chosen]
     its_condition = None if condition is None else condition[chosen]
-    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
-    state = _Descent(begun, optimizer.init(begun), begun, jnp.full(len(chosen), jnp.inf))
+    rate = _Rate(learning_rate, steps)
+    state = _Descent(begun, rate.adam().init(begun), begun, jnp.full(len(chosen), jnp.inf))
     for done in range(0, steps, _REPORTED):
         count = min(_REPORTED, steps - done)
-        state = _descend(gan.generator, optimizer.update, variables, wanted, its_condition, state, count)
+        state = _descend(gan.generator, rate, variables, wanted, its_condition, state, count)
         report(count)
     winner = int(np.argmin(state.least))
     found = state.nearest[winner : winner + 1]
     picture = sampling.generate(gan, variables, found, None if its_condition is None else its_condition[winner, None])
     return Projection(np.asarray(found[0]), int(chosen[winner]), picture[0], float(np.sqrt(state.least[winner])))
+
+
+class _Rate(NamedTuple):
+    """The learning rate, as numbers, by which a compiled descent is found again."""
+
+    first: float
+    steps: int
+
+    def adam(self) -> optax.GradientTransformation:
+        return optax.adam(optax.cosine_decay_schedule(self.first, self.steps))
 
 
 class _Descent(NamedTuple):
@@ -106,7 +119,7 @@ def _losses(
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _descend(
     generator: models.Network,
-    update: Callable[..., Any],
+    rate: _Rate,
     variables: Any,
     target: jax.Array,
     condition: jax.Array | None,
@@ -121,7 +134,7 @@ def _descend(
         gradient, losses = jax.grad(loss, has_aux=True)(state.z)
         better = losses < state.least
         nearest = jnp.where(better[:, None], state.z, state.nearest)
-        updates, optimizer_state = update(gradient, state.optimizer_state)
+        updates, optimizer_state = rate.adam().update(gradient, state.optimizer_state)
         moved: Any = optax.apply_updates(state.z, updates)
         return _Descent(moved, optimizer_state, nearest, jnp.where(better, losses, state.least))
 

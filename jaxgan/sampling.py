@@ -93,7 +93,14 @@ def fixed_latents(
 
 
 def chunks(inputs: jax.Array, condition: jax.Array | None) -> list[tuple[jax.Array, jax.Array | None]]:
-    """Inputs and conditions in parts of at most CHUNK examples, so that memory stays bounded."""
+    """Inputs and conditions in parts of at most CHUNK examples, so that memory stays bounded.
+
+    Raises:
+      ValueError: for no inputs, or another number of conditions.
+    """
+    count = inputs.shape[0]
+    if count < 1 or (condition is not None and condition.shape[0] != count):
+        raise ValueError(f"{count} inputs, and conditions {None if condition is None else condition.shape}")
     parts = [slice(start, start + CHUNK) for start in range(0, inputs.shape[0], CHUNK)]
     return [(inputs[part], None if condition is None else condition[part]) for part in parts]
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.ndimage
 
 from jaxgan import augment
@@ -44,6 +45,13 @@ def test_each_picture_turns_by_its_own_angle_within_the_bound():
     assert np.abs(angles).max() <= 20.0 + 0.1
     assert len(np.unique(angles.round(3))) > 40
     assert angles.min() < -10 < 10 < angles.max()
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.float64])
+def test_pictures_keep_their_type_where_numbers_may_be_long(dtype):
+    with jax.enable_x64(True):
+        images = IMAGES.astype(dtype)
+        assert augment.build(flip=True, rotation=20.0)(jax.random.key(1), images, None).dtype == dtype
 
 
 def test_who_is_mirrored_says_nothing_of_the_angle():

@@ -1,5 +1,6 @@
 """The step: what each player's turn touches, what the keys decide, and what the rules change."""
 
+import dataclasses
 import functools
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import game, losses, models, noise
+from jaxgan import game, losses, mismatches, models, noise
 from jaxgan.digest import digest
 
 SIZE = 16
@@ -172,9 +173,40 @@ def test_critic_steps_on_one_batch_are_as_many_as_asked():
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+def test_new_batches_have_new_mismatches_and_a_batch_that_is_judged_again_keeps_its_own(monkeypatch):
+    turned, seen = mismatches.turned, []
+
+    def noting(key, *arguments, **options):
+        jax.debug.callback(lambda data: seen.append(tuple(data.tolist())), jax.random.key_data(key))
+        return turned(key, *arguments, **options)
+
+    monkeypatch.setattr(mismatches, "turned", noting)
+    how = rules(
+        gan=models.build("cgan_mnist", **{**SMALL, "condition_dim": 10}),
+        matching_aware=True,
+        discriminator_loss=losses.matching_aware_discriminator_loss,
+        critic_steps=3,
+    )
+    for new, different in ((False, 1), (True, 3)):
+        one_step(dataclasses.replace(how, new_batch_each_critic_step=new), batch(3 if new else 1, condition_dim=10))
+        jax.effects_barrier()
+        assert len(seen) == 6 and len(set(seen)) == 2 * different  # a key for the conditions, and one for the pictures
+        seen.clear()
+
+
+def test_rules_that_contradict_each_other_are_refused():
+    with pytest.raises(ValueError, match="cannot serve another"):
+        rules(reuse_noise=True, new_batch_each_critic_step=True)
+    with pytest.raises(ValueError, match="take no condition"):
+        rules(matching_aware=True)
+
+
 def test_rounds_that_do_not_fit_the_rules_are_refused():
     with pytest.raises(ValueError, match="one batch a step"):
         one_step(PLAIN, batch(rounds=2))
+    how = rules(critic_steps=3, new_batch_each_critic_step=True)
+    with pytest.raises(ValueError, match="a batch for each critic step"):
+        one_step(how, jax.tree.map(lambda leaf: leaf[0], batch()))
 
 
 def test_joint_batch_takes_statistics_over_both_halves():

@@ -1,4 +1,5 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -38,6 +39,13 @@ def test_ways_have_their_ends_and_even_steps():
     np.testing.assert_allclose(arc[0, 1], [np.cos(np.pi / 8), np.sin(np.pi / 8)], atol=1e-6)
     with pytest.raises(ValueError, match="two ends"):
         between(start, end, 1)
+
+
+def test_ways_keep_their_type_where_numbers_may_be_long():
+    with jax.enable_x64(True):
+        for dtype in (jnp.float32, jnp.float64):
+            ends = jnp.ones((2, 3), dtype), -jnp.ones((2, 3), dtype)
+            assert between(*ends, 4, straight=True).dtype == dtype
 
 
 def test_a_walk_is_closed_and_even():

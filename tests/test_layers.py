@@ -7,6 +7,7 @@ import pytest
 from flax import linen as nn
 
 from jaxgan import layers
+from jaxgan.errors import UserError
 
 ONES = nn.initializers.ones
 
@@ -101,6 +102,28 @@ def test_dropout_meets_its_rate_to_a_65536th():
     y = np.asarray(layers.Dropout(0.4).apply({}, jnp.ones((64, 4096)), train=True, rngs={"dropout": jax.random.key(3)}))
     np.testing.assert_array_equal(np.unique(y), np.float32([0, 2**16 / 39322]))
     np.testing.assert_allclose(y.mean(), 1, atol=0.005)  # four standard errors
+
+
+@pytest.mark.parametrize("rate", [1.0, -0.1, float("nan")])
+def test_dropout_refuses_what_is_no_rate(rate):
+    with pytest.raises(ValueError, match="dropout rate"):
+        layers.Dropout(rate).apply({}, jnp.ones((2, 3)), train=False)
+
+
+def test_a_single_example_has_no_batch_statistics():
+    norm = layers.BatchNorm()
+    variables = norm.init(jax.random.key(0), jnp.ones((2, 3)), train=False)
+    with pytest.raises(UserError, match="raise --batch_size"):
+        norm.apply(variables, jnp.ones((1, 3)), train=True, mutable=["batch_stats"])
+    assert norm.apply(variables, jnp.ones((1, 3)), train=False).shape == (1, 3)
+
+
+def test_running_statistics_keep_their_type_beside_wider_pictures():
+    with jax.enable_x64(True):
+        norm = layers.BatchNorm()
+        variables = norm.init(jax.random.key(0), jnp.ones((2, 3), jnp.float32), train=False)
+        _, moved = norm.apply(variables, jnp.ones((4, 3), jnp.float64), train=True, mutable=["batch_stats"])
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(moved))
 
 
 def test_dropout_does_not_depend_on_the_number_of_devices():

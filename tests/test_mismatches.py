@@ -9,6 +9,7 @@ import pytest
 
 from jaxgan import mismatches
 from jaxgan.data import tags
+from jaxgan.errors import UserError
 
 ATTRIBUTES = (12, 11)
 
@@ -25,6 +26,11 @@ def test_turned_is_the_batch_turned_and_never_the_same():
         np.testing.assert_array_equal(halves.reshape(-1), turned)
         seen.add(int(turned[0]))
     assert seen == {1, 2, 3, 4, 5}
+
+
+def test_a_batch_of_one_has_nothing_wrong_to_show():
+    with pytest.raises(UserError, match="raise --batch_size"):
+        mismatches.turned(jax.random.key(0), jnp.arange(1))
 
 
 def test_turned_back_makes_the_same_pairs():

@@ -177,6 +177,21 @@ def test_impossible_sizes_name_the_flag(name, size):
         models.build(name, image_size=size)
 
 
+@pytest.mark.parametrize("name", ["dcgan_64", "dcgan_anime_b"])
+def test_pictures_of_another_size_are_not_taken_for_more_examples(name):
+    discriminator = models.build(name, discriminator_width=2).discriminator
+    size = 2 * discriminator.image_shape[0]
+    with pytest.raises(TypeError, match="reshape"):
+        jax.eval_shape(lambda x: discriminator.init(jax.random.key(0), x, train=False), jnp.zeros((2, size, size, 3)))
+
+
+def test_a_condition_belongs_to_each_picture():
+    discriminator = models.build("cgan_anime", image_size=16, discriminator_width=2).discriminator
+    for count in (1, 8):
+        with pytest.raises(ValueError, match=f"4 pictures and {count} conditions"):
+            discriminator.init(jax.random.key(0), jnp.zeros((4, 16, 16, 3)), jnp.zeros((count, 23)), train=False)
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(UserError, match="dcgan_anime_a"):
         models.build("dcgan")

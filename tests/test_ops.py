@@ -341,11 +341,17 @@ def test_half_precision(name, types, transformed):
         (lambda: ops.conv(jnp.zeros((1, 2, 2, 2)), jnp.zeros((3, 3, 2, 5))), "does not fit into"),
         (lambda: ops.conv_transpose(jnp.zeros((1, 1, 1, 2)), jnp.zeros((2, 2, 5, 2)), padding=1), "crops all"),
         (lambda: ops.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 2, 5)), stride=0), "stride"),
+        (lambda: ops.conv(jnp.zeros((0, 4, 4, 2)), jnp.zeros((3, 3, 2, 5))), "nothing in it"),
     ],
 )
 def test_shapes_that_do_not_fit(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_padding_may_be_any_whole_number():
+    x, kernel = (jnp.asarray(array) for array in numbers(0, (1, 4, 4, 2), (3, 3, 2, 5)))
+    np.testing.assert_array_equal(ops.conv(x, kernel, padding=np.int64(1)), ops.conv(x, kernel, padding=1))
 
 
 @pytest.mark.parametrize("batch", [1, 6, 16])

@@ -46,6 +46,18 @@ def test_the_same_arguments_find_the_same_noise(found, target):
     assert sum(told) == 300 and again.candidate == found.candidate
 
 
+def test_a_descent_is_compiled_once(found, target):
+    before = projection._descend._cache_size()
+    projection.project(GAN, VARIABLES, target, CANDIDATES, steps=300)
+    assert projection._descend._cache_size() == before
+
+
+@pytest.mark.parametrize("wrong", [{"starts": 0}, {"steps": 0}, {"z": CANDIDATES[:0]}])
+def test_nothing_to_start_from_or_no_step_is_refused(target, wrong):
+    with pytest.raises(ValueError, match="must be at least 1"):
+        projection.project(GAN, VARIABLES, target, **{"z": CANDIDATES, **wrong})
+
+
 def test_it_is_never_worse_than_the_best_candidate(target):
     candidates = sampling.generate(GAN, VARIABLES, CANDIDATES)
     nearest = [difference(candidate, target) for candidate in candidates]

@@ -85,6 +85,13 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"model": "mlp_a", "matching_aware": True}, "--matching_aware"),
         ({"model": "cgan_mnist", "wrong_in_one": True}, "--matching_aware"),
         ({"dataset": "folder"}, "--data_dir"),
+        ({"model": "cgan_anime", "new_batch_each_critic_step": True}, "--noreuse_noise"),
+        ({"model": "cgan_anime", "loss": "hinge"}, "--loss=hinge: --matching_aware has a loss of its own"),
+        ({"model": "mlp_keras", "loss": "wasserstein"}, "--loss=wasserstein: --joint_batch"),
+        ({"model": "mlp_keras", "label_smoothing": 0.1}, "--label_smoothing: --joint_batch"),
+        ({"model": "dcgan_64", "critic_warmup": True}, "--critic_warmup"),
+        ({"model": "wgan_anime", "critic_warmup": True, "decay_every": 5}, "--decay_every"),
+        ({"model": "mlp_b", "decay_every": 5, "decay_rate": 0.0}, "--decay_rate=0.0"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(given, named):
@@ -113,6 +120,12 @@ def test_the_flags_of_a_run_are_flags_to_the_last_line(tmp_path, line, said):
     with pytest.raises(UserError, match=r"flags\.txt: not the flags of a run") as caught:
         command.read_flag_lines(recipes.Recipe, path)
     assert said in str(caught.value) and str(caught.value).isprintable()
+
+
+def test_an_augmentation_that_is_asked_for_is_among_the_rules():
+    for flags, wanted in (({"model": "wgan_anime"}, True), ({"flip": True}, True), ({"model": "mlp_b"}, False)):
+        recipe = resolve({"image_size": 32, **flags}, ALL)
+        assert (systems.build_rules(recipe, systems.build_gan(recipe, 3, 0)).augment is not None) == wanted
 
 
 def test_more_steps_than_can_be_counted_are_refused():

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxgan import models, pixels, sampling
 
@@ -45,6 +46,18 @@ def test_conditions_reach_the_generator():
     z = sampling.fixed_latents(jax.random.key(1), gan, 3)
     first, second = (sampling.generate(gan, variables, z, jnp.eye(10)[jnp.full(3, digit)]) for digit in (0, 7))
     assert not np.array_equal(first, second)
+
+
+def test_inputs_and_conditions_come_in_equal_numbers():
+    gan = models.build("cgan_mnist", image_size=8, generator_width=2, discriminator_width=2, latent_dim=4)
+    variables = models.init(gan.generator, jax.random.key(0))
+    z = sampling.fixed_latents(jax.random.key(1), gan, sampling.CHUNK + 1)
+    with pytest.raises(ValueError, match="inputs, and conditions"):
+        sampling.generate(gan, variables, z, jnp.zeros((sampling.CHUNK, 10)))
+    with pytest.raises(ValueError, match="0 inputs"):
+        sampling.generate(GAN, G, Z[:0])
+    with pytest.raises(ValueError, match="truncation must be above 0"):
+        sampling.fixed_latents(jax.random.key(0), GAN, 3, truncation=-1.0)
 
 
 def test_truncated_noise_has_no_tails_and_depends_on_its_place_alone():

@@ -67,7 +67,7 @@ class Discriminator(ConvolutionalNetwork):
         x = leaky_relu(self.conv(x, self.widths[0], *self.head))
         for width in self.widths[1:]:
             x = self.down(x, width, *HALVE, train)
-        return self.conv(x, 1, *self.tail).reshape(-1)
+        return self.conv(x, 1, *self.tail).reshape(x.shape[0])
 
 
 def dcgan_anime_a(

@@ -58,7 +58,7 @@ def judge(network: Network, x: jax.Array, width: int, dropout_rate: float, train
         x = leaky_relu(Conv(features, kernel_size=3, stride=2, dtype=network.dtype)(x), 0.01)
         x = Dropout(dropout_rate, whole_channels=True, axis_name=network.axis_name)(x, train=train)
     x = network.batch_norm()(x, train=train)
-    return Dense(1, dtype=network.dtype)(x).reshape(-1)
+    return Dense(1, dtype=network.dtype)(x).reshape(x.shape[0])
 
 
 class GeneratorA(Network):
@@ -125,7 +125,7 @@ class KerasDiscriminator(Network):
         for features in (self.width, 2 * self.width):
             x = leaky_relu(Conv(features, kernel_size=5, stride=2, padding=KERAS_SAME_5_2, **init)(x))
             x = Dropout(self.dropout_rate, axis_name=self.axis_name)(x, train=train)
-        return Dense(1, **init)(x.reshape(x.shape[0], -1)).reshape(-1)
+        return Dense(1, **init)(x.reshape(x.shape[0], -1)).reshape(x.shape[0])
 
 
 def quarters(name: str, image_size: int, smallest: int) -> int:

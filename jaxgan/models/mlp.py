@@ -67,7 +67,7 @@ class Discriminator(Network):
         for width in self.widths:
             x = self.activation(Dense(width, True, self.kernel_init, self.bias_init, self.dtype)(x))
             x = Dropout(self.dropout_rate, axis_name=self.axis_name)(x, train=train)
-        return Dense(1, True, self.kernel_init, self.bias_init, self.dtype)(x).reshape(-1)
+        return Dense(1, True, self.kernel_init, self.bias_init, self.dtype)(x).reshape(x.shape[0])
 
 
 def _leaky_relu_001(x: jax.Array) -> jax.Array:
