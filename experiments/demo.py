@@ -37,15 +37,18 @@ def main() -> None:
     if not 1 <= asked.port <= 65535:
         raise UserError(f"--port={asked.port}: must be from 1 to 65535")
     shelf = Shelf(asked.workdir)
+    try:
+        _try_address(asked.host, asked.port)
+    except OSError as error:
+        raise _unservable(asked, error) from error
     signal.signal(signal.SIGTERM, _leave)
     with tempfile.TemporaryDirectory(prefix="jaxgan-demo-") as scratch:
         layout = _layout(scratch)
         page = layout.build(shelf, Path(scratch) / "pictures")
         try:
-            _try_address(asked.host, asked.port)
             address = layout.serve(page, host=asked.host, port=asked.port)
-        except OSError as error:
-            raise UserError(f"--host={asked.host}, --port={asked.port}: cannot be served there ({error})") from error
+        except OSError as error:  # somebody was faster
+            raise _unservable(asked, error) from error
         try:
             print(f"{', '.join(shelf.names())}: {address} (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
@@ -58,6 +61,10 @@ def _try_address(host: str, port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))
+
+
+def _unservable(asked: Demo, error: OSError) -> UserError:
+    return UserError(f"--host={asked.host}, --port={asked.port}: cannot be served there ({error})")
 
 
 def _layout(scratch: str) -> Any:

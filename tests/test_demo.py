@@ -1,6 +1,7 @@
 """What the web page may be asked for and what comes of it, without Gradio."""
 
 import asyncio
+import contextlib
 import os
 import shlex
 import subprocess
@@ -237,6 +238,11 @@ def test_progress_is_read_while_a_run_goes_on(tmp_path):
     assert sorted(float(line.get_ydata()[0]) for line in losses.lines) == [1.0, 2.0]
     assert [step for step, _ in found.grids] == [50]
     assert (progress.read_grid(found.grids[0][1]) == 7).all()
+    whole = workdir.sample(50).read_bytes()
+    for position in range(8, len(whole)):  # the first bytes say that it is a PNG
+        workdir.sample(50).write_bytes(whole[:position] + bytes([whole[position] ^ 0x40]) + whole[position + 1 :])
+        with contextlib.suppress(OSError):  # all that it may raise
+            progress.read_grid(workdir.sample(50))
 
 
 @pytest.mark.parametrize(
@@ -244,6 +250,8 @@ def test_progress_is_read_while_a_run_goes_on(tmp_path):
     [
         ([], "", "--workdir: name the directory of a run"),
         (["--workdir=RUN", "--port=0"], "", "--port=0: must be from 1 to 65535"),
+        (["--workdir=RUN", "--host=::1"], "", "--host=::1"),
+        (["--workdir=RUN", "--host=192.0.2.1"], "", "Cannot assign requested address"),
         (["--workdir=RUN"], "gradio", "pip install 'jaxgan[demo]'"),
     ],
 )

@@ -42,10 +42,11 @@ def test_evaluate_prints_json_with_the_numbers_of_the_log(scored):
 
 
 def test_a_folder_is_its_own_reference_until_another_is_named(tmp_path):
-    for name, seed in (("mine", 0), ("others", 1)):
+    for name, seed in (("mine", 0), ("others", 1), ("grey", 2)):
         (tmp_path / name).mkdir()
-        for index in range(200):
-            Image.fromarray(avatars.draw(seed, index, 16).image).save(tmp_path / name / f"{index}.png")
+        for index in range(200 if seed < 2 else 1):
+            picture = Image.fromarray(avatars.draw(seed, index, 16).image)
+            (picture.convert("L") if name == "grey" else picture).save(tmp_path / name / f"{index}.png")
     workdir, mine = tmp_path / "run", f"--data_dir={tmp_path / 'mine'}"
     tiny = [flag for flag in TINY if "dataset" not in flag]
     assert run("dcgan", *tiny, mine, "--steps=2", f"--workdir={workdir}").returncode == 0
@@ -57,6 +58,9 @@ def test_a_folder_is_its_own_reference_until_another_is_named(tmp_path):
     assert [found[name]["run"]["trained_on_these_pictures"] for name in found] == [True, False]
     assert ["authenticity" in found[name]["scores"] for name in found] == [True, False]
     assert found["mine"]["scores"]["fid"]["value"] != found["others"]["scores"]["fid"]["value"]
+    done = run("evaluate", f"--workdir={workdir}", f"--data_dir={tmp_path / 'grey'}", *QUICK)
+    assert done.returncode == 2 and done.stdout == ""
+    assert "its pictures are 16×16×1, those of the run 16×16×3" in done.stderr.splitlines()[-1]
 
 
 def test_fewer_pictures_than_features_are_refused_in_a_line(scored):

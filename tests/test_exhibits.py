@@ -139,6 +139,9 @@ def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
         ({"condition": "7", "show": "one_noise"}, "--condition"),
         ({"out": "x.gif"}, "--out=x.gif"),
         ({"truncation": 0.0}, "--truncation=0.0"),
+        ({"std": float("nan")}, "--std=nan"),
+        ({"mean": float("inf")}, "--mean=inf"),
+        ({"seed": 2**63}, "--seed=9223372036854775808"),
     ],
 )
 def test_flags_that_do_not_go_together_are_named(flags, named):

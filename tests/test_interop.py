@@ -167,6 +167,12 @@ DAMAGES = {
 }
 
 
+def test_variables_that_are_no_dictionaries_are_refused():
+    module = narrow("mlp_b").generator
+    with pytest.raises(UserError, match="params are NoneType, not a dictionary of arrays"):
+        interop.keras.export_weights(module, {"params": None})
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_state_dict_that_does_not_fit_is_refused_by_name(damage):
     module = narrow("dcgan_mnist_a").generator
