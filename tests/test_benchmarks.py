@@ -19,6 +19,7 @@ from benchmarks.process import Process, SideFailed
 from experiments import systems
 from experiments.recipes import RECIPES, resolve
 from jaxgan import game, ops
+from jaxgan.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = {"generator_width": 4, "discriminator_width": 4, "batch_size": 4}
@@ -285,6 +286,30 @@ class TestTorch:
         assert len(still) <= (model == "cgan_anime") and all(float(p.grad.abs().max()) < 1e-12 for p in still)
         if recipe.clip is not None:
             assert max(p.abs().max() for p in side.discriminator.parameters()) <= recipe.clip
+
+    @pytest.mark.parametrize(
+        ("given", "named"),
+        [({"loss": "hinge"}, "--loss=hinge"), ({"flip": True}, "--flip"), ({"average_decay": 0.9}, "--average_decay")],
+    )
+    def test_rules_that_pytorch_does_not_have_are_refused(self, given, named):
+        from benchmarks import torch_side
+
+        torch_side.check(resolve(tiny("mlp_b"), ("mlp_b",)))
+        with pytest.raises(UserError, match=named):
+            torch_side.check(resolve(tiny("mlp_b", **given), ("mlp_b",)))
+
+    def test_pictures_of_mlp_keras_are_around_zero(self):
+        import torch
+
+        from benchmarks import torch_networks
+
+        generator, discriminator = torch_networks.build("mlp_keras")
+        pictures = generator(torch.randn(100, 30)).detach()
+        assert float(pictures.min()) < -0.2 and float(pictures.max()) > 0.2
+        seen = []
+        discriminator[2].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        discriminator(pictures)
+        torch.testing.assert_close(seen[0].reshape(pictures.shape), (pictures + 1) / 2)
 
     def test_initial_weights_are_those_that_the_system_names(self):
         from benchmarks import torch_networks, torch_side
