@@ -5,7 +5,6 @@ What one of them is on the disk, and how it is verified, is in `jaxgan.stored`.
 
 import functools
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan import stored
+from jaxgan import stored, streams
 from jaxgan.digest import host_leaves
 from jaxgan.errors import UserError
 from jaxgan.stored import Retention, Stored
@@ -26,7 +25,7 @@ class CheckpointError(UserError):
 
 def print_report(message: str) -> None:
     """Prints a message to the standard error stream."""
-    print(message, file=sys.stderr, flush=True)
+    print(message, file=streams.err, flush=True)
 
 
 class Checkpoints:

@@ -7,6 +7,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from jaxgan.streams import heedless
+
 
 class Interrupted(Exception):
     """The run was asked to stop by a signal, and saved itself.
@@ -55,4 +57,6 @@ class StopSignals:
 
 def _write(message: str) -> None:
     """Writes past Python's buffers, which the interrupted code may be using."""
-    os.write(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, message.encode())
+    if sys.__stderr__ is not None:  # Else the descriptor 2 may be any file that was opened since.
+        with heedless(sys.__stderr__):
+            os.write(sys.__stderr__.fileno(), message.encode())

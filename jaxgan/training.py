@@ -8,7 +8,6 @@ state to begin with from it, and stop or go back where it does.
 """
 
 import contextlib
-import sys
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxgan import parallel
+from jaxgan import parallel, streams
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
 from jaxgan.interruption import Interrupted, StopSignals
@@ -89,6 +88,7 @@ def _train(
         if saver:
             print(
                 f"{workdir.path} is already at step {position.step}: finished; more --steps go on from there.",
+                file=streams.out,
                 flush=True,
             )
         return position.state
@@ -105,14 +105,16 @@ def _train(
                 back = _roll_back(saver, job, schedule, template, position, alarmed.alarm) if saver else None
                 position = _common(processes, back, state)
     if saver:
-        print(f"Reached step {schedule.total_steps}: the pictures are in {workdir.samples}", flush=True)
+        reached = f"Reached step {schedule.total_steps}: the pictures are in {workdir.samples}"
+        print(reached, file=streams.out, flush=True)
     return trained
 
 
 def _begin(
     saver: Checkpoints, position: "_Position", template: Any, job: Job, schedule: Schedule, workdir: Workdir
 ) -> None:
-    print(f"Training {job.description}: step {position.step} to {schedule.total_steps}, in {workdir.path}", flush=True)
+    way = f"step {position.step} to {schedule.total_steps}, in {workdir.path}"
+    print(f"Training {job.description}: {way}", file=streams.out, flush=True)
     saver.set_aside([step for step in saver.steps() if step > position.step])
     if schedule.on_collapse == "rollback" and not saver.steps():
         saver.save(0, template, {})  # So that there always is something to go back to.
@@ -120,7 +122,7 @@ def _begin(
 
 def say(message: str) -> None:
     """Prints a line to the standard error stream, above the progress bar."""
-    tqdm.write(message, file=sys.stderr)
+    tqdm.write(message, file=streams.err)
 
 
 @dataclass(frozen=True)
@@ -351,5 +353,12 @@ class _WritingRun(_Run):
 
 def _progress_bar(step: int, total_steps: int) -> Any:
     """Steps done, speed, time left; a line every half minute where nobody watches."""
-    watched = sys.stderr.isatty()
-    return tqdm(initial=step, total=total_steps, unit="step", dynamic_ncols=watched, mininterval=0.2 if watched else 30)
+    watched = streams.err.isatty()
+    return tqdm(
+        initial=step,
+        total=total_steps,
+        unit="step",
+        file=streams.err,
+        dynamic_ncols=watched,
+        mininterval=0.2 if watched else 30,
+    )
