@@ -154,9 +154,13 @@ class Watch:
         return self._observe("collapsed", step, value < self.low_diversity * usual, seen, length=length)
 
     def well_until(self, step: int) -> int:
-        """The last step, up to this one, at which nothing was amiss: checkpoints up to it can be gone back to."""
+        """The last step, up to this one, at which everything that is looked at was fine, each when it was its turn.
+
+        No alarm to come has a `since` before it, so the newest checkpoint up to it can be gone back to.
+        """
         looked_at = step - step % self.metrics_every if self._sums else step
-        return min([streak.since for streak in self._streaks.values() if streak.length], default=looked_at)
+        seen = [streak for streak in self._streaks.values() if streak.since or streak.length]
+        return min([streak.since for streak in seen], default=looked_at)
 
     def memory(self) -> dict[str, Any]:
         """What the watch remembers, as JSON can hold it."""

@@ -162,11 +162,25 @@ def test_wild_first_samples_do_not_set_the_measure():
 def test_well_until_the_first_streak_began():
     watch = Watch(probabilities=True, saturation_steps=1000)
     watch.see_metrics(line(100))
-    assert watch.well_until(110) == 110
+    assert watch.well_until(110) == 100  # what came since has not been looked at
     watch.see_metrics(line(200, 0.999, 0.001))
     assert watch.well_until(210) == 100
     watch.see_metrics(line(300))
-    assert watch.well_until(310) == 310
+    assert watch.well_until(310) == 300
+
+
+def test_well_until_the_last_preview_that_was_fine():
+    watch = Watch(probabilities=True)
+    for step in range(20, 340, 20):
+        watch.see_metrics(line(step))
+        if step % 100 == 0:
+            watch.see_preview(step, pictures(40, step))
+        assert watch.well_until(step) == (step if step < 100 else step - step % 100)
+    found = []
+    for step in range(400, 700, 100):
+        found += watch.see_preview(step, pictures(2, step))
+        assert watch.well_until(step) == 300
+    assert [alarm.since for alarm in found] == [300]
 
 
 def test_a_resumed_watch_raises_the_same_alarms():
