@@ -5,6 +5,7 @@ resumed would lose some steps and show others twice. Here a run has one file, ev
 when it has been added, and opening the file at a step cuts off what lies beyond.
 """
 
+import os
 import struct
 import time
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorboardX import summary
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
@@ -33,12 +35,12 @@ class EventLog:
 
     def __init__(self, directory: str | Path, last_step: int) -> None:
         path = Path(directory) / _FILE_NAME
-        records = list(read_records(path))
-        kept = [record for record in records if Event.FromString(record).step <= last_step]
-        kept = kept or [Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()]
-        framed = [_frame(record) for record in kept]
-        if not path.exists() or path.stat().st_size != sum(map(len, framed)):
-            replace_atomically(path, lambda file: file.writelines(framed))
+        kept = _size_up_to(path, last_step)
+        if not kept:
+            first = Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()
+            replace_atomically(path, lambda file: file.write(_frame(first)))
+        elif path.stat().st_size != kept:
+            os.truncate(path, kept)
         self._file = AppendedFile(path)
 
     def add_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -84,6 +86,33 @@ def read_records(path: str | Path) -> Iterator[bytes]:
             if len(footer) < 4 or masked_crc32c(record) != struct.unpack("<I", footer)[0]:
                 return
             yield record
+
+
+def _size_up_to(path: Path, last_step: int) -> int:
+    """The bytes of an event file up to the first record that is torn, or of a later step.
+
+    The checksums of the pictures are not looked at: Python takes seconds for a few grids, and whatever belongs to a
+    checkpoint was on the disk before it.
+    """
+    size = 0
+    if not path.is_file():
+        return size
+    with open(path, "rb") as file:
+        end = os.fstat(file.fileno()).st_size
+        while len(header := file.read(_HEADER.size)) == _HEADER.size:
+            length, checksum = _HEADER.unpack(header)
+            next_one = size + _HEADER.size + length + 4
+            if masked_crc32c(header[:8]) != checksum or next_one > end or not _is_up_to(file.read(length), last_step):
+                break
+            size = file.seek(next_one)
+    return size
+
+
+def _is_up_to(record: bytes, last_step: int) -> bool:
+    try:
+        return Event.FromString(record).step <= last_step
+    except DecodeError:
+        return False
 
 
 def _frame(record: bytes) -> bytes:

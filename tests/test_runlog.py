@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import masked_crc32c
 
-from jaxgan import runlog
+from jaxgan import events, runlog
 from jaxgan.events import EventLog, read_records
 from jaxgan.runlog import RunLog
 
@@ -135,8 +136,21 @@ def test_a_torn_event_is_cut_off(tmp_path):
 def test_a_damaged_event_ends_the_file(tmp_path):
     write_events(tmp_path, 1, 2)
     [path] = tmp_path.iterdir()
-    data = bytearray(path.read_bytes())
-    data[-20] ^= 1
-    path.write_bytes(data)
+    whole = path.read_bytes()
+    head = len(whole) - 16 - len(list(read_records(path))[-1])  # of the last record
+    for place in (head, head + 9, head + 12):  # its length, the checksum of that, the first field
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 7]) + whole[place + 1 :])
+        write_events(tmp_path, last_step=2)
+        assert path.read_bytes() == whole[:head]
+
+
+def test_opening_a_file_costs_no_checksum_of_what_stays(tmp_path, monkeypatch):
+    write_events(tmp_path, 1, 2, 3)
+    [path] = tmp_path.iterdir()
+    whole, inode, lengths = path.read_bytes(), path.stat().st_ino, []
+    monkeypatch.setattr(events, "masked_crc32c", lambda data: lengths.append(len(data)) or masked_crc32c(data))
+    write_events(tmp_path, last_step=3)
+    assert (path.read_bytes(), path.stat().st_ino) == (whole, inode)
     write_events(tmp_path, last_step=2)
-    assert [event.step for event in events_of(tmp_path)] == [0, 1, 1, 2]
+    assert path.stat().st_ino == inode and set(lengths) == {8}
+    assert [event.step for event in events_of(tmp_path)] == [0, 1, 1, 2, 2]
