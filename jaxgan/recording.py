@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -101,10 +101,9 @@ class Recorder:
             del self._unsaved_grids[step]
 
     def close(self) -> None:
-        """Closes the files."""
-        with writing_to(self._workdir):
-            self._log.close()
-            self._events.close()
+        """Closes the files, the second also where the first could not be written to its end."""
+        with writing_to(self._workdir), closing(self._events), closing(self._log):
+            pass
 
 
 class Clock:
@@ -148,8 +147,17 @@ class Clock:
 def draw_summary(workdir: Workdir, title: str, probabilities: bool) -> None:
     """Makes `evolution.gif` of the grids and `losses.png` of the log; see `jaxgan.images.save_losses`."""
     with writing_to(workdir):
+        workdir.confirm()  # Another run may have taken the place of this one.
         images.save_evolution(workdir.evolution, workdir.samples)
         images.save_losses(workdir.losses, runlog.read(workdir.metrics), title=title, probabilities=probabilities)
+
+
+def is_drawn(workdir: Workdir) -> bool:
+    """Whether `draw_summary` came after the last line of the log."""
+    with writing_to(workdir):
+        paths = workdir.metrics, workdir.losses, workdir.evolution
+        times = [path.stat().st_mtime_ns for path in paths if path.exists()]
+    return len(times) == len(paths) and times[0] <= min(times)
 
 
 @contextmanager
@@ -166,5 +174,6 @@ def _cut_samples(workdir: Workdir, step: int) -> None:
     for directory in (workdir.path, workdir.samples):
         remove_temporaries(directory)
     for path in workdir.samples.glob("*.png"):
-        if path.stem.isdecimal() and int(path.stem) > step:
+        later = path.stem.isdecimal() and int(path.stem) > step
+        if later and path == workdir.sample(int(path.stem)):  # Other names are of pictures that were put here.
             path.unlink()

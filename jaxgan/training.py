@@ -23,7 +23,7 @@ from jaxgan.errors import UserError
 from jaxgan.interruption import Interrupted, StopSignals
 from jaxgan.job import Job, Schedule
 from jaxgan.processes import Processes
-from jaxgan.recording import Recorder, draw_summary
+from jaxgan.recording import Recorder, draw_summary, is_drawn
 from jaxgan.watch import Alarm, Watch
 from jaxgan.workdir import Workdir
 
@@ -91,6 +91,8 @@ def _train(
                 file=streams.out,
                 flush=True,
             )
+            if not is_drawn(workdir):  # It died after its last save, or could not draw.
+                draw_summary(workdir, job.description, job.probabilities)
         return position.state
     if saver:
         _begin(saver, position, template, job, schedule, workdir)
@@ -306,7 +308,9 @@ class _WritingRun(_Run):
 
     def __exit__(self, *exception: object) -> None:
         self.bar.close()
-        self.recorder.close()
+        under_way = exception[0] is not None  # It says more than that the files, too, cannot be written.
+        with contextlib.suppress(UserError) if under_way else contextlib.nullcontext():
+            self.recorder.close()
 
     def start_clock(self) -> None:
         self.recorder.clock.start()
@@ -335,13 +339,13 @@ class _WritingRun(_Run):
         return self.watch.see_preview(step, pictures) if self.watch is not None and to_watch else []
 
     def save(self, step: int, state: Any, finished: bool, stopped: bool) -> str:
-        if finished:
-            draw_summary(self.workdir, self.job.description, self.job.probabilities)
         if stopped or self.schedule.is_turn(step, self.schedule.checkpoint_every):
             good_until = self.watch.well_until(step) if self.watch is not None else None
             self.saver.save(step, state, self._memory(), good_until=good_until, first=self.recorder.sync)
         if finished or stopped:
             self.saver.wait()
+        if finished:  # Whatever becomes of the drawing, the state is safe.
+            draw_summary(self.workdir, self.job.description, self.job.probabilities)
         where = self.workdir.checkpoints / str(step)
         return f"Stopped at step {step}, saved in {where}; the same command goes on from there."
 

@@ -1,0 +1,102 @@
+"""The files of a run at its beginning and at its end."""
+
+import errno
+import os
+import shutil
+
+import numpy as np
+import pytest
+from test_training import bad_until_branched, files_of, make_job, run, several_steps
+
+from jaxgan import recording, training
+from jaxgan.checkpoints import CheckpointError, Checkpoints
+from jaxgan.errors import UserError
+from jaxgan.recording import Recorder
+from jaxgan.training import Collapsed
+from jaxgan.watch import Watch
+from jaxgan.workdir import AppendedFile, Workdir
+
+
+def full_disk(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    with Workdir(tmp_path) as workdir:
+        yield Recorder(workdir, 0, {}, pictures_per_step=1, data_wait=lambda: 0.0)
+
+
+def test_the_pictures_of_another_run_in_its_place_are_left_alone(tmp_path, monkeypatch):
+    wait = Checkpoints.wait
+
+    def wait_and_replace(saver):
+        wait(saver)
+        shutil.rmtree(tmp_path / "run")
+        with Workdir(tmp_path / "run"):
+            (tmp_path / "run" / "losses.png").write_bytes(b"theirs")
+
+    monkeypatch.setattr(Checkpoints, "wait", wait_and_replace)
+    with pytest.raises(UserError, match=r"--workdir .*run cannot be written to"):
+        run(tmp_path / "run")
+    assert sorted(os.listdir(tmp_path / "run")) == [".lock", "losses.png"]
+    assert (tmp_path / "run" / "losses.png").read_bytes() == b"theirs"
+
+
+def test_what_cannot_be_drawn_costs_no_state_and_is_drawn_by_the_next_start(tmp_path, monkeypatch):
+    run(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(recording.images, "save_evolution", full_disk)
+        with pytest.raises(UserError, match=r"--workdir .* cannot be written to \(No space left on device\)"):
+            run(tmp_path / "run")
+    assert Checkpoints(tmp_path / "run" / "checkpoints").steps()[-1] == 20
+    run(tmp_path / "run")
+    assert files_of(tmp_path / "run") == files_of(tmp_path / "whole")
+
+
+def test_a_finished_run_that_is_drawn_is_not_drawn_again(tmp_path, monkeypatch):
+    run(tmp_path)
+    monkeypatch.setattr(training, "draw_summary", full_disk)
+    run(tmp_path)
+    os.utime(tmp_path / "losses.png", (1, 1))  # of a run that ended at fewer steps
+    with pytest.raises(OSError, match="No space left"):
+        run(tmp_path)
+
+
+def test_both_files_are_closed_though_the_first_cannot_be_written(recorder, monkeypatch):
+    files = [recorder._log._file._file, recorder._events._file._file]
+    monkeypatch.setattr(AppendedFile, "_write", full_disk)
+    with pytest.raises(UserError, match="No space left on device"):
+        recorder.close()
+    assert all(file.closed for file in files)
+
+
+def test_why_a_run_ends_is_not_hidden_by_files_that_cannot_be_written(tmp_path, monkeypatch):
+    watch = Watch(probabilities=True, metrics_every=5)
+    with monkeypatch.context() as patch:
+        patch.setattr(AppendedFile, "_write", full_disk)
+        with pytest.raises(Collapsed, match="not finite: d_loss"):
+            run(tmp_path / "a", job=make_job(bad_until_branched(3)), watch=watch, on_collapse="stop")
+        with pytest.raises(CheckpointError, match="saving failed again"):
+            run(tmp_path / "b", job=make_job(several_steps))
+
+
+def test_only_the_grids_of_the_run_are_cut_off(tmp_path):
+    names = [
+        "000051.png",
+        "00000051.png",
+        "51.png",
+        "0000000051.png",
+        "123456789.png",
+        "0123456789.png",
+        "00000002.png",
+    ]
+    (tmp_path / "samples").mkdir()
+    for name in names:
+        (tmp_path / "samples" / name).write_bytes(b"")
+    with Workdir(tmp_path) as workdir:
+        recorder = Recorder(workdir, 10, {}, pictures_per_step=1, data_wait=lambda: 0.0)
+        recorder.save_grid(12, np.zeros((2, 4, 4, 3), np.uint8), 2)
+        recorder.close()
+    kept = {*names, "00000012.png"} - {"00000051.png", "123456789.png"}
+    assert set(os.listdir(tmp_path / "samples")) == kept
