@@ -53,7 +53,7 @@ def deeds(monkeypatch):
 
 def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, deeds):
     write_text(tmp_path / "file", "text")
-    assert deeds == ["fsync", "replace"]
+    assert deeds == ["fsync", "replace", "fsync"]  # and its name, before anybody relies on it
 
 
 def test_an_appended_file_is_on_the_disk_once_it_is_synced(tmp_path, deeds):
