@@ -16,7 +16,7 @@ import numpy as np
 from jaxgan import stored, streams
 from jaxgan.digest import host_leaves
 from jaxgan.errors import UserError
-from jaxgan.stored import Retention, Stored
+from jaxgan.stored import Retention, Stored, UnreadableCheckpoint
 
 
 class CheckpointError(UserError):
@@ -60,9 +60,14 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, damaged ones among them, in ascending order."""
-        if not self.directory.is_dir():
+        try:
+            if not self.directory.is_dir():
+                return []
+            names = [entry.name for entry in self.directory.iterdir() if entry.is_dir()]
+        except FileNotFoundError:  # It vanished just now.
             return []
-        names = (entry.name for entry in self.directory.iterdir() if entry.is_dir())
+        except OSError as error:
+            raise UserError(f"--workdir {self.directory.parent}: cannot be read ({error.strerror}).") from error
         return sorted(int(name) for name in names if name.isascii() and name.isdigit() and str(int(name)) == name)
 
     # Saving
@@ -148,16 +153,21 @@ class Checkpoints:
         record = stored.make_record(step, leaves, metadata)
         self.directory.mkdir(parents=True, exist_ok=True)
         self._sweep()
-        if step in self.steps():  # Of an attempt that failed after its last rename, or of a damaged one.
-            if stored.is_stored(self.directory, record):
-                return
+        # One that is there is of an attempt that failed after its last rename, or damaged.
+        if step in self.steps() and not stored.is_stored(self.directory, record):
             self.set_aside([step])
-        stored.write(self.directory, record, leaves, self._retention)
+        if step not in self.steps():
+            stored.write(self.directory, record, leaves)
+        stored.sync_all(self.directory, step)  # before any of those goes that a power cut would leave
+        for superfluous in self._retention.superfluous(self.steps()):
+            _remove(self.directory / str(superfluous))
 
     def _sweep(self) -> None:
         """Removes what a dead process or a failed save left; Orbax's own sweep races with the save."""
         for leftover in self.directory.glob(f"*{stored.TEMPORARY}"):
             shutil.rmtree(leftover, ignore_errors=True)
+        for step in self.steps():
+            _remove_empty(self.directory / str(step))
 
     # Restoring
 
@@ -183,14 +193,23 @@ class Checkpoints:
     def read_latest(self, *, at_most: int | None = None) -> Stored | None:
         """Reads the newest intact checkpoint as named arrays, without a template; see `restore_latest`."""
         self._settle()
-        for step in reversed(self.steps()):
-            if at_most is not None and step > at_most:
-                continue
-            try:
-                return stored.read(self.directory, step)
-            except Exception as error:  # Damage shows as anything, from KeyError to bare Exception.
-                self._report(f"Checkpoint {self.directory / str(step)} is damaged and was skipped: {_one_line(error)}")
-        return None
+        damaged: set[int] = set()
+        while True:
+            steps = self.steps()
+            for step in reversed(steps):
+                if step in damaged or (at_most is not None and step > at_most):
+                    continue
+                try:
+                    return stored.read(self.directory, step)
+                except UnreadableCheckpoint:
+                    raise
+                except Exception as error:  # Damage shows as anything, from KeyError to bare Exception.
+                    path = self.directory / str(step)
+                    if path.is_dir():  # else the run that writes here has just removed it
+                        damaged.add(step)
+                        self._report(f"Checkpoint {path} is damaged and was skipped: {_one_line(error)}")
+            if self.steps() == steps:
+                return None
 
     # Removing
 
@@ -200,6 +219,8 @@ class Checkpoints:
         Of those, too, only the newest are kept: a failing disk must not fill itself.
         """
         for step in steps:
+            if _remove_empty(self.directory / str(step)):
+                continue
             _remove(self.directory / f"{step}.damaged")
             (self.directory / str(step)).rename(self.directory / f"{step}.damaged")
         damaged = [path for path in self.directory.glob("*.damaged") if path.stem.isdecimal()]
@@ -221,6 +242,15 @@ def _remove(path: Path) -> None:
         )  # If this is killed, the next save sweeps it away.
         path.rename(doomed)
         shutil.rmtree(doomed)
+
+
+def _remove_empty(path: Path) -> bool:
+    """Removes a directory if nothing is in it; returns whether it did."""
+    try:
+        path.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _one_line(error: BaseException) -> str:

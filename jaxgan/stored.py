@@ -6,9 +6,12 @@ that fails them is used. This is the only module that knows of Orbax.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
+import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +24,22 @@ import orbax.checkpoint as ocp
 
 from jaxgan.digest import digest_leaves, is_key, key_data, path_name
 from jaxgan.errors import UserError
+from jaxgan.workdir import sync
 
 TEMPORARY = ".orbax-checkpoint-tmp"  # How Orbax names what is not whole yet.
 _FORMAT = 1
+_REFUSALS = (  # What a system says of files that may be intact.
+    *(errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE),
+    *(errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN),
+)
 
 
 class DamagedCheckpoint(Exception):
     """A checkpoint is not what was saved."""
+
+
+class UnreadableCheckpoint(UserError):
+    """A checkpoint may be intact, and the system does not let it be read."""
 
 
 @dataclass(frozen=True)
@@ -49,30 +61,27 @@ class Stored:
 
 @dataclass
 class Retention:
-    """Which checkpoints of a run stay: the newest, every so many steps, and the last good one; as Orbax asks for it."""
+    """Which checkpoints of a run stay: the newest, every so many steps, and the last good one."""
 
     keep: int
     keep_every: int | None
     good_until: int | None = None
 
-    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
-        """Orbax' question: which of these stay."""
-        del context
-        steps = sorted(checkpoint.step for checkpoint in checkpoints)
+    def superfluous(self, steps: Sequence[int]) -> list[int]:
+        """Those of these steps, in ascending order, whose checkpoints do not stay."""
         kept = set(steps[-self.keep :])
         if self.keep_every is not None:
             kept.update(step for step in steps if step % self.keep_every == 0)
         if self.good_until is not None:
             kept.update([step for step in steps if step <= self.good_until][-1:])
-        return [checkpoint.step in kept for checkpoint in checkpoints]
+        return [step for step in steps if step not in kept]
 
 
 @contextlib.contextmanager
-def _manager(directory: Path, retention: Retention | None = None) -> Iterator[ocp.CheckpointManager]:
+def _manager(directory: Path) -> Iterator[ocp.CheckpointManager]:
     """A manager for one save or one restore: nothing that a failure left in memory reaches the next."""
     options = ocp.CheckpointManagerOptions(
         create=False,
-        preservation_policy=retention,
         enable_async_checkpointing=False,
         save_root_metadata=False,
         lightweight_initialize=True,
@@ -119,24 +128,74 @@ def seal_of(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
-def write(directory: Path, record: dict[str, Any], leaves: dict[str, np.ndarray], retention: Retention) -> None:
-    """Saves a checkpoint, whole or not at all, and then removes those that are not to be kept.
+def write(directory: Path, record: dict[str, Any], leaves: dict[str, np.ndarray]) -> None:
+    """Saves a checkpoint, whole or not at all; see `sync_all` for when it is on the disk.
 
     Args:
       directory: where the checkpoints of the run lie.
       record: see `make_record`.
       leaves: every array of the state by its path.
-      retention: which checkpoints are kept.
     """
     # TensorStore does not save arrays of size zero; the record has their dtype and shape.
     arrays = {name: leaf for name, leaf in leaves.items() if leaf.size}
-    with _manager(directory, retention) as manager:
+    with _manager(directory) as manager:
         items = ocp.args.Composite(state=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
         manager.save(record["step"], args=items, force=True)
 
 
+def sync_all(directory: Path, step: int) -> None:
+    """Waits until every file of a checkpoint is on the disk, and the names that lead to it."""
+    for folder, _, files in os.walk(directory / str(step), topdown=False):
+        for path in [*(Path(folder, name) for name in files), Path(folder)]:
+            sync(path)
+    sync(directory)
+    sync(directory.parent)
+
+
 def read(directory: Path, step: int) -> Stored:
-    """Reads and verifies one checkpoint; raises whatever damage makes of it."""
+    """Reads and verifies one checkpoint; raises whatever damage makes of it.
+
+    Raises:
+      UnreadableCheckpoint: if, twice in a row, the system did not let it be read, which is no damage.
+    """
+    for attempt in (1, 2):
+        try:
+            return _read(directory, step)
+        except Exception as error:
+            reason = _refusal(error, directory / str(step))
+            if reason is None:
+                raise
+            if attempt == 2:
+                raise UnreadableCheckpoint(
+                    f"--workdir {directory.parent}: checkpoint {step} cannot be read ({os.strerror(reason)}) and may be"
+                    " intact: mend that, and start the same command; or move it away to go on from the one before."
+                ) from error
+    raise AssertionError("never reached")
+
+
+def _refusal(error: BaseException | None, path: Path) -> int | None:
+    """The error number with which the system refused to read a checkpoint; None: the error has another cause."""
+    numbers = []
+    while error is not None:
+        numbers += [error.errno] if isinstance(error, OSError) else []
+        numbers += map(int, re.findall(r"os_error_code='(\d+)'", str(error)))  # as TensorStore tells of it
+        error = error.__cause__ or error.__context__
+    try:  # Where a directory cannot be searched, Orbax finds nothing there.
+        for folder, _, files in os.walk(path, onerror=_raise):
+            for name in files:
+                with open(Path(folder, name), "rb") as file:
+                    while file.read(1 << 20):
+                        pass
+    except OSError as found:
+        numbers.append(found.errno)
+    return next((number for number in numbers if number in _REFUSALS), None)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _read(directory: Path, step: int) -> Stored:
     with _manager(directory) as manager:
         record = dict(manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore())).record)
         seal = record.pop("seal", None)
@@ -156,9 +215,12 @@ def is_stored(directory: Path, record: dict[str, Any]) -> bool:
     """Whether the checkpoint that a record describes is there, and intact."""
     try:
         stored = read(directory, record["step"])
+    except UnreadableCheckpoint:
+        raise
     except Exception:
         return False
-    return (stored.digest, stored.metadata) == (record["digest"], record["metadata"])
+    # As texts, in which a NaN is the same as another.
+    return stored.digest == record["digest"] and json.dumps(stored.metadata) == json.dumps(record["metadata"])
 
 
 def rebuild(template: Any, stored: Stored, directory: Path) -> Any:

@@ -313,6 +313,10 @@ def test_empty_directories_and_temporaries_are_passed_over(damageable):
     (saver.directory / "5.orbax-checkpoint-tmp" / "state").mkdir(parents=True)
     assert saver.restore_latest(make_state())[0] == 2
     assert len(messages) == 1 and str(saver.directory / "4") in messages[0]
+    saver.set_aside([4])
+    (saver.directory / "0").mkdir()
+    save_steps(saver, 3)
+    assert sorted(os.listdir(saver.directory)) == ["1", "2", "3"]  # the empty one took nobody's place
 
 
 def test_without_an_intact_one_each_reason_is_told(damageable):
@@ -337,7 +341,7 @@ def test_of_those_set_aside_too_only_the_newest_stay(tmp_path):
     saver, _ = open_checkpoints(tmp_path, keep=2)
     (saver.directory / "old.damaged").mkdir(parents=True)
     for step in (3, 20, 100, 4):
-        (saver.directory / str(step)).mkdir()
+        (saver.directory / str(step) / "state").mkdir(parents=True)
         saver.set_aside([step])
     assert sorted(os.listdir(saver.directory)) == ["100.damaged", "20.damaged", "old.damaged"]
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import time
+from unittest import mock
 
 import jax
 import numpy as np
@@ -50,15 +51,22 @@ def after_two_failures(said, action):
 def run(directory, happens=None, *, steps=30):
     """Trains with saves at 7, 14, 21, 28 and 30; `happens` maps a step to what is done before its call."""
 
+    savers = []
+
+    class Noted(Checkpoints):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            savers.append(self)
+
     def step_fn(state, first_step, count):
-        while first_step == 9 and not (directory / "checkpoints" / "7").exists():
-            time.sleep(0.01)  # What happens then does not happen to a save that is still under way.
+        if first_step == 9 and savers[0]._saving is not None:
+            savers[0]._saving.result()  # What happens then does not happen to a save that is still under way.
         (happens or {}).get(first_step, lambda: None)()
         return several_steps(state, first_step, count)
 
     state = {**first_state(), "cargo": jax.random.normal(jax.random.key(1), (CARGO,))}
     schedule = Schedule(steps, steps_per_call=1, log_every=5, sample_every=8, checkpoint_every=7)
-    with Workdir(directory) as workdir:
+    with mock.patch.object(training, "Checkpoints", Noted), Workdir(directory) as workdir:
         return train(state, make_job(step_fn), schedule, workdir, watch=Watch(probabilities=True))
 
 
