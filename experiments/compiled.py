@@ -1,6 +1,7 @@
 """Compiled programs kept in the user's cache, so that only the first start has to compile."""
 
 import hashlib
+import importlib
 import os
 import sys
 import zlib
@@ -11,7 +12,7 @@ import jax
 from jaxgan.data.cache import cache_directory
 
 _CHECKED = ".checked"  # its time is that of the last check
-_ZLIB = b"\x78"  # how data that zlib compressed begins
+_ZLIB, _ZSTANDARD = b"\x78", b"\x28\xb5\x2f\xfd"  # how data that they compressed begins
 
 
 def keep_compiled_programs() -> None:
@@ -49,13 +50,27 @@ def remove_torn_entries(directory: Path) -> None:
 
 
 def _is_torn(data: bytes) -> bool:
-    if data[:1] != _ZLIB:  # Another compression than we know, or nothing at all.
-        return not data
     try:
-        zlib.decompress(data)
-    except zlib.error:
+        if data[:1] == _ZLIB:
+            zlib.decompress(data)
+        elif data[:4] == _ZSTANDARD:
+            _decompress_zstandard(data)
+        else:  # Another compression than we know, or not even the beginning of one.
+            return _ZSTANDARD.startswith(data)
+    except Exception:  # Each has an error of its own.
         return True
     return False
+
+
+def _decompress_zstandard(data: bytes) -> None:
+    """Decompresses with the module that JAX takes; where there is none, JAX uses no such entry either."""
+    for name in ("compression.zstd", "zstandard"):  # of Python 3.14; before that a package, which is optional
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        module.decompress(data)
+        return
 
 
 def _machine() -> str:

@@ -1,4 +1,6 @@
 import stat
+import sys
+import types
 import zlib
 
 import jax
@@ -53,6 +55,20 @@ def test_entries_that_a_killed_process_left_half_written_are_removed(tmp_path):
     (tmp_path / "new-cache").write_bytes(whole[:-1])
     compiled.remove_torn_entries(tmp_path)
     assert not (tmp_path / "new-cache").exists()
+
+
+def test_a_torn_entry_of_zstandard_is_noticed_by_the_module_that_jax_takes(monkeypatch):
+    def decompress(data):
+        if not data.endswith(b"end"):
+            raise LookupError("did not decompress full frame")
+
+    monkeypatch.setitem(sys.modules, "compression.zstd", types.SimpleNamespace(decompress=decompress))
+    whole = b"\x28\xb5\x2f\xfd of zstandard's end"
+    assert not compiled._is_torn(whole)
+    assert all(compiled._is_torn(whole[:length]) for length in range(len(whole)))
+    for name in ("compression.zstd", "zstandard"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert not compiled._is_torn(whole[:-1])  # nobody here could use it whole
 
 
 def test_jax_takes_entries_that_are_compressed_as_expected(tmp_path):
