@@ -80,6 +80,7 @@ class Checkpoints:
         *,
         good_until: int | None = None,
         first: Callable[[], None] | None = None,
+        confirm: Callable[[], None] = lambda: None,
     ) -> None:
         """Saves a state in the background; returns as soon as the state has been copied to the host.
 
@@ -91,6 +92,7 @@ class Checkpoints:
           metadata: anything that JSON can hold.
           good_until: the step up to which the run is known to be well: the newest checkpoint up to it is kept.
           first: what has to be on the disk before the checkpoint may be; if it raises, the save has failed.
+          confirm: raises where the directory is not the run's any more; asked before each attempt, in the background.
 
         Raises:
           CheckpointError: if this is the second save in a row that failed.
@@ -99,7 +101,7 @@ class Checkpoints:
         self._retention.good_until = good_until
         failure = self._try_twice(step, first) if first is not None else None
         if failure is None:
-            write = functools.partial(self._write, step, host_leaves(state), metadata)
+            write = functools.partial(self._write, step, host_leaves(state), metadata, confirm)
             self._saving = self._worker.submit(self._try_twice, step, write)
         else:
             self._saving = Future()
@@ -149,7 +151,10 @@ class Checkpoints:
                     time.sleep(self._retry_after)
         return failure
 
-    def _write(self, step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    def _write(
+        self, step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any], confirm: Callable[[], None]
+    ) -> None:
+        confirm()
         record = stored.make_record(step, leaves, metadata)
         self.directory.mkdir(parents=True, exist_ok=True)
         self._sweep()

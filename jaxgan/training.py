@@ -341,7 +341,8 @@ class _WritingRun(_Run):
     def save(self, step: int, state: Any, finished: bool, stopped: bool) -> str:
         if stopped or self.schedule.is_turn(step, self.schedule.checkpoint_every):
             good_until = self.watch.well_until(step) if self.watch is not None else None
-            self.saver.save(step, state, self._memory(), good_until=good_until, first=self.recorder.sync)
+            first, confirm = self.recorder.sync, self.workdir.confirm
+            self.saver.save(step, state, self._memory(), good_until=good_until, first=first, confirm=confirm)
         if finished or stopped:
             self.saver.wait()
         if finished:  # Whatever becomes of the drawing, the state is safe.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_training import bad_until_branched, files_of, make_job, run, several_steps
 
-from jaxgan import recording, training
+from jaxgan import recording, stored, training
 from jaxgan.checkpoints import CheckpointError, Checkpoints
 from jaxgan.errors import UserError
 from jaxgan.recording import Recorder
@@ -41,6 +41,19 @@ def test_the_pictures_of_another_run_in_its_place_are_left_alone(tmp_path, monke
         run(tmp_path / "run")
     assert sorted(os.listdir(tmp_path / "run")) == [".lock", "losses.png"]
     assert (tmp_path / "run" / "losses.png").read_bytes() == b"theirs"
+
+
+def test_a_save_under_way_is_not_tried_again_in_the_place_of_another_run(tmp_path, monkeypatch):
+    def vanish(directory, step):
+        shutil.rmtree(tmp_path / "run")
+        with Workdir(tmp_path / "run"):
+            monkeypatch.undo()
+        raise FileNotFoundError
+
+    monkeypatch.setattr(stored, "sync_all", vanish)
+    with pytest.raises(UserError, match=r"--workdir .*run: saving failed again"):
+        run(tmp_path / "run")
+    assert os.listdir(tmp_path / "run") == [".lock"]
 
 
 def test_what_cannot_be_drawn_costs_no_state_and_is_drawn_by_the_next_start(tmp_path, monkeypatch):
