@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from experiments.pictures import load_pictures
 from experiments.recipes import MOST_STEPS, Recipe, resolve
 from experiments.systems import build_gan, build_rounds, build_rules, is_conditional
 from jaxgan import feeding, game, images, models, parallel, sampling, training, watch
+from jaxgan.checkpoints import Checkpoints
 from jaxgan.data import tags
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
@@ -59,21 +61,45 @@ def common_recipe(family: tuple[str, ...], processes: Processes) -> Recipe:
 
 
 def recipe_from_flags(family: tuple[str, ...]) -> Recipe:
-    """What the flags ask for; a run that is continued fills in what they leave out."""
+    """What the flags ask for; a run that is continued fills in what they leave out.
+
+    Raises:
+      UserError: where they change what a run with checkpoints was begun with, or its flags are lost.
+    """
     given = given_settings()
     recipe = resolve(given, family)
-    path = Workdir(str(recipe.workdir)).flags
-    if not path.exists():
+    workdir = Workdir(str(recipe.workdir))
+    if not workdir.flags.exists():
+        if _has_checkpoints(workdir):
+            raise _lost(workdir.flags)
         return recipe
-    former = command.read_flag_lines(Recipe, path)
-    for name, value in given.items():
-        if name not in MAY_CHANGE and former.get(name, value) != value:
-            raise UserError(
-                f"--{name}={value}: {recipe.workdir} holds a run with --{name}={former[name]}; choose another --workdir"
-            )
+    settings = command.read_flag_lines(Recipe, workdir.flags)
+    former = resolve(settings, tuple(models.names()))
+    changed = _changes(given, recipe, former)
+    if (changed or former.model not in family) and not _has_checkpoints(workdir):
+        return recipe  # Nothing was reached that other flags could harm: a new run.
+    for name, value in changed.items():
+        was = getattr(former, name)
+        held = "without it; leave it out, or" if was is None else f"with --{name}={was};"
+        raise UserError(f"--{name}={value}: {recipe.workdir} holds a run {held} choose another --workdir")
     if {"steps", "epochs"} & set(given):
-        former = {name: value for name, value in former.items() if name not in ("steps", "epochs")}
-    return resolve({**former, **given}, family)
+        settings = {name: value for name, value in settings.items() if name not in ("steps", "epochs")}
+    return resolve({**settings, **given, "workdir": recipe.workdir}, family)
+
+
+def _changes(given: dict[str, Any], recipe: Recipe, former: Recipe) -> dict[str, Any]:
+    """Which of the given flags are other than a run was begun with, and may not be."""
+    if "data_dir" in given and former.dataset == "avatars":
+        given = {**given, "dataset": recipe.dataset}  # A folder of pictures would be passed over without a word.
+    return {name: value for name, value in given.items() if name not in MAY_CHANGE and value != getattr(former, name)}
+
+
+def _has_checkpoints(workdir: Workdir) -> bool:
+    return bool(Checkpoints(workdir.checkpoints).steps())
+
+
+def _lost(path: Path) -> UserError:
+    return UserError(f"{path}: is missing beside the checkpoints of a run; bring it back, or choose another --workdir")
 
 
 def given_settings() -> dict[str, Any]:
@@ -94,7 +120,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
     with workdir if processes.writes else contextlib.nullcontext():
         pictures = load_pictures(recipe)
         if processes.writes:
-            _remember(recipe, pictures, workdir)
+            _check_same(pictures, workdir)
         _check_common(pictures, recipe, processes)
         gan = build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
         rules = build_rules(recipe, gan, pictures.condition_names)
@@ -127,6 +153,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
             probabilities=recipe.loss in ("nonsaturating", "minimax"),
             branch=lambda state, count: state.replace(key=jax.random.fold_in(state.key, count)),
             data_wait=lambda: feed.waited,
+            begin=functools.partial(_remember, recipe, pictures, workdir),  # Nothing of a refused start is remembered.
         )
         schedule = training.Schedule(
             total_steps=total_steps(recipe, len(pictures), rounds.usual),
@@ -198,9 +225,26 @@ def _steps_per_call(recipe: Recipe) -> int:
     return 1 if jax.default_backend() == "cpu" else 20
 
 
-def _remember(recipe: Recipe, pictures: Pictures, workdir: Workdir) -> None:
-    """Writes the run's flags and what it trains on; refuses to go on with other pictures."""
+def _check_same(pictures: Pictures, workdir: Workdir) -> None:
+    """Raises a UserError where the checkpoints of a workdir are of other pictures, or nothing tells of which."""
+    if not _has_checkpoints(workdir):
+        return
     path = workdir.path / "dataset.json"
+    if not path.exists():
+        raise _lost(path)
+    try:
+        former = json.loads(path.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: not the description of a run's pictures; choose another --workdir") from error
+    if former != pictures.digest:
+        raise UserError(
+            f"--workdir={workdir.path}: its run was trained on other pictures than these (the folder or the data set"
+            " has changed); choose another --workdir, or bring the pictures back"
+        )
+
+
+def _remember(recipe: Recipe, pictures: Pictures, workdir: Workdir) -> None:
+    """Writes the run's flags and what it trains on."""
     described = {
         "dataset": recipe.dataset,
         "pictures": len(pictures),
@@ -208,18 +252,8 @@ def _remember(recipe: Recipe, pictures: Pictures, workdir: Workdir) -> None:
         "condition_names": list(pictures.condition_names),
         "sha256": pictures.digest,
     }
-    if path.exists() and workdir.flags.exists():
-        try:
-            former = json.loads(path.read_text(encoding="utf-8"))["sha256"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"{path}: not the description of a run's pictures; choose another --workdir") from error
-        if former != pictures.digest:
-            raise UserError(
-                f"--workdir={recipe.workdir}: its run was trained on other pictures than these (the folder or the data"
-                " set has changed); choose another --workdir, or bring the pictures back"
-            )
     try:
-        write_text(path, json.dumps(described, indent=1) + "\n")
+        write_text(workdir.path / "dataset.json", json.dumps(described, indent=1) + "\n")
         write_text(workdir.flags, command.flag_lines(recipe))
         images.save_png(workdir.path / "real.png", images.grid(np.asarray(pictures.images[:GRID]), 8))
     except OSError as error:

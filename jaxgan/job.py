@@ -26,6 +26,7 @@ class Job:
       probabilities: whether `d_real` and `d_fake` are probabilities, or a critic's scores.
       branch: `(state, rollbacks) -> state` gives a state another future, such as another key; for rollbacks.
       data_wait: the seconds spent waiting for data since the process began.
+      begin: is called by the process that writes when nothing refuses the run any more, before it writes anything else.
     """
 
     description: str
@@ -37,6 +38,7 @@ class Job:
     probabilities: bool = True
     branch: Callable[[Any, int], Any] | None = None
     data_wait: Callable[[], float] = lambda: 0.0
+    begin: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ def _train(
 def _begin(
     saver: Checkpoints, position: "_Position", template: Any, job: Job, schedule: Schedule, workdir: Workdir
 ) -> None:
+    job.begin()
     way = f"step {position.step} to {schedule.total_steps}, in {workdir.path}"
     print(f"Training {job.description}: {way}", file=streams.out, flush=True)
     saver.set_aside([step for step in saver.steps() if step > position.step])

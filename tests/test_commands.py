@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -218,6 +219,34 @@ def test_a_workdir_of_another_model_is_refused(whole):
     assert done.returncode == 2
     assert "--generator_width=4" in done.stderr and "holds a run with --generator_width=2" in done.stderr
     assert inspected(whole) == before
+
+
+def test_nothing_of_a_refused_or_needless_start_is_remembered(whole):
+    files = [whole / "flags.txt", whole / "dataset.json"]
+    before = [path.read_bytes() for path in files]
+    done = run("dcgan", *TINY, "--steps=30", f"--workdir={whole}", "--log_every=5", "--placement=nowhere")
+    assert done.returncode == 2 and "--placement=nowhere" in done.stderr
+    assert [path.read_bytes() for path in files] == before
+    done = run("dcgan", *TINY, "--steps=10", f"--workdir={whole}")
+    assert done.returncode == 0 and "already at step 20" in done.stdout
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_after_a_start_that_was_refused_any_flags_begin_the_run(tmp_path):
+    done = run("dcgan", *TINY, "--steps=2", f"--workdir={tmp_path}", "--batch_size=70")
+    assert done.returncode == 2 and "only 64 pictures" in done.stderr
+    trained(tmp_path, "--steps=2")
+
+
+@pytest.mark.parametrize("name", ["flags.txt", "dataset.json"])
+def test_checkpoints_without_what_describes_them_are_refused(whole, tmp_path, name):
+    shutil.copytree(whole, tmp_path / "run")
+    (tmp_path / "run" / name).unlink()
+    done = run("dcgan", *TINY, "--steps=30", f"--workdir={tmp_path / 'run'}")
+    assert done.returncode == 2
+    said = f"error: {tmp_path / 'run' / name}: is missing beside the checkpoints of a run; bring it back, or choose"
+    assert done.stderr.startswith(said), done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_other_pictures_are_refused(tmp_path):

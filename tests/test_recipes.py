@@ -128,6 +128,53 @@ def test_an_augmentation_that_is_asked_for_is_among_the_rules():
         assert (systems.build_rules(recipe, systems.build_gan(recipe, 3, 0)).augment is not None) == wanted
 
 
+@pytest.fixture
+def begun(tmp_path):
+    """Begins a run, as far as its files tell; returns the recipe that further flags give."""
+
+    def begin(monkeypatch, given, then, checkpoints=(10,)):
+        recipe = resolve({"workdir": str(tmp_path), **given}, ALL)
+        (tmp_path / "flags.txt").write_text(command.flag_lines(recipe), encoding="utf-8")
+        for step in checkpoints:
+            (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
+        monkeypatch.setattr(launch, "given_settings", lambda: {"workdir": str(tmp_path), **then})
+        return launch.recipe_from_flags(("dcgan_64", "dcgan_anime_b"))
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    ("given", "then", "said"),
+    [
+        ({}, {"dropout_rate": 0.9}, "--dropout_rate=0.9: .* holds a run without it; leave it out, or choose"),
+        ({}, {"decay_every": 10}, "--decay_every=10: .* holds a run without it"),
+        ({"clip": 0.1}, {"clip": 0.2}, "--clip=0.2: .* holds a run with --clip=0.1; choose another --workdir"),
+        ({}, {"model": "dcgan_anime_b"}, "--model=dcgan_anime_b: .* holds a run with --model=dcgan_64"),
+        ({}, {"data_dir": "x"}, "--dataset=folder: .* holds a run with --dataset=avatars"),
+        ({"model": "mlp_a"}, {}, "--model=mlp_a: this command trains"),
+    ],
+)
+def test_a_run_goes_on_with_the_flags_that_it_was_begun_with(begun, monkeypatch, given, then, said):
+    given = {"model": "dcgan_64", **given}
+    with pytest.raises(UserError, match=said):
+        begun(monkeypatch, given, then)
+
+
+def test_what_may_change_changes_and_what_is_left_out_is_filled_in(begun, monkeypatch):
+    given = {"model": "dcgan_64", "clip": 0.1, "steps": 20, "data_dir": "x"}
+    then = {"clip": 0.1, "epochs": 2.0, "log_every": 7, "evaluate_every": 50, "data_dir": "moved", "conditions": "y"}
+    recipe = begun(monkeypatch, given, then)
+    assert recipe == dataclasses.replace(resolve({**given, "steps": None}, ALL), **then, workdir=recipe.workdir)
+
+
+def test_before_the_first_checkpoint_other_flags_begin_another_run(begun, monkeypatch):
+    given = {"model": "dcgan_64", "clip": 0.1, "steps": 20}
+    recipe = begun(monkeypatch, given, {"batch_size": 7, "steps": 5}, checkpoints=())
+    assert recipe == resolve({"batch_size": 7, "steps": 5, "workdir": recipe.workdir}, ("dcgan_64",))
+    recipe = begun(monkeypatch, given, {"log_every": 7}, checkpoints=())
+    assert recipe == resolve({**given, "log_every": 7, "workdir": recipe.workdir}, ("dcgan_64",))
+
+
 def test_more_steps_than_can_be_counted_are_refused():
     recipe = resolve({"model": "mlp_b", "epochs": 1e9}, ALL)
     assert launch.total_steps(recipe, 200, 1) == 2 * 10**9
