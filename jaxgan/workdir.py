@@ -25,7 +25,7 @@ class Workdir:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
-        self._lock_file: IO[str] | None = None
+        self._lock_file: IO[bytes] | None = None
 
     @property
     def flags(self) -> Path:
@@ -72,24 +72,19 @@ class Workdir:
         Raises:
           UserError: if it cannot be written to, or another process is at work there.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock_file = open(self.path / ".lock", "a+", encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"--workdir {self.path} cannot be written to ({error.strerror}); choose another."
-            ) from error
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = self._read_holder()
-            self._lock_file.close()
-            raise UserError(
-                f"--workdir {self.path} is in use by process {holder}: wait for it, stop it, or choose another."
-            ) from None
-        self._lock_file.truncate(0)
-        self._lock_file.write(str(os.getpid()))
-        self._lock_file.flush()
+        with contextlib.ExitStack() as opened:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                # Without a buffer, which would be written again when the file is closed.
+                self._lock_file = opened.enter_context(open(self.path / ".lock", "a+b", buffering=0))
+                self._lock(self._lock_file)
+                self._lock_file.truncate(0)
+                self._lock_file.write(str(os.getpid()).encode())
+            except OSError as error:
+                raise UserError(
+                    f"--workdir {self.path} cannot be written to ({error.strerror}); choose another."
+                ) from error
+            opened.pop_all()
         return self
 
     def __exit__(
@@ -104,10 +99,20 @@ class Workdir:
         if not os.path.samestat(os.stat(self.path / ".lock"), os.fstat(self._lock_file.fileno())):
             raise FileNotFoundError(errno.ENOENT, "It is not the directory that it was", str(self.path))
 
-    def _read_holder(self) -> str:
-        assert self._lock_file is not None
-        self._lock_file.seek(0)
-        return self._lock_file.read().strip() or "(unknown)"
+    def _lock(self, file: IO[bytes]) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().decode(errors="replace").strip() or "(unknown)"
+            raise UserError(
+                f"--workdir {self.path} is in use by process {holder}: wait for it, stop it, or choose another."
+            ) from None
+        except OSError as error:
+            raise UserError(
+                f"--workdir {self.path} cannot be locked ({error.strerror}): its file system has no locks; choose one"
+                " on another, such as a local disk."
+            ) from error
 
 
 class AppendedFile:

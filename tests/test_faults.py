@@ -127,6 +127,16 @@ def test_a_disk_that_stays_full_ends_the_run_and_harms_no_checkpoint(small_disk,
     assert files_of(small_disk / "run") == undisturbed
 
 
+def test_a_disk_that_is_full_at_the_start_is_the_users_to_mend(small_disk):
+    (small_disk / "run").mkdir()
+    fill(small_disk, 0)
+    with pytest.raises(UserError, match=r"--workdir .*run cannot be written to \(No space left on device\); choose"):
+        run(small_disk / "run")
+    (small_disk / "ballast").unlink()
+    with Workdir(small_disk / "run"):  # the refused start has not kept its lock
+        pass
+
+
 @contextlib.contextmanager
 def made_read_only(directory):
     """Root is not stopped by permissions, so a file system that cannot be written to is laid over."""

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -80,6 +81,17 @@ def test_the_second_process_is_refused_and_a_dead_one_leaves_no_lock(tmp_path):
         process.stdout.close()
     with Workdir(tmp_path):
         assert (tmp_path / ".lock").read_text() == str(os.getpid())
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_called_that(tmp_path, monkeypatch, number):
+    def refuse(file, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    said = rf"--workdir {tmp_path} cannot be locked \({os.strerror(number)}\): its file system has no locks; choose"
+    with pytest.raises(UserError, match=said), Workdir(tmp_path):
+        pass
 
 
 def test_the_lock_ends_with_the_block(tmp_path):
