@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator
 
 import jax
@@ -47,6 +48,7 @@ def joined(cluster: Cluster) -> Iterator[Processes]:
         )
         _initialize(cluster)
         index, count = jax.process_index(), jax.process_count()
+        witness.remember("")  # All came.
         with Lifeline(store(), index, count, witness.remember) if count > 1 else contextlib.nullcontext():
             yield Processes(index, count, store())
 
@@ -59,8 +61,11 @@ def check(cluster: Cluster) -> bool:
     """
     named = {name: getattr(cluster, name) for name in ("coordinator", "num_processes", "process_id")}
     missing = [name for name, value in named.items() if value is None]
-    if cluster.coordinator is not None and not cluster.coordinator.rpartition(":")[2].isdecimal():
-        raise UserError(f"--coordinator={cluster.coordinator}: must be host:port, such as 10.0.0.1:8476")
+    if cluster.coordinator is not None and not _is_address(cluster.coordinator):
+        raise UserError(
+            f"--coordinator={cluster.coordinator}: must be host:port, such as 10.0.0.1:8476, with a port from 1 to"
+            " 65535"
+        )
     if cluster.num_processes is not None and cluster.num_processes < 1:
         raise UserError(f"--num_processes={cluster.num_processes}: must be at least 1")
     if cluster.process_id is not None and not 0 <= cluster.process_id < (cluster.num_processes or 1 << 31):
@@ -71,6 +76,12 @@ def check(cluster: Cluster) -> bool:
             " not given from the cluster's environment"
         )
     return cluster.distributed or not missing
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is host:port. What is not one crashes JAX, or makes it wait for ever."""
+    port = re.fullmatch(r"\S+:([0-9]{1,5})", text)
+    return port is not None and 1 <= int(port[1]) <= 65535
 
 
 def _where(cluster: Cluster) -> str:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+from experiments import cluster
 from experiments.cluster import Cluster, check
 from jaxgan import lifeline, parallel
 from jaxgan.errors import UserError
@@ -253,10 +254,28 @@ def test_flags_that_do_not_fit_together_are_refused(flags, named):
         check(Cluster(**flags))
 
 
+@pytest.mark.parametrize(
+    "coordinator",
+    ["localhost", "localhost:", ":8476", " :8476", "localhost:٣", "localhost:0", "localhost:65536", "localhost:-1", ""],
+)
+def test_a_coordinator_is_a_host_and_a_port(coordinator):
+    with pytest.raises(UserError, match=f"^--coordinator={coordinator}: must be host:port, such as"):
+        check(Cluster(coordinator=coordinator, num_processes=2, process_id=0))
+
+
+def test_one_process_of_one_waits_for_nobody_once_it_has_joined(monkeypatch):
+    said = []
+    monkeypatch.setattr(cluster.Witness, "remember", lambda self, message: said.append(message))
+    monkeypatch.setattr(cluster, "_initialize", lambda flags: None)
+    with cluster.joined(Cluster(coordinator="localhost:8476", num_processes=1, process_id=0)):
+        assert said.pop() == "" and "not all processes came" in said.pop()
+
+
 def test_several_processes_are_there_only_where_they_are_asked_for():
     assert not check(Cluster())
     assert check(Cluster(distributed=True))
-    assert check(Cluster(coordinator="[::1]:8476", num_processes=2, process_id=1))
+    for coordinator in ("[::1]:8476", "localhost:1", "host-1.example:65535"):
+        assert check(Cluster(coordinator=coordinator, num_processes=2, process_id=1))
 
 
 # The shares of processes
