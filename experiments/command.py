@@ -43,11 +43,45 @@ def _definition(hint: Any, choices: Sequence[str]) -> tuple[Callable[..., Any], 
 
 
 def given_flags(schema: type) -> dict[str, Any]:
-    """The fields of a dataclass whose flags were given, with their values; ~/ is the home directory, as in a shell."""
+    """The fields of a dataclass whose flags were given, with their values; ~/ is the home directory, as in a shell.
+
+    Raises:
+      UserError: for a path that cannot be one.
+    """
     values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(schema)}
     given = {name: value for name, value in values.items() if value is not None}
     paths = {name: value for name, value in given.items() if isinstance(value, str) and value.startswith("~/")}
-    return given | {name: os.path.expanduser(path) for name, path in paths.items()}
+    given |= {name: os.path.expanduser(path) for name, path in paths.items()}
+    for field in dataclasses.fields(schema):
+        if field.metadata["path"] and field.name in given:
+            check_path(field.name, given[field.name])
+    return given
+
+
+def check_path(name: str, path: str) -> None:
+    """Raises a UserError for a path that is none, or that flags.txt cannot carry: a flag a line, in UTF-8."""
+    if not path:
+        raise UserError(f"--{name}=: is empty (an unset variable of the shell?); name a path, or leave the flag out")
+    fault = _fault(path)
+    if fault is not None:
+        raise UserError(f"--{name}={printable(path)}: {fault}; choose another")
+
+
+def _fault(path: str) -> str | None:
+    """What is wrong with a path; nothing if it only leads nowhere yet."""
+    if path.splitlines() != [path] or "\0" in path:
+        return "has a line break or a NUL in it"
+    try:
+        inside = os.path.join(os.path.abspath(path), "checkpoints")  # may be too long where the path alone is not
+        inside.encode()
+        os.stat(inside)
+    except UnicodeEncodeError:
+        return "its full name is not UTF-8"
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"cannot be used ({error.strerror})"
+    return None
 
 
 def given_directly(name: str) -> bool:

@@ -26,7 +26,7 @@ from jaxgan.errors import UserError
 class Demo:
     """The flags of this command."""
 
-    workdir: str | None = option(None, "the directory of a run, or a folder of such directories")
+    workdir: str | None = option(None, "the directory of a run, or a folder of such directories", path=True)
     port: int = option(7860, "where the page is served")
     host: str = option("127.0.0.1", "who may look: 127.0.0.1 is this machine alone, 0.0.0.0 the whole network")
 

@@ -29,13 +29,17 @@ LARGEST = 1_000_000
 class Evaluate:
     """The flags of this command."""
 
-    workdir: str | None = option(None, "the directory of the run")
+    workdir: str | None = option(None, "the directory of the run", path=True)
     num: int = option(10_000, "how many pictures are drawn, and at most how many real ones they are measured against")
     seed: int = option(0, "decides the noise, and the choice of real pictures")
     split: str | None = option(None, "the real pictures: test, train, …; default: test, and train for a folder")
-    data_dir: str | None = option(None, "where the run's pictures are now, if they have moved; or a folder of others")
+    data_dir: str | None = option(
+        None, "where the run's pictures are now, if they have moved; or a folder of others", path=True
+    )
     features: str = option("trained", FEATURES_HELP, FEATURES)
-    feature_weights: str | None = option(None, "an .npz of Inception v3's weights: its features instead (see README)")
+    feature_weights: str | None = option(
+        None, "an .npz of Inception v3's weights: its features instead (see README)", path=True
+    )
     feature_sha256: str | None = option(None, "the sha256 of that file")
     extrapolate: bool = option(False, "add the FID without the bias of finite sets, which takes a minute")
     format: str = option("json", "json, with all that makes a score comparable, or a table to read", ("json", "table"))

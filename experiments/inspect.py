@@ -20,7 +20,7 @@ from jaxgan.digest import digest
 class Inspect:
     """The flags of this command."""
 
-    workdir: str | None = option(None, "the directory of the run")
+    workdir: str | None = option(None, "the directory of the run", path=True)
 
 
 def main() -> None:

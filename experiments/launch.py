@@ -68,6 +68,7 @@ def recipe_from_flags(family: tuple[str, ...]) -> Recipe:
     """
     given = given_settings()
     recipe = resolve(given, family)
+    command.check_path("workdir", str(recipe.workdir))  # the one by default carries the data set's name
     workdir = Workdir(str(recipe.workdir))
     if not workdir.flags.exists():
         if _has_checkpoints(workdir):

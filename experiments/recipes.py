@@ -14,9 +14,9 @@ LONGEST_CALL = 10_000  # steps of either player
 LOSSES = ("nonsaturating", "minimax", "wasserstein", "least_squares", "hinge")
 
 
-def option(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
+def option(default: Any, help: str, choices: tuple[str, ...] = (), *, path: bool = False) -> Any:
     """A field of ``Recipe`` that is a flag too."""
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "path": path})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,10 @@ class Recipe:
 
     model: str = option("", "the system to train; its recipe gives every other flag its default")
     dataset: str | None = option(None, f"{DATASET_HELP}; default: folder if --data_dir is given, else avatars")
-    data_dir: str | None = option(None, "the folder of pictures (any nesting, any names), or the directory of TFDS")
-    workdir: str | None = option(None, "everything that the run writes; a run that is there is continued")
+    data_dir: str | None = option(
+        None, "the folder of pictures (any nesting, any names), or the directory of TFDS", path=True
+    )
+    workdir: str | None = option(None, "everything that the run writes; a run that is there is continued", path=True)
     steps: int | None = option(None, "the TOTAL number of generator steps to reach")
     epochs: float | None = option(None, "the TOTAL number of passes over the pictures to reach, instead of --steps")
     batch_size: int = option(64, "pictures in a batch, over all devices together")
@@ -74,7 +76,9 @@ class Recipe:
     keep_checkpoints: int = option(3, "how many of the newest checkpoints are kept")
     keep_checkpoints_every: int | None = option(None, "keep those at multiples of this step for ever; default: none")
     on_collapse: str = option("warn", "what happens when training goes wrong", ("warn", "stop", "rollback"))
-    conditions: str | None = option(None, "a file with a condition a line, for the grid of a conditional model")
+    conditions: str | None = option(
+        None, "a file with a condition a line, for the grid of a conditional model", path=True
+    )
     steps_per_call: int | None = option(None, "steps that run on the device without a break; default: by model, device")
     parallel: str | None = option(None, "jit (one device), pmap or shard_map; default: by the number of devices")
     placement: str | None = option(None, "keep all pictures on the device, or stream them; default: device if they fit")

@@ -41,7 +41,7 @@ DESCENT = 300  # its steps
 class Sample:
     """The flags of this command."""
 
-    workdir: str | None = option(None, "the directory of the run")
+    workdir: str | None = option(None, "the directory of the run", path=True)
     num: int = option(64, "how many pictures; beside plain samples, as many as whole rows or sets of them take, or one")
     best_of: int | None = option(None, "draw this many and keep the ones that the discriminator scores highest")
     show: str = option(
@@ -51,14 +51,16 @@ class Sample:
         " sample the nearest training pictures",
         SHOWS,
     )
-    project: str | None = option(None, "a picture: find the noise that comes nearest to it, and show both")
+    project: str | None = option(None, "a picture: find the noise that comes nearest to it, and show both", path=True)
     seed: int = option(0, "decides the noise")
     mean: float = option(0.0, "mean of the noise")
     std: float = option(1.0, "standard deviation of the noise, in units of the model's own; below 1: truncated variety")
     truncation: float | None = option(None, "cut the noise off beyond so many standard deviations")
     condition: str | None = option(None, 'what to draw, such as "blue hair red eyes" or 7; default: all by turns')
-    data_dir: str | None = option(None, "where the run's pictures are now, if they have moved (for neighbours)")
-    out: str = option("result.png", "a .png grid, a .npz of arrays, a .gif of an interpolation, or a folder")
+    data_dir: str | None = option(
+        None, "where the run's pictures are now, if they have moved (for neighbours)", path=True
+    )
+    out: str = option("result.png", "a .png grid, a .npz of arrays, a .gif of an interpolation, or a folder", path=True)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import command, launch, recipes, systems
+from experiments import command, demo, evaluate, inspect, launch, recipes, sample, systems
 from experiments.recipes import RECIPES, resolve
 from jaxgan import models
 from jaxgan.data import tags
@@ -126,6 +126,56 @@ def test_an_augmentation_that_is_asked_for_is_among_the_rules():
     for flags, wanted in (({"model": "wgan_anime"}, True), ({"flip": True}, True), ({"model": "mlp_b"}, False)):
         recipe = resolve({"image_size": 32, **flags}, ALL)
         assert (systems.build_rules(recipe, systems.build_gan(recipe, 3, 0)).augment is not None) == wanted
+
+
+@pytest.fixture
+def given_flags(monkeypatch):
+    """What flags give of a command's dataclass."""
+
+    def parse(schema, *arguments):
+        values = command.flag_values(schema)
+        values(["command", *arguments])
+        monkeypatch.setattr(command.flags, "FLAGS", values)
+        return command.given_flags(schema)
+
+    return parse
+
+
+PATHS = {
+    recipes.Recipe: ("workdir", "data_dir", "conditions"),
+    sample.Sample: ("workdir", "data_dir", "project", "out"),
+    inspect.Inspect: ("workdir",),
+    evaluate.Evaluate: ("workdir", "data_dir", "feature_weights"),
+    demo.Demo: ("workdir",),
+}
+NOT_PATHS = {
+    "": "is empty",
+    "a\nb": "has a line break",
+    "a\r": "has a line break",
+    "a\u2028b": "has a line break",
+    "a\0b": "has a line break or a NUL",
+    "a\udcff": "its full name is not UTF-8",
+    "a" * 300: r"cannot be used \(File name too long\)",
+    "/".join(["a" * 200] * 21): r"cannot be used \(File name too long\)",
+}
+
+
+@pytest.mark.parametrize("path", NOT_PATHS, ids=lambda path: ascii(path[:8]))
+def test_what_is_no_path_is_refused_by_every_command(given_flags, path):
+    for schema, names in PATHS.items():
+        for name in names:
+            with pytest.raises(UserError, match=f"^--{name}=.*: {NOT_PATHS[path]}.*") as caught:
+                given_flags(schema, f"--{name}={path}")
+            assert str(caught.value).isprintable()
+
+
+def test_a_name_may_have_spaces_quotes_and_letters_of_every_script(given_flags, tmp_path):
+    workdir = tmp_path / """ a 'b' "c" #=, ü 猫 \N{ZERO WIDTH JOINER}"""
+    given = given_flags(recipes.Recipe, f"--workdir={workdir}", "--data_dir=relative/x")
+    assert given == {"workdir": str(workdir), "data_dir": "relative/x"}
+    workdir.mkdir()
+    (workdir / "flags.txt").write_text(command.flag_lines(resolve(given, ALL)), encoding="utf-8")
+    assert launch.workdir_recipe(str(workdir)) == resolve(given, ALL)
 
 
 @pytest.fixture
