@@ -27,6 +27,7 @@ from experiments.restore import load_run
 from experiments.systems import build_gan
 from jaxgan import images, models
 from jaxgan.data.pictures import Pictures
+from jaxgan.errors import UserError
 from jaxgan.metrics import measured_colours, scores
 from jaxgan.processes import Processes
 
@@ -39,6 +40,10 @@ _GRIDS = flags.DEFINE_string("grids", None, "a folder for a grid of the first 64
 def main() -> None:
     """The command."""
     recipe = resolve(launch.given_settings(), tuple(models.names()))
+    if wrong := [side for side in _SIDES.value if side not in ("jaxgan", "pytorch")]:
+        raise UserError(f"--sides={wrong[0]}: choose of jaxgan and pytorch")
+    if wrong := [seed for seed in _SEEDS.value if not seed.isdecimal()]:
+        raise UserError(f"--seeds={wrong[0]}: must be whole numbers, such as 0,1,2")
     if "pytorch" in _SIDES.value:
         from benchmarks.torch_side import check
 

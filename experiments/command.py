@@ -3,6 +3,7 @@
 import ctypes
 import dataclasses
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -167,7 +168,15 @@ def parse(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[s
     try:
         return values(argv)
     except (flags.Error, ValueError, OSError, RecursionError) as error:  # the others for flag files of any content
-        _fail(f"the flags cannot be read ({printable(error)})" if isinstance(error, RecursionError) else str(error))
+        _fail(f"the flags cannot be read ({printable(error)})" if isinstance(error, RecursionError) else _said(error))
+
+
+def _said(error: Exception) -> str:
+    """What absl says of a flag, in words for people."""
+    text = re.sub(r"^(flag |ERROR:: )", "", str(error))
+    text = re.sub(r"^Unable to open flagfile: (\[Errno \d+\] )?(.*): '(.*)'$", r"--flagfile=\3: \2", text)
+    text = re.sub(r"invalid literal for int\(\) with base \d+: .*", "must be a whole number", text)
+    return re.sub(r"could not convert string to float: .*", "must be a number", text)
 
 
 def _fail(message: str) -> NoReturn:

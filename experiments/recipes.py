@@ -150,7 +150,7 @@ def resolve(given: dict[str, Any], family: tuple[str, ...]) -> Recipe:
     """
     model = given.get("model") or family[0]
     if model not in family:
-        raise UserError(f"--model={model}: this command trains {', '.join(family)} (see experiments/ for the others)")
+        raise UserError(f"--model={model}: this command trains {', '.join(family)}{_where_trained(model)}")
     if given.get("steps") is not None and given.get("epochs") is not None:
         raise UserError("--steps and --epochs: give one of the two")
     recipe = RECIPES[model]
@@ -163,6 +163,13 @@ def resolve(given: dict[str, Any], family: tuple[str, ...]) -> Recipe:
         recipe = dataclasses.replace(recipe, workdir=f"runs/{recipe.model}-{recipe.dataset}")
     _check(recipe)
     return recipe
+
+
+def _where_trained(model: str) -> str:
+    """The end of a sentence: which command trains a model that this one does not; nothing for a name that is none."""
+    begins = model.partition("_")[0]
+    command = {"mlp": "gan"}.get(begins, begins)
+    return f"; {model} is trained by experiments.{command}" if model in models.names() else ""
 
 
 def _check(recipe: Recipe) -> None:
@@ -193,6 +200,8 @@ def _check(recipe: Recipe) -> None:
             raise UserError(f"--{name}={value}: must be at least 0 and below 1")
     if recipe.matching_aware and not recipe.model.startswith("cgan"):
         raise UserError(f"--matching_aware: {recipe.model} has no condition; use a model of experiments.cgan")
+    if recipe.conditions is not None and not recipe.model.startswith("cgan"):
+        raise UserError(f"--conditions: {recipe.model} has no condition; use a model of experiments.cgan")
     if recipe.wrong_in_one and not recipe.matching_aware:
         raise UserError("--wrong_in_one: says how a condition is wrong; give --matching_aware too")
     for name in ("matching_aware", "joint_batch"):

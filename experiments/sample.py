@@ -33,6 +33,7 @@ from jaxgan.workdir import replace_atomically
 
 LARGEST = 1_000_000
 SHOWS = ("samples", "interpolation", "conditions", "one_noise", "neighbours")
+OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # nobody means a folder of such a name
 CANDIDATES = 512  # noises that a projection begins with
 DESCENT = 300  # its steps
 
@@ -102,6 +103,8 @@ def check(asked: Sample) -> None:
         raise UserError(f"--project: shows one picture and what is nearest to it; leave out --show={asked.show}")
     if asked.condition is not None and asked.show in ("conditions", "one_noise"):
         raise UserError(f"--condition: --show={asked.show} shows every condition; leave one of the two out")
+    if Path(asked.out).suffix.lower() in OTHER_PICTURES or asked.out.endswith((".PNG", ".GIF", ".NPZ")):
+        raise UserError(f"--out={asked.out}: choose a .png, a .npz or a .gif, spelt so, or a folder")
     if asked.out.endswith(".gif") and asked.show != "interpolation":
         raise UserError(f"--out={asked.out}: only --show=interpolation makes an animation; choose a .png")
 

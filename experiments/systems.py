@@ -38,6 +38,8 @@ def build_gan(recipe: Recipe, channels: int, condition_dim: int) -> models.GAN:
     try:
         return models.build(recipe.model, channels=channels, **overrides)
     except TypeError as error:
+        if recipe.dropout_rate is not None:
+            raise UserError(f"--dropout_rate: {recipe.model} has no dropout; leave it out") from error
         raise UserError(f"--model={recipe.model}: {error}") from error
 
 

@@ -1,5 +1,6 @@
 """Pictures of a run: grids, their animation, and a plot of the metrics. Every file is there whole or not at all."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -142,7 +143,7 @@ def draw_losses(lines: Sequence[Line], *, title: str, probabilities: bool) -> "F
 
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     losses, opinions = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    figure.suptitle(title)
+    figure.suptitle(textwrap.fill(title, 90), fontsize="medium")
     _plot(losses, lines, {"d_loss": ("discriminator", "#1f6fb4"), "g_loss": ("generator", "#d95f02")})
     losses.set_ylabel("loss")
     _plot(opinions, lines, {"d_real": ("D(x), real", "#2a8f5b"), "d_fake": ("D(G(z)), generated", "#a0418e")})

@@ -140,6 +140,8 @@ def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
         ({"out": "x.gif"}, "--out=x.gif"),
         ({"truncation": 0.0}, "--truncation=0.0"),
         ({"std": float("nan")}, "--std=nan"),
+        ({"out": "faces.jpg"}, "--out=faces.jpg"),
+        ({"out": "faces.PNG"}, "--out=faces.PNG"),
         ({"mean": float("inf")}, "--mean=inf"),
         ({"seed": 2**63}, "--seed=9223372036854775808"),
     ],

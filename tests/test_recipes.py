@@ -90,6 +90,7 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"model": "mlp_keras", "loss": "wasserstein"}, "--loss=wasserstein: --joint_batch"),
         ({"model": "mlp_keras", "label_smoothing": 0.1}, "--label_smoothing: --joint_batch"),
         ({"model": "dcgan_64", "critic_warmup": True}, "--critic_warmup"),
+        ({"model": "mlp_b", "conditions": "hair.txt"}, "--conditions: mlp_b has no condition"),
         ({"model": "wgan_anime", "critic_warmup": True, "decay_every": 5}, "--decay_every"),
         ({"model": "mlp_b", "decay_every": 5, "decay_rate": 0.0}, "--decay_rate=0.0"),
     ],
@@ -120,6 +121,17 @@ def test_the_flags_of_a_run_are_flags_to_the_last_line(tmp_path, line, said):
     with pytest.raises(UserError, match=r"flags\.txt: not the flags of a run") as caught:
         command.read_flag_lines(recipes.Recipe, path)
     assert said in str(caught.value) and str(caught.value).isprintable()
+
+
+def test_a_model_of_another_family_names_its_command():
+    for model, command_of_it in (("dcgan_64", "experiments.dcgan"), ("mlp_a", "experiments.gan")):
+        with pytest.raises(UserError, match=f"trains cgan_mnist; {model} is trained by {command_of_it}"):
+            resolve({"model": model}, ("cgan_mnist",))
+
+
+def test_a_model_without_dropout_says_so():
+    with pytest.raises(UserError, match="--dropout_rate: dcgan_anime_b has no dropout"):
+        systems.build_gan(resolve({"model": "dcgan_anime_b", "dropout_rate": 0.4}, ALL), 3, 0)
 
 
 def test_an_augmentation_that_is_asked_for_is_among_the_rules():
@@ -212,7 +224,7 @@ def test_a_run_goes_on_with_the_flags_that_it_was_begun_with(begun, monkeypatch,
 
 def test_what_may_change_changes_and_what_is_left_out_is_filled_in(begun, monkeypatch):
     given = {"model": "dcgan_64", "clip": 0.1, "steps": 20, "data_dir": "x"}
-    then = {"clip": 0.1, "epochs": 2.0, "log_every": 7, "evaluate_every": 50, "data_dir": "moved", "conditions": "y"}
+    then = {"clip": 0.1, "epochs": 2.0, "log_every": 7, "evaluate_every": 50, "data_dir": "moved"}
     recipe = begun(monkeypatch, given, then)
     assert recipe == dataclasses.replace(resolve({**given, "steps": None}, ALL), **then, workdir=recipe.workdir)
 
@@ -302,3 +314,18 @@ def test_precision_reaches_the_networks():
     assert systems.build_gan(recipe, 1, 0).generator.dtype == jnp.bfloat16
     assert isinstance(systems.optimizer(recipe, 1e-3, 1), optax.GradientTransformation)
     assert jax.tree.leaves(systems.optimizer(recipe, 1e-3, 1).init(jnp.zeros(2)))
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("--batch_size=1.5", "--batch_size=1.5: must be a whole number"),
+        ("--beta1=half", "--beta1=half: must be a number"),
+        ("--flagfile=absent.flags", "--flagfile=absent.flags: No such file or directory"),
+    ],
+)
+def test_absl_s_complaints_are_put_in_words(argument, said, capsys):
+    with pytest.raises(SystemExit) as left:
+        command.parse(["program", argument], command.flag_values(recipes.Recipe))
+    assert left.value.code == 2
+    assert capsys.readouterr().err == f"error: {said}\n"
