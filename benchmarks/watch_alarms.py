@@ -1,6 +1,6 @@
 """Which recipes the watch calls collapsed, and when: true and false alarms over several seeds.
 
-    python -m benchmarks.watch_alarms --dataset=mnist --data_dir=TFDS_DIRECTORY [--seeds=10] [--only=NAME]
+    python -m benchmarks.watch_alarms --data_dir=TFDS_DIRECTORY [--seeds=10] [--only=NAME]
 
 Each run ends at its first alarm. Prints a JSON object a run, and a summary at the end; status 1 if one surprises.
 """

@@ -25,8 +25,10 @@ class Cluster:
         None, "host:port at which process 0 can be reached, to train with several processes"
     )
     num_processes: int | None = option(None, "how many processes train together")
-    process_id: int | None = option(None, "which of them this is, from 0")
-    distributed: bool = option(False, "take the three above from SLURM, Open MPI, Kubernetes or Cloud TPU")
+    process_id: int | None = option(None, "the number of this process, from 0")
+    distributed: bool = option(
+        False, "take --coordinator, --num_processes and --process_id from SLURM, Open MPI, Kubernetes or Cloud TPU"
+    )
 
 
 @contextlib.contextmanager

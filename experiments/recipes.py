@@ -38,7 +38,9 @@ class Recipe:
     image_size: int | None = option(None, "height and width of the pictures; default: the model's own")
     latent_dim: int | None = option(None, "numbers in the noise z; default: the model's own")
     generator_width: int | None = option(None, "the smallest number of channels in the generator; default: the model's")
-    discriminator_width: int | None = option(None, "the same of the discriminator")
+    discriminator_width: int | None = option(
+        None, "the smallest number of channels in the discriminator; default: the model's"
+    )
     dropout_rate: float | None = option(None, "of the discriminator, where the model has dropout; default: the model's")
     precision: str = option("float32", "the type to compute in", ("float32", "bfloat16"))
 
@@ -50,7 +52,7 @@ class Recipe:
     sync_batch_norm: bool = option(True, "batch statistics of the global batch; else each device takes its own share's")
     reuse_noise: bool = option(False, "the discriminator's noise serves the generator's step too")
     critic_steps: int = option(1, "discriminator steps to one generator step")
-    new_batch_each_critic_step: bool = option(False, "each of them sees pictures and noise of its own")
+    new_batch_each_critic_step: bool = option(False, "each discriminator step sees pictures and noise of its own")
     critic_warmup: bool = option(False, "100 critic steps in each of the first 25 generator steps and every 500th")
     clip: float | None = option(None, "bound of every discriminator parameter, after each step; default: no bound")
     clip_normalization: bool = option(True, "bound the scales and biases of batch normalisation too")
