@@ -106,12 +106,18 @@ def nobody():
     os.seteuid(0)
 
 
+def open_the_way_to(path):
+    """Lets everybody reach a temporary directory of pytest's."""
+    ours = [path, *(parent for parent in path.parents if "pytest-of-" in str(parent))]
+    for directory in ours:
+        directory.chmod(0o755)
+
+
 @pytest.mark.parametrize("place", ["record", "state", "state/manifest.ocdbt"])
 def test_a_checkpoint_without_permission_is_named(tmp_path, nobody, place):
     saver, messages = open_checkpoints(tmp_path)
     save_steps(saver, 1, 2)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
+    open_the_way_to(tmp_path)
     (saver.directory / "2" / place).chmod(0)
     nobody()
     with pytest.raises(UserError, match=r"checkpoint 2 cannot be read \(Permission denied\)"):
@@ -122,8 +128,7 @@ def test_a_checkpoint_without_permission_is_named(tmp_path, nobody, place):
 def test_a_directory_without_permission_is_the_users_to_mend(tmp_path, nobody):
     saver, _ = open_checkpoints(tmp_path)
     save_steps(saver, 1)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
+    open_the_way_to(tmp_path)
     saver.directory.chmod(0)
     nobody()
     with pytest.raises(UserError, match=r"^--workdir .*run: cannot be read \(Permission denied\)\.$"):

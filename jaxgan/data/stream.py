@@ -1,5 +1,6 @@
 """Batches of pictures by their numbers: at once, or prefetched by tf.data. Both give the same bytes."""
 
+import atexit
 from collections.abc import Generator, Iterable
 from typing import Any
 
@@ -67,12 +68,15 @@ def stream(pictures: Pictures, numbers: Iterable[np.ndarray]) -> Generator[Batch
     # Not Dataset.from_generator, which lowers the C library's M_TRIM_THRESHOLD for the whole process.
     dataset = tensorflow.data.Dataset.range(np.iinfo(np.int64).max).map(read)
     dataset = dataset.take_while(lambda more, *_: more).prefetch(_BATCHES_IN_FLIGHT).with_options(_options(tensorflow))
-    batches = dataset.as_numpy_iterator()
+    batches = [dataset.as_numpy_iterator()]
+    end = batches.clear  # ends the thread that reads ahead; once Python itself is ending, that would wait for ever
+    atexit.register(end)
     try:
-        for _, *arrays in batches:
-            yield dict(zip(nothing, arrays, strict=True))
+        while (batch := next(batches[0], None)) is not None:
+            yield dict(zip(nothing, batch[1:], strict=True))
     finally:
-        del batches  # ends the thread that reads ahead
+        atexit.unregister(end)
+        end()
     if failures:
         raise failures[0]
 
