@@ -28,6 +28,7 @@ from jaxgan.data.arrays import ArraysWriter, BrokenEntryError, open_array
 from jaxgan.data.pictures import Pictures
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import UserError, printable
+from jaxgan.workdir import sync
 
 Draw = Callable[[int], tuple[np.ndarray, np.ndarray | None]]
 
@@ -146,7 +147,7 @@ def build(
         meta |= {"format": _FORMAT, "kind": kind, "settings": settings, "condition_names": list(condition_names)}
         with _as_user_error(parent):
             _write_synced(temporary / "meta.json", json.dumps(meta, indent=1).encode())
-            _sync_directory(temporary)
+            sync(temporary)
             return _put_in_place(temporary, parent / name, settings)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -199,7 +200,7 @@ def _put_in_place(temporary: Path, final: Path, settings: dict[str, Any]) -> Pic
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
         else:
-            _sync_directory(final.parent)
+            sync(final.parent)
             return pictures
         try:
             return _open(final, settings)
@@ -244,11 +245,3 @@ def _write_synced(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
