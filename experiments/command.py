@@ -6,7 +6,8 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, NoReturn, get_args, get_type_hints
@@ -15,18 +16,26 @@ import jax
 from absl import app, flags, logging
 
 from experiments.compiled import keep_compiled_programs
-from jaxgan.errors import UserError, printable
+from jaxgan.errors import UserError, one_line, printable
 from jaxgan.interruption import Interrupted
 
 
-def define_flags(schema: type) -> None:
-    """One flag for each field of a dataclass; unset unless given."""
+def define_flags(schema: type, defaults: Any = None, helps: Mapping[str, str] = types.MappingProxyType({})) -> None:
+    """One flag for each field of a dataclass; unset unless given.
+
+    Args:
+      schema: the dataclass.
+      defaults: one of them, whose values --help shows; None: those of its fields.
+      helps: by name, what --help says of a field instead of its own help.
+    """
     hints = get_type_hints(schema)
     for field in dataclasses.fields(schema):
         define, extra = _definition(hints[field.name], field.metadata["choices"])
-        default = "" if field.default is None else f" [{field.default}]"
+        value = field.default if defaults is None else getattr(defaults, field.name)
+        default = "" if value is None else f" [{value}]"
         # Of the command's own module, so that --help shows them.
-        define(field.name, None, *extra, field.metadata["help"] + default, module_name=sys.argv[0])
+        said = helps.get(field.name, field.metadata["help"])
+        define(field.name, None, *extra, said + default, module_name=sys.argv[0])
 
 
 def _definition(hint: Any, choices: Sequence[str]) -> tuple[Callable[..., Any], list[Any]]:
@@ -167,6 +176,8 @@ def parse(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[s
     """Parses the arguments and the flag files that they name; returns those that are no flags."""
     try:
         return values(argv)
+    except SystemExit:  # absl has shown the help, which was asked for, and leaves with 1
+        sys.exit(0)
     except (flags.Error, ValueError, OSError, RecursionError) as error:  # the others for flag files of any content
         _fail(f"the flags cannot be read ({printable(error)})" if isinstance(error, RecursionError) else _said(error))
 
@@ -191,12 +202,6 @@ def _leave(status: int) -> NoReturn:
         sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
-
-
-def one_line(message: str) -> str:
-    """A message as it may be shown: one line of at most 1,000 characters, all printable."""
-    line = "".join(character if character.isprintable() else "?" for character in " ".join(message.split()))
-    return line if len(line) <= 1000 else f"{line[:600]} ... {line[-395:]}"
 
 
 def _set_up_process() -> None:

@@ -26,11 +26,13 @@ class Exhibit:
       pictures: uint8 (N, H, W, C), row by row.
       labels: the condition of each, uint8 (N, c); c = 0 without conditions.
       columns: pictures in a row; None: about as many as there are rows.
+      apart: columns at the left that stand apart from the others.
     """
 
     pictures: np.ndarray
     labels: np.ndarray
     columns: int | None = None
+    apart: int = 0
 
 
 def interpolation(run: Run, z: jax.Array, conditions: np.ndarray | None) -> Exhibit:
@@ -82,9 +84,8 @@ def neighbours(run: Run, pictures: np.ndarray, labels: np.ndarray) -> Exhibit:
     else:
         beside = np.zeros((*nearest.shape, labels.shape[1]), np.uint8)
     all_labels = np.concatenate([labels[:, None], beside], axis=1)
-    return Exhibit(
-        rows.reshape(-1, *pictures.shape[1:]), all_labels.reshape(len(rows) * (1 + NEAREST), -1), 1 + NEAREST
-    )
+    shown, columns = rows.reshape(-1, *pictures.shape[1:]), 1 + NEAREST
+    return Exhibit(shown, all_labels.reshape(len(shown), -1), columns, apart=1)
 
 
 def conditions_of(run: Run) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from experiments import cluster, command, evaluation
 from experiments.cluster import Cluster
 from experiments.pictures import load_pictures
-from experiments.recipes import MOST_STEPS, Recipe, resolve
+from experiments.recipes import MOST_STEPS, RECIPES, Recipe, resolve
 from experiments.systems import build_gan, build_rounds, build_rules, is_conditional
 from jaxgan import feeding, game, images, models, parallel, sampling, training, watch
 from jaxgan.checkpoints import Checkpoints
@@ -35,7 +35,8 @@ MAY_CHANGE = (  # in a run that is continued
 
 def main(family: tuple[str, ...]) -> None:
     """The command that trains the models of a family."""
-    command.define_flags(Recipe)
+    model = f"the system to train: {', '.join(family)}; its recipe has every other default, in brackets the first's"
+    command.define_flags(Recipe, RECIPES[family[0]], {"model": model})
     command.define_flags(Cluster)
     command.run(lambda: _train_together(family))
 

@@ -77,7 +77,7 @@ def main() -> None:
         exhibit = Exhibit(*draw(run, asked))
     else:
         exhibit = _exhibit(run, asked)
-    write(Path(asked.out), exhibit.pictures, exhibit.labels, exhibit.columns)
+    write(Path(asked.out), exhibit)
     print(f"{len(exhibit.pictures)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
 
 
@@ -177,7 +177,7 @@ def _projection(run: Run, asked: Sample) -> Exhibit:
     drawn = "" if labels is None else f", as {_named(labels[found.candidate], run.condition_names)}"
     print(f"Nearest: root mean square difference {found.difference:.3f}, of pixels in [-1, 1]{drawn}")
     both = np.zeros((2, 0), np.uint8) if labels is None else np.repeat(labels[found.candidate][None], 2, axis=0)
-    return Exhibit(np.stack([target, found.picture]), both, 2)
+    return Exhibit(np.stack([target, found.picture]), both, columns=2, apart=1)
 
 
 def square_grid(pictures: np.ndarray) -> np.ndarray:
@@ -218,18 +218,20 @@ def _named(condition: np.ndarray, names: tuple[str, ...]) -> str:
     return " ".join(name for name, chosen in zip(names, condition, strict=True) if chosen)
 
 
-def write(path: Path, pictures: np.ndarray, labels: np.ndarray, columns: int | None = None) -> None:
-    """Writes pictures, uint8 (N, H, W, C), in the form that the path's ending names."""
+def write(path: Path, exhibit: Exhibit) -> None:
+    """Writes pictures in the form that the path's ending names."""
+    pictures, columns = exhibit.pictures, exhibit.columns
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":
-            images.save_png(path, square_grid(pictures) if columns is None else images.grid(pictures, columns))
+            tiled = square_grid(pictures) if columns is None else images.grid(pictures, columns, apart=exhibit.apart)
+            images.save_png(path, tiled)
         elif path.suffix == ".gif":
             images.save_animation(path, pictures)
         elif path.suffix == ".npz":
             arrays: dict[str, Any] = {
                 "images": pictures[..., 0] if pictures.shape[-1] == 1 else pictures,
-                "labels": labels,
+                "labels": exhibit.labels,
             }
             replace_atomically(path, lambda file: np.savez_compressed(file, **arrays))
         else:

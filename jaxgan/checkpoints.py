@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxgan import stored, streams
 from jaxgan.digest import host_leaves
-from jaxgan.errors import UserError
+from jaxgan.errors import UserError, named
 from jaxgan.stored import Retention, Stored, UnreadableCheckpoint
 
 
@@ -133,7 +133,7 @@ class Checkpoints:
         self._failures = 0 if failure is None else self._failures + 1
         if failure is not None and self._failures > failures_allowed:
             raise CheckpointError(
-                f"--workdir {self.directory.parent}: saving failed again ({_one_line(failure)}). Free space or mend"
+                f"--workdir {self.directory.parent}: saving failed again ({named(failure)}). Free space or mend"
                 f" the directory and start the same command: the run goes on from step {max(self.steps(), default=0)}."
             ) from failure
 
@@ -145,7 +145,7 @@ class Checkpoints:
                 return None
             except Exception as error:  # Orbax and TensorStore raise anything, bare Exception too.
                 failure = error
-                self._report(f"Saving checkpoint {step} failed (attempt {attempt} of 2): {_one_line(error)}")
+                self._report(f"Saving checkpoint {step} failed (attempt {attempt} of 2): {named(error)}")
                 self._sweep()
                 if attempt == 1:
                     time.sleep(self._retry_after)
@@ -212,7 +212,7 @@ class Checkpoints:
                     path = self.directory / str(step)
                     if path.is_dir():  # else the run that writes here has just removed it
                         damaged.add(step)
-                        self._report(f"Checkpoint {path} is damaged and was skipped: {_one_line(error)}")
+                        self._report(f"Checkpoint {path} is damaged and was skipped: {named(error)}")
             if self.steps() == steps:
                 return None
 
@@ -256,9 +256,3 @@ def _remove_empty(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _one_line(error: BaseException) -> str:
-    """An error in a line. TensorStore's are long, with the cause at the end."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text if len(text) < 300 else f'{text[:100]} ... {text[-180:]}'}"

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def grid(images: np.ndarray, columns: int) -> np.ndarray:
+def grid(images: np.ndarray, columns: int, *, apart: int = 0) -> np.ndarray:
     """Tiles pictures row by row, edge to edge.
 
     Args:
       images: uint8 (N, height, width, channels), N at least 1.
       columns: pictures in a row. What is left of the last row is black.
+      apart: so many columns, the first ones, have a white gap behind them, of an eighth of a picture.
 
     Returns:
-      uint8 (rows · height, columns · width, channels).
+      uint8 (rows · height, columns · width, channels), wider by the gap if there is one.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
@@ -35,7 +36,9 @@ def grid(images: np.ndarray, columns: int) -> np.ndarray:
     cells = np.zeros((rows * columns, height, width, channels), np.uint8)
     cells[:number] = images
     cells = cells.reshape(rows, columns, height, width, channels)
-    return cells.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+    tiled = cells.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+    gap = np.full((len(tiled), -(-width // 8) if apart else 0, channels), 255, np.uint8)
+    return np.concatenate([tiled[:, : apart * width], gap, tiled[:, apart * width :]], axis=1)
 
 
 def to_pillow(image: np.ndarray) -> Image.Image:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from jaxgan.errors import UserError
+from jaxgan.errors import UserError, named, one_line
 from jaxgan.interruption import Interrupted
 from jaxgan.processes import FOREVER
 
@@ -75,7 +75,8 @@ class Lifeline:
         if isinstance(error, Exception) and not isinstance(error, UserError):
             self._wait_for_a_reason()
         self._over.set()
-        self._say(f"process {self._index} stopped ({_one_line(error)})")
+        said = one_line(error, 400) if isinstance(error, UserError) else named(error)
+        self._say(f"process {self._index} stopped ({said.rstrip('.')})")
         self._be_last()
 
     def _wait_for_a_reason(self) -> None:
@@ -148,8 +149,3 @@ class Lifeline:
 
     def _number(self, directory: str) -> int:
         return len(self._store.key_value_dir_get(directory))
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
-    return text[:400] if isinstance(error, UserError) else f"{type(error).__name__}: {text[:300]}".removesuffix(": ")

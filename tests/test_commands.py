@@ -286,5 +286,12 @@ def test_mistakes_of_sampling(whole, tmp_path, flags, named):
 @pytest.mark.parametrize("command", ["dcgan", "sample", "inspect"])
 def test_help_is_help(command):
     done = run(command, "--help")
+    assert done.returncode == 0
     assert "--workdir" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_help_of_a_family_names_its_models_and_its_own_defaults():
+    said = " ".join(run("wgan", "--help").stdout.split())
+    assert "--model: the system to train: wgan_anime;" in said
+    assert "--generator_learning_rate: the generator's learning rate [5e-05]" in said

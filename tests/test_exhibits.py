@@ -111,7 +111,7 @@ def test_neighbours_stand_beside_their_sample_nearest_first():
     samples, labels = training.images[[11, 4]], training.conditions[[11, 4]]
     samples[:, 0, 0] ^= 1
     exhibit = exhibits.neighbours(run, samples, labels)
-    assert exhibit.columns == 6 and len(exhibit.pictures) == 12
+    assert (exhibit.columns, exhibit.apart) == (6, 1) and len(exhibit.pictures) == 12
     np.testing.assert_array_equal(exhibit.pictures[[0, 6]], samples)
     np.testing.assert_array_equal(exhibit.pictures[[1, 7]], training.images[[11, 4]])
     np.testing.assert_array_equal(exhibit.labels[[0, 1]], labels[[0, 0]])
@@ -123,12 +123,12 @@ def test_neighbours_stand_beside_their_sample_nearest_first():
 
 def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
     exhibit = exhibits.walk(PLAIN, noise(PLAIN, 3), None, 5)
-    sample.write(tmp_path / "walk.gif", exhibit.pictures, exhibit.labels, exhibit.columns)
+    sample.write(tmp_path / "walk.gif", exhibit)
     with Image.open(tmp_path / "walk.gif") as walk:
         assert walk.n_frames == 5 and walk.size == (192, 192)
-    sample.write(tmp_path / "walk.png", exhibit.pictures, exhibit.labels, exhibit.columns)
+    sample.write(tmp_path / "walk.png", dataclasses.replace(exhibit, apart=1))
     with Image.open(tmp_path / "walk.png") as row:
-        assert row.size == (5 * 16, 16)
+        assert row.size == (5 * 16 + 2, 16)  # a gap of 2 where columns stand apart
 
 
 @pytest.mark.parametrize(

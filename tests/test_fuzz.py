@@ -21,7 +21,7 @@ from jaxgan import images, interop, models, runlog, stored
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data import cache, decode, folder, tags
 from jaxgan.digest import digest, digest_leaves
-from jaxgan.errors import UserError
+from jaxgan.errors import UserError, one_line
 from jaxgan.events import EventLog
 from jaxgan.metrics import store
 from jaxgan.runlog import RunLog
@@ -159,7 +159,7 @@ def flag_files(directory):
             recipe = resolve(given, tuple(models.names()))
             gan = build_gan(recipe, 3, 23)
         except UserError as error:
-            return is_clear(command.one_line(str(error)))
+            return is_clear(one_line(str(error)))
         assert all(0 < side < 1 << 20 for side in gan.image_shape)
 
     return corpus, check

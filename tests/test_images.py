@@ -23,6 +23,13 @@ def test_each_cell_of_a_grid_is_its_picture():
         np.testing.assert_array_equal(tiled[4 * row : 4 * row + 4, 5 * column : 5 * column + 5], picture)
 
 
+def test_columns_that_stand_apart_have_a_white_gap_behind_them():
+    pictures = np.arange(6 * 1 * 9 * 1, dtype=np.uint8).reshape(6, 1, 9, 1)
+    tiled = images.grid(pictures, 3, apart=1)[:, :, 0]
+    assert tiled.shape == (2, 9 + 2 + 18)  # an eighth of 9, rounded up, is 2
+    np.testing.assert_array_equal(tiled[1], [*range(27, 36), 255, 255, *range(36, 54)])
+
+
 @pytest.mark.parametrize("shape", [(0, 2, 2, 3), (2, 2, 3)])
 def test_grid_refuses_what_is_no_batch(shape):
     with pytest.raises(ValueError, match="images must be uint8"):

@@ -125,7 +125,7 @@ def test_pictures_of_16_bits_are_refused(load, tmp_path):
         load()
 
 
-def test_a_download_that_fails_is_the_users_to_mend(load, tmp_path, monkeypatch):
+def test_a_download_that_fails_is_the_users_to_mend(load, tmp_path, monkeypatch, capsys):
     import tensorflow_datasets
 
     def fail(self, **_):
@@ -135,6 +135,7 @@ def test_a_download_that_fails_is_the_users_to_mend(load, tmp_path, monkeypatch)
     with pytest.raises(UserError, match=r"--dataset=mnist is not in --data_dir.*ConnectionError: no network") as caught:
         load("mnist")
     assert str(caught.value).isprintable()
+    assert capsys.readouterr().err.startswith(f"mnist is not in {tmp_path / 'tfds'}: getting it there")
 
 
 def test_the_first_use_without_tensorflow_says_what_to_install(load, tmp_path, monkeypatch):

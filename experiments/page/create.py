@@ -54,7 +54,7 @@ def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, A
                 requests.LARGEST_STD,
                 value=1,
                 step=0.05,
-                label="Truncation",
+                label="Spread",
                 info="Standard deviation of the noise: below 1 more alike, often better.",
             )
             with gr.Row():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from jaxgan import streams
 from jaxgan.data import cache
 from jaxgan.data.decode import fit
 from jaxgan.data.pictures import Pictures
@@ -115,6 +116,10 @@ def _builder(name: str, root: Path, prepared: Path | None) -> Any:
             f"--dataset={printable(name)} is neither avatars, nor folder, nor a data set of TFDS, "
             f"nor prepared in --data_dir={printable(root)}"
         ) from None
+    said = (
+        f"{printable(name)} is not in {printable(root)}: getting it there (if it is elsewhere: Ctrl-C, and --data_dir)"
+    )
+    print(said, file=streams.err, flush=True)  # TFDS tries for minutes where there is no network
     try:
         builder.download_and_prepare()
     except Exception as error:  # the network, the disk, a manual download: TFDS raises almost anything
