@@ -53,6 +53,7 @@ ROWS = {
     "checkpoints": 5,
     "watch": 5,
     "job": 5,
+    "loop": 5,
     "training": 5,
 }
 
@@ -66,6 +67,7 @@ GAME_BLIND = {
     "recording",
     "watch",
     "job",
+    "loop",
     "training",
     "processes",
     "lifeline",
