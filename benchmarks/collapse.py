@@ -126,6 +126,7 @@ def draw(outcomes: dict[str, Outcome]) -> Any:
         curve.set(title=remedy, yscale="log", xlim=(0, PICTURES), ylim=(0.1, 300))
         curve.spines[["top", "right"]].set_visible(False)
         curve.set_xticks([0, PICTURES], ["0", f"{PICTURES:,}"])
+        curve.set_xlabel("pictures seen", labelpad=-8)
         if index % columns == 0:
             curve.set_ylabel("generator's loss")
         picture.imshow(grid(outcome.samples), cmap="gray", vmin=0, vmax=255)

@@ -83,7 +83,7 @@ class TorchSide:
         torch.manual_seed(recipe.seed)
         sizes = {name: getattr(recipe, name) for name in SIZES if getattr(recipe, name) is not None}
         networks = torch_networks.build(recipe.model, **sizes)
-        initialize(recipe.model, networks)
+        initialize(recipe, networks)
         self._make_data(networks, sizes)
         if pictures is not None:
             self._take_data(pictures)
@@ -238,9 +238,9 @@ class TorchSide:
         optimizer.step()
 
 
-def initialize(model: str, networks: tuple[torch.nn.Module, torch.nn.Module]) -> None:
-    """Draws the initial weights that a system names; where it names none, PyTorch's own stay."""
-    std = getattr(models.build(model).generator, "std", None)
+def initialize(recipe: Recipe, networks: tuple[torch.nn.Module, torch.nn.Module]) -> None:
+    """Draws the initial weights that a recipe or its system names; where neither does, PyTorch's own stay."""
+    std = recipe.initial_std or getattr(models.build(recipe.model).generator, "initial_std", None)
     if std is None:
         return
     for layer in (layer for network in networks for layer in network.modules()):

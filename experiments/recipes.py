@@ -42,6 +42,7 @@ class Recipe:
         None, "the smallest number of channels in the discriminator; default: the model's"
     )
     dropout_rate: float | None = option(None, "of the discriminator, where the model has dropout; default: the model's")
+    initial_std: float | None = option(None, "standard deviation of the initial weights; default: the model's own")
     precision: str = option("float32", "the type to compute in", ("float32", "bfloat16"))
 
     loss: str = option("nonsaturating", "the pair of losses", LOSSES)
@@ -194,6 +195,8 @@ def _check(recipe: Recipe) -> None:
     for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation"):
         if not 0 <= getattr(recipe, name) < float("inf"):
             raise UserError(f"--{name}={getattr(recipe, name)}: must be 0 or more")
+    if recipe.initial_std is not None and not 0 < recipe.initial_std < float("inf"):
+        raise UserError(f"--initial_std={recipe.initial_std}: must be above 0")
     if not 0 < recipe.decay_rate < float("inf"):
         raise UserError(f"--decay_rate={recipe.decay_rate}: must be above 0")
     for name in ("beta1", "beta2", "label_smoothing", "average_decay", "dropout_rate"):

@@ -13,7 +13,7 @@ from jaxgan.errors import UserError
 from jaxgan.metrics.heads import heads_of
 from jaxgan.rounds import Rounds
 
-_SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate")
+_SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate", "initial_std")
 
 _LOSSES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "minimax": (losses.minimax_discriminator_loss, losses.minimax_generator_loss),
@@ -38,8 +38,11 @@ def build_gan(recipe: Recipe, channels: int, condition_dim: int) -> models.GAN:
     try:
         return models.build(recipe.model, channels=channels, **overrides)
     except TypeError as error:
-        if recipe.dropout_rate is not None:
+        lacking = str(error).partition(";")[0]
+        if "dropout_rate" in lacking:
             raise UserError(f"--dropout_rate: {recipe.model} has no dropout; leave it out") from error
+        if "initial_std" in lacking:
+            raise UserError(f"--initial_std: {recipe.model} has initial weights of its own; leave it out") from error
         raise UserError(f"--model={recipe.model}: {error}") from error
 
 

@@ -17,7 +17,7 @@ from jax import lax
 from benchmarks import arithmetic, comparison, jax_side, machine, memory, plain, profile, train_step, turns
 from benchmarks.process import Process, SideFailed
 from experiments import systems
-from experiments.recipes import RECIPES, resolve
+from experiments.recipes import RECIPES, Recipe, resolve
 from jaxgan import game, ops
 from jaxgan.errors import UserError
 
@@ -314,18 +314,19 @@ class TestTorch:
     def test_initial_weights_are_those_that_the_system_names(self):
         from benchmarks import torch_networks, torch_side
 
-        for model, std in (("cgan_anime", 0.01), ("dcgan_64", 0.02)):
+        for model, given, std in (("cgan_anime", None, 0.01), ("dcgan_64", None, 0.02), ("dcgan_anime_b", 0.03, 0.03)):
             networks = torch_networks.build(model, generator_width=16, discriminator_width=16)
-            torch_side.initialize(model, networks)
+            torch_side.initialize(Recipe(model=model, initial_std=given), networks)
             named = dict(networks[0].named_parameters())
             kernels = [p.detach() for p in named.values() if p.ndim == 4 and p.numel() > 10_000]
             scales = [p.detach() for name, p in named.items() if p.ndim == 1 and "weight" in name]
             assert kernels and all(abs(float(kernel.std()) / std - 1) < 0.05 for kernel in kernels)
             assert scales and all(0 < float((scale - 1).abs().max()) < 5 * std for scale in scales)
-        networks = torch_networks.build("mlp_b")
-        before = [parameter.clone() for parameter in networks[0].parameters()]
-        torch_side.initialize("mlp_b", networks)
-        assert all((old == new).all() for old, new in zip(before, networks[0].parameters(), strict=True))
+        for model in ("mlp_b", "dcgan_anime_b"):
+            networks = torch_networks.build(model)
+            before = [parameter.clone() for parameter in networks[0].parameters()]
+            torch_side.initialize(Recipe(model=model), networks)
+            assert all((old == new).all() for old, new in zip(before, networks[0].parameters(), strict=True))
 
     def test_autocast_keeps_losses_in_float32(self):
         import torch

@@ -218,6 +218,19 @@ def test_initial_weights_have_the_source_scale():
     np.testing.assert_allclose(np.asarray(torch_default["kernel"]).std(), 1 / 16 / np.sqrt(3), rtol=0.02)
 
 
+@pytest.mark.parametrize("initial_std", [None, 0.03])
+def test_where_the_source_names_no_initial_weights_they_are_pytorchs_unless_told(initial_std):
+    gan = models.build("dcgan_anime_b", generator_width=8, discriminator_width=8, initial_std=initial_std)
+    for network in (gan.generator, gan.discriminator):
+        params = models.init(network, jax.random.key(0))["params"]
+        for kernel in (np.asarray(layer["kernel"]) for layer in params.values() if "kernel" in layer):
+            # (height, width, larger picture's channels, smaller one's): PyTorch's fan-in is all but the last, in both.
+            std = initial_std or np.sqrt(kernel.shape[-1] / kernel.size / 3)
+            np.testing.assert_allclose(kernel.std(), std, rtol=0.1)
+        scales = np.concatenate([layer["scale"] for layer in params.values() if "scale" in layer])
+        np.testing.assert_allclose(scales.std(), initial_std or 0, rtol=0.25)
+
+
 def test_a_picture_does_not_depend_on_its_companions_in_evaluation():
     gan = models.build("dcgan_64", image_size=8, generator_width=4, discriminator_width=4, latent_dim=6)
     variables = models.init(gan.generator, jax.random.key(0))

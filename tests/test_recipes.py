@@ -129,7 +129,9 @@ def test_a_model_of_another_family_names_its_command():
             resolve({"model": model}, ("cgan_mnist",))
 
 
-def test_a_model_without_dropout_says_so():
+def test_a_model_without_dropout_or_with_initial_weights_of_its_own_says_so():
+    with pytest.raises(UserError, match="--initial_std: mlp_b has initial weights of its own"):
+        systems.build_gan(resolve({"model": "mlp_b", "dropout_rate": 0.4, "initial_std": 0.1}, ALL), 1, 0)
     with pytest.raises(UserError, match="--dropout_rate: dcgan_anime_b has no dropout"):
         systems.build_gan(resolve({"model": "dcgan_anime_b", "dropout_rate": 0.4}, ALL), 3, 0)
 

@@ -56,8 +56,8 @@ def build(name: str, **overrides: Any) -> GAN:
       name: an id of ``names()``.
       **overrides: ``image_size``, ``channels``, ``latent_dim``, ``generator_width``, ``discriminator_width`` (the
         smallest number of channels of each network, from which the others follow) and ``dtype`` (the type to compute
-        in) for all; ``condition_dim`` for conditional families; ``dropout_rate`` where there is dropout. Left out:
-        the source's own.
+        in) for all; ``condition_dim`` for conditional families; ``dropout_rate`` where there is dropout;
+        ``initial_std``, of the weights, for the convolutional families of faces. Left out: the source's own.
 
     Raises:
       UserError: for an unknown id, or a size that the network cannot make.

@@ -3,17 +3,18 @@
 import jax
 from flax import linen as nn
 
-from jaxgan.layers import Conv, ConvTranspose, leaky_relu, normal_init
+from jaxgan.layers import Conv, ConvTranspose, Initializer, leaky_relu, normal_init, torch_kernel_init
 from jaxgan.models.network import Network
 
 
 class ConvolutionalNetwork(Network):
     """A network of convolutions without biases, each mostly followed by batch normalisation.
 
-    Kernels start from N(0, std²), the scales of batch normalisation from N(1, std²), its biases from 0.
+    Kernels start from N(0, initial_std²), the scales of batch normalisation from N(1, initial_std²), its biases from 0;
+    without ``initial_std`` kernels and scales start as PyTorch's do, from U(±1/√fan_in) and 1.
     """
 
-    std: float = 0.02
+    initial_std: float | None = None
     momentum: float = 0.9
     epsilon: float = 1e-5
     unbiased_running_variance: bool = True
@@ -21,14 +22,12 @@ class ConvolutionalNetwork(Network):
 
     def conv(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int) -> jax.Array:
         """A convolution alone."""
-        init = normal_init(0.0, self.std)
-        layer = Conv(features, False, init, None, self.dtype, kernel_size, stride, padding)
+        layer = Conv(features, False, self._kernel_init(), None, self.dtype, kernel_size, stride, padding)
         return layer(x)
 
     def conv_transpose(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int) -> jax.Array:
         """A transposed convolution alone."""
-        init = normal_init(0.0, self.std)
-        layer = ConvTranspose(features, False, init, None, self.dtype, kernel_size, stride, padding)
+        layer = ConvTranspose(features, False, self._kernel_init(), None, self.dtype, kernel_size, stride, padding)
         return layer(x)
 
     def norm(self, x: jax.Array, train: bool) -> jax.Array:
@@ -38,7 +37,7 @@ class ConvolutionalNetwork(Network):
             epsilon=self.epsilon,
             unbiased_running_variance=self.unbiased_running_variance,
             always_batch_statistics=self.always_batch_statistics,
-            scale_init=normal_init(1.0, self.std),
+            scale_init=normal_init(1.0, self.initial_std or 0.0),
         )
         return layer(x, train=train)
 
@@ -49,3 +48,6 @@ class ConvolutionalNetwork(Network):
     def down(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int, train: bool) -> jax.Array:
         """Convolution, batch normalisation, LeakyReLU 0.2."""
         return leaky_relu(self.norm(self.conv(x, features, kernel_size, stride, padding), train))
+
+    def _kernel_init(self) -> Initializer:
+        return torch_kernel_init if self.initial_std is None else normal_init(0.0, self.initial_std)

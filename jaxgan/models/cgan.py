@@ -130,6 +130,7 @@ def cgan_anime(
     condition_dim: int = ANIME_TAGS,
     generator_width: int = 64,
     discriminator_width: int = 64,
+    initial_std: float | None = 0.01,
     dtype: Any = None,
 ) -> GAN:
     """Conditional GAN of tutorial 000: faces by hair and eye colour."""
@@ -139,7 +140,7 @@ def cgan_anime(
         "dtype": dtype,
         "image_shape": (image_size, image_size, channels),
         "condition_dim": condition_dim,
-        "std": 0.01,
+        "initial_std": initial_std,
         "momentum": 0.1,  # the source's momentum of 0.9 in PyTorch's sense
     }
     return GAN(

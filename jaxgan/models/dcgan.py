@@ -77,6 +77,7 @@ def dcgan_anime_a(
     latent_dim: int = 100,
     generator_width: int = 64,
     discriminator_width: int = 64,
+    initial_std: float | None = 0.01,
     dtype: Any = None,
 ) -> GAN:
     """DCGAN of tutorial 000: 6×6 to 96×96 in four doublings, kernels 4."""
@@ -89,7 +90,7 @@ def dcgan_anime_a(
         name="dcgan_anime_a",
         generator=Generator(
             dtype=dtype,
-            std=0.01,
+            initial_std=initial_std,
             image_shape=image_shape,
             latent_dim=latent_dim,
             widths=tuple(generator_width * n for n in (8, 4, 2, 1)),
@@ -97,7 +98,7 @@ def dcgan_anime_a(
         ),
         discriminator=Discriminator(
             dtype=dtype,
-            std=0.01,
+            initial_std=initial_std,
             image_shape=image_shape,
             widths=tuple(discriminator_width * n for n in (1, 2, 4, 8)),
             tail=(start - 1, 2, 0),
@@ -114,6 +115,7 @@ def dcgan_anime_b(
     latent_dim: int = 100,
     generator_width: int = 64,
     discriminator_width: int = 64,
+    initial_std: float | None = None,
     dtype: Any = None,
 ) -> GAN:
     """DCGAN of tutorial 001: 4×4 to 32×32 in three doublings, then a threefold step to 96×96."""
@@ -124,6 +126,7 @@ def dcgan_anime_b(
         name="dcgan_anime_b",
         generator=Generator(
             dtype=dtype,
+            initial_std=initial_std,
             image_shape=image_shape,
             latent_dim=latent_dim,
             widths=tuple(generator_width * n for n in reversed(factors)),
@@ -132,6 +135,7 @@ def dcgan_anime_b(
         ),
         discriminator=Discriminator(
             dtype=dtype,
+            initial_std=initial_std,
             image_shape=image_shape,
             widths=tuple(discriminator_width * n for n in factors),
             head=(5, 3, 1),
@@ -149,6 +153,7 @@ def dcgan_64(
     latent_dim: int = 100,
     generator_width: int = 128,
     discriminator_width: int = 128,
+    initial_std: float | None = 0.02,
     dtype: Any = None,
 ) -> GAN:
     """DCGAN of the paper's figure: 4×4×1024 to 64×64 in four doublings; other sizes have more or fewer doublings."""
@@ -159,6 +164,7 @@ def dcgan_64(
         name="dcgan_64",
         generator=Generator(
             dtype=dtype,
+            initial_std=initial_std,
             image_shape=image_shape,
             latent_dim=latent_dim,
             widths=tuple(generator_width * n for n in reversed(factors)),
@@ -166,6 +172,7 @@ def dcgan_64(
         ),
         discriminator=Discriminator(
             dtype=dtype,
+            initial_std=initial_std,
             image_shape=image_shape,
             widths=tuple(discriminator_width * n for n in factors),
             tail=(4, 1, 0),

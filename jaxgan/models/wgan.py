@@ -53,6 +53,7 @@ def wgan_anime(
     latent_dim: int = 100,
     generator_width: int = 64,
     discriminator_width: int = 64,
+    initial_std: float | None = 0.02,
     dtype: Any = None,
 ) -> GAN:
     """Wasserstein GAN of tutorial 000: a critic of scores, five steps of it to one of the generator."""
@@ -62,7 +63,7 @@ def wgan_anime(
     keras = {
         "dtype": dtype,
         "image_shape": image_shape,
-        "std": 0.02,
+        "initial_std": initial_std,
         "momentum": 0.99,
         "epsilon": 1.01e-5,
         "unbiased_running_variance": False,
