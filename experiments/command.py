@@ -17,7 +17,7 @@ from absl import app, flags, logging
 
 from experiments.compiled import keep_compiled_programs
 from jaxgan.errors import UserError, one_line, printable
-from jaxgan.interruption import Interrupted
+from jaxgan.interruption import Interrupted, stop_by_exceptions
 
 
 def define_flags(schema: type, defaults: Any = None, helps: Mapping[str, str] = types.MappingProxyType({})) -> None:
@@ -148,6 +148,7 @@ def run(main: Callable[[], None]) -> None:
         if argv[1:]:
             _fail(f"{argv[1]}: not a flag; every argument begins with --")
         try:
+            stop_by_exceptions()
             _set_up_process()
             main()
         except UserError as error:
@@ -173,13 +174,30 @@ def run(main: Callable[[], None]) -> None:
 
 
 def parse(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
-    """Parses the arguments and the flag files that they name; returns those that are no flags."""
+    """Parses the arguments and the flag files that they name; returns those that are no flags.
+
+    What stands on the command line itself is preferred to what a flag file says, wherever it stands.
+    """
     try:
-        return values(argv)
+        return values([*argv[:1], *_files_first(argv[1:])])
     except SystemExit:  # absl has shown the help, which was asked for, and leaves with 1
         sys.exit(0)
     except (flags.Error, ValueError, OSError, RecursionError) as error:  # the others for flag files of any content
         _fail(f"the flags cannot be read ({printable(error)})" if isinstance(error, RecursionError) else _said(error))
+
+
+def _files_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments with those before the others that name flag files: of two values absl takes the later one."""
+    files: list[str] = []
+    others: list[str] = []
+    left = list(arguments)
+    while left:
+        argument = left.pop(0)
+        into = files if argument.lstrip("-").partition("=")[0] == "flagfile" and argument.startswith("-") else others
+        into.append(argument)
+        if into is files and "=" not in argument and left:
+            files.append(left.pop(0))
+    return files + others
 
 
 def _said(error: Exception) -> str:

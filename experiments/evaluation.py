@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from experiments.pictures import reference_pictures, reference_split, resizing, teaching_pictures
 from experiments.recipes import Recipe
@@ -20,6 +19,7 @@ from jaxgan.metrics.entries import Scores, entry
 from jaxgan.metrics.features import Embedding, FeatureNetwork
 from jaxgan.metrics.inception_v3 import inception_v3
 from jaxgan.metrics.thumbnails import thumbnails
+from jaxgan.progress import bar
 
 IN_THE_LOG = ("fid", "kid", "coverage", "mode_coverage", "conditional_accuracy")
 PATHS = 1000  # pairs of points that a path length is the mean of
@@ -72,9 +72,11 @@ class Evaluator:
             seed=self.seed,
         )
         if self.read_colours and self.real.conditions is not None:
-            found |= measured_colours(
+            colours = measured_colours(
                 pictures, conditions=self.conditions, real=self.real.images, real_conditions=self.real.conditions
             )
+            context = {"split": self.reference.split, "feature_network": None}
+            found |= {name: score | context for name, score in colours.items()}
         return found
 
     def draw(self, variables: Any) -> np.ndarray:
@@ -84,7 +86,7 @@ class Evaluator:
         return np.concatenate(
             [
                 sampling.generate(self.gan, variables, self.z[part], None if conditions is None else conditions[part])
-                for part in tqdm(parts, "drawing pictures", unit="k", delay=1, disable=not self.progress)
+                for part in bar(parts, "drawing pictures", unit="k", shown=self.progress)
             ]
         )
 
@@ -96,7 +98,8 @@ class Evaluator:
             self.gan, variables, lambda x: network.apply(x).features, key, conditions=self.conditions, samples=PATHS
         )
         context = scores.describe(PATHS, self.reference, self.seed)
-        return entry(length) | {name: context[name] for name in ("n", "resolution", "seed", "feature_network")}
+        kept = {name: context[name] for name in ("n", "resolution", "seed", "feature_network")}
+        return entry(length) | kept | {"split": None}  # it looks at no real pictures
 
 
 def make_evaluator(
@@ -180,7 +183,7 @@ def _with_progress(network: FeatureNetwork) -> FeatureNetwork:
 
     def apply(images: Any) -> Embedding:
         parts = [slice(start, start + _SLAB) for start in range(0, len(images), _SLAB)]
-        embeddings = [network.apply(images[part]) for part in tqdm(parts, "looking at pictures", unit="k", delay=1)]
+        embeddings = [network.apply(images[part]) for part in bar(parts, "looking at pictures", unit="k")]
         if len(embeddings) == 1:
             return embeddings[0]
         logits = None if embeddings[0].logits is None else np.concatenate([e.logits for e in embeddings])

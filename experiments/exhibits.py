@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.conditions import every
 from experiments.pictures import training_pictures
 from experiments.restore import Run
 from jaxgan import latents, sampling
@@ -64,12 +65,12 @@ def all_conditions(run: Run, z: jax.Array, *, one_noise: bool) -> Exhibit:
       z: as many noises as pictures fit in whole sets, one set at least: see `condition_count`.
       one_noise: whether a set has one noise in all places, or each picture its own.
     """
-    every = conditions_of(run)
-    sets = len(z) // len(every)
+    asked = conditions_of(run)
+    sets = len(z) // len(asked)
     if one_noise:
-        z = jnp.repeat(z[:sets], len(every), axis=0)
-    columns = len(tags.EYES) if run.condition_names == tags.CONDITION_NAMES else len(every)
-    return _drawn(run, z, np.tile(every, (sets, 1)), columns)
+        z = jnp.repeat(z[:sets], len(asked), axis=0)
+    columns = len(tags.EYES) if run.condition_names == tags.CONDITION_NAMES else len(asked)
+    return _drawn(run, z, np.tile(asked, (sets, 1)), columns)
 
 
 def neighbours(run: Run, pictures: np.ndarray, labels: np.ndarray) -> Exhibit:
@@ -92,13 +93,7 @@ def conditions_of(run: Run) -> np.ndarray:
     """Every condition that can be asked for, uint8 (k, c): the classes, or hair by hair each eye colour."""
     if not run.gan.condition_dim:
         raise UserError(f"--show: {run.recipe.model} takes no condition; train a model of experiments.cgan")
-    if run.condition_names != tags.CONDITION_NAMES:
-        return np.eye(run.gan.condition_dim, dtype=np.uint8)
-    hair, eyes = np.indices((len(tags.HAIR), len(tags.EYES))).reshape(2, -1)
-    every = np.zeros((len(hair), len(tags.CONDITION_NAMES)), np.uint8)
-    every[np.arange(len(hair)), hair] = 1
-    every[np.arange(len(hair)), len(tags.HAIR) + eyes] = 1
-    return every
+    return every(run.condition_names, run.gan.condition_dim)
 
 
 def _drawn(run: Run, z: jax.Array, conditions: np.ndarray | None, columns: int) -> Exhibit:

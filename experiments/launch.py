@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import cluster, command, evaluation
+from experiments import cluster, command, conditions, evaluation
 from experiments.cluster import Cluster
 from experiments.pictures import load_pictures
 from experiments.recipes import MOST_STEPS, RECIPES, Recipe, resolve
@@ -148,6 +148,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
         job = training.Job(
             description=_description(recipe, gan, state, pictures, program, feed),
             step_fn=feed,
+            compile=feed.compile,
             preview=lambda state: sampling.generate(gan, parallel.local(state.sampling_variables), z, condition),
             evaluate=None if measure is None else lambda state: measure(parallel.local(state.sampling_variables)),
             pictures_per_step=recipe.batch_size * rounds.usual,
@@ -190,29 +191,27 @@ def total_steps(recipe: Recipe, pictures: int, batches_per_step: int) -> int:
 def preview_inputs(
     recipe: Recipe, gan: models.GAN, condition_names: tuple[str, ...], key: jax.Array
 ) -> tuple[jax.Array, jax.Array | None, int]:
-    """Latents, conditions and columns of the grid that shows how a run goes; a condition keeps to its row."""
+    """Latents, conditions and columns of the grid that shows how a run goes.
+
+    8×8; a row for each of five conditions, of a file or of faces with tags, for `cgan_anime`; of classes, and for
+    `cgan_mnist`, all by turns.
+    """
     if not gan.condition_dim:
         return sampling.fixed_latents(key, gan, GRID), None, 8
     if recipe.conditions is not None:
-        rows = tags.read_conditions(recipe.conditions, condition_names)
+        try:
+            rows = tags.read_conditions(recipe.conditions, condition_names)
+        except UserError as error:
+            raise UserError(f"--conditions: {error}") from None
         columns = CONDITIONS
-    elif condition_names == tags.CONDITION_NAMES:
-        rows = np.stack([tags.parse_condition(text) for text in DEFAULT_CONDITIONS])
+    elif condition_names == tags.CONDITION_NAMES and recipe.model == "cgan_anime":
+        rows = np.stack([tags.parse_condition(text) for text in conditions.FACES])
         columns = CONDITIONS
     else:
-        rows = np.eye(gan.condition_dim, dtype=np.uint8)
-        columns = 8
-    conditions = jnp.asarray(np.repeat(rows, columns, axis=0), jnp.float32)
-    return sampling.fixed_latents(key, gan, len(conditions)), conditions, columns
-
-
-DEFAULT_CONDITIONS = (
-    "blue hair red eyes",
-    "blonde hair green eyes",
-    "pink hair purple eyes",
-    "black hair brown eyes",
-    "green hair blue eyes",
-)
+        turns = conditions.by_turns(condition_names, gan.condition_dim, GRID)
+        return sampling.fixed_latents(key, gan, GRID), jnp.asarray(turns, jnp.float32), 8
+    repeated = jnp.asarray(np.repeat(rows, columns, axis=0), jnp.float32)
+    return sampling.fixed_latents(key, gan, len(repeated)), repeated, columns
 
 
 def _devices(recipe: Recipe) -> list[jax.Device]:

@@ -19,13 +19,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from experiments import command, exhibits
+from experiments.conditions import by_turns
 from experiments.exhibits import Exhibit
 from experiments.recipes import check_seed, option
 from experiments.restore import Run, load_run
-from jaxgan import images, projection, sampling
+from jaxgan import images, progress, projection, sampling
 from jaxgan.data import tags
 from jaxgan.data.decode import decode
 from jaxgan.errors import UserError
@@ -164,7 +164,7 @@ def _projection(run: Run, asked: Sample) -> Exhibit:
     except Exception as error:  # Pillow raises almost anything for a damaged file
         raise UserError(f"--project={asked.project}: cannot be read as a picture ({error})") from error
     labels = conditions(run, asked.condition, CANDIDATES)
-    with tqdm(total=DESCENT, desc="descending", unit="step", delay=1) as bar:
+    with progress.bar(what="descending", total=DESCENT) as bar:
         found = projection.project(
             run.gan,
             run.state.sampling_variables,
@@ -208,10 +208,11 @@ def conditions(run: Run, text: str | None, count: int) -> np.ndarray | None:
             raise UserError(f"--condition: {run.recipe.model} takes no condition; train a model of experiments.cgan")
         return None
     if text is not None:
-        return np.repeat(tags.parse_condition(text, run.condition_names)[None], count, axis=0)
-    every = exhibits.conditions_of(run)
-    stride = 7 if run.condition_names == tags.CONDITION_NAMES else 1  # few pictures have many colours of hair too
-    return every[np.arange(count) * stride % len(every)]
+        try:
+            return np.repeat(tags.parse_condition(text, run.condition_names)[None], count, axis=0)
+        except UserError as error:
+            raise UserError(f"--condition: {error}") from None
+    return by_turns(run.condition_names, run.gan.condition_dim, count)
 
 
 def _named(condition: np.ndarray, names: tuple[str, ...]) -> str:

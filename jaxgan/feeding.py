@@ -1,5 +1,6 @@
 """Gives a compiled step its batches, from the device's memory or from a stream: the same ones in the same order."""
 
+import itertools
 import math
 import operator
 import os
@@ -68,6 +69,18 @@ class Feed:
         if self.placement == "device":
             arrays = {"image": pictures.images, "condition": pictures.conditions if conditional else None}
             self._data = program.place_data({name: array for name, array in arrays.items() if array is not None})
+
+    def compile(self, state: Any, first_step: int) -> Any:
+        """Compiles the program and opens the stream for a first step; returns the state, whose arrays it takes over."""
+        if self.placement == "device":
+            draws: Any = self._padded(self._indices(first_step, 1))
+        else:
+            self._stream, self._next_streamed = self._open_stream(first_step), first_step
+            batch = next(self._stream)
+            self._stream = itertools.chain([batch], self._stream)
+            draws = jax.tree.map(lambda leaf: self._padded(leaf[None]), batch)
+        state, _ = self._program(state, draws, 0, self._data)  # no step of it
+        return jax.block_until_ready(state)
 
     def __call__(self, state: Any, first_step: int, count: int) -> tuple[Any, Any]:
         """Runs steps ``first_step`` to ``first_step + count − 1``; the metrics have shape (count,)."""

@@ -55,6 +55,31 @@ class StopSignals:
             os._exit(128 + number)  # Every file is whole at any moment, so nothing is harmed.
 
 
+def stop_by_exceptions() -> None:
+    """Lets SIGTERM end a program from anywhere, with status 143, as Ctrl-C does: by an exception. For commands alone.
+
+    What a signal raises in a callback of the garbage collector, of which JAX has one, is shown and lost, and the
+    program would go on: there the signal is sent again.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _leave)
+    former = sys.unraisablehook
+
+    def hook(lost: Any) -> None:
+        number = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}.get(lost.exc_type)
+        if number is None:
+            former(lost)
+        else:
+            threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+
+    sys.unraisablehook = hook
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    _write("\nStopped by SIGTERM.\n")
+    sys.exit(128 + number)
+
+
 def _write(message: str) -> None:
     """Writes past Python's buffers, which the interrupted code may be using."""
     if sys.__stderr__ is not None:  # Else the descriptor 2 may be any file that was opened since.

@@ -18,6 +18,8 @@ class Job:
       description: what and where, for people: the line at the start, the title of the plot.
       step_fn: `(state, first_step, count) -> (state, metrics)` advances by `count` steps; each metric has shape
         (count,), among them `d_loss`, `g_loss`, `d_real` and `d_fake`. The state may be donated.
+      compile: `(state, first_step) -> state` makes `step_fn` ready for a first step and does none, so that the time of
+        the steps is theirs alone. The state may be donated.
       preview: pictures from fixed noise: `state -> uint8 (N, height, width, channels)`.
       evaluate: numbers by name for the log, such as scores of the samples: `state -> {name: number}`, the same for the
         same state. None: the log has none.
@@ -37,6 +39,7 @@ class Job:
     columns: int = 8
     probabilities: bool = True
     branch: Callable[[Any, int], Any] | None = None
+    compile: Callable[[Any, int], Any] = lambda state, first_step: state
     data_wait: Callable[[], float] = lambda: 0.0
     begin: Callable[[], None] = lambda: None
 

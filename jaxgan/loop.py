@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxgan import streams
+from jaxgan import progress, streams
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
 from jaxgan.interruption import Interrupted, StopSignals
@@ -83,10 +83,10 @@ class Run:
         step, state = self.position.step, self.position.state
         unread: deque[tuple[int, Mapping[str, Any], Any, Any]] = deque()
         in_flight = 0 if jax.default_backend() == "cpu" else 1  # An accelerator computes while the last call is read.
+        state = self.job.compile(state, step)
         self.start_clock()
         while step < self.schedule.total_steps:
-            # The first call compiles: it is one step long, so that the others of its log line can be timed.
-            end = self.schedule.call_end(step, self.watch) if step > self.position.step else step + 1
+            end = self.schedule.call_end(step, self.watch)
             state, metrics = self.job.step_fn(state, step, end - step)
             step = end
             asked = self.processes.largest(self.signals.caught or 0)
@@ -176,7 +176,7 @@ class WritingRun(Run):
             pictures_per_step=job.pictures_per_step,
             data_wait=job.data_wait,
         )
-        self.bar = _progress_bar(position.step, schedule.total_steps)
+        self.bar = progress.bar(initial=position.step, total=schedule.total_steps, delay=0)
 
     def __exit__(self, *exception: object) -> None:
         self.bar.close()
@@ -187,12 +187,12 @@ class WritingRun(Run):
     def start_clock(self) -> None:
         """Begins to measure a call."""
         self.recorder.clock.start()
+        if self.bar.n == self.bar.initial:
+            self.bar.unpause()  # the time left does not depend on that of compiling
 
     def take(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
         """Counts the steps of a call, and shows their metrics to the watch."""
         metrics = jax.device_get(dict(metrics))
-        if not self.bar.n - self.bar.initial:
-            self.bar.unpause()  # the first call compiles: no measure of those to come
         self.bar.update(self.recorder.add(metrics))
         return self.watch.see_call(step, metrics) if self.watch is not None else []
 
@@ -231,16 +231,3 @@ class WritingRun(Run):
         """What a checkpoint holds beside the state, for the run to go on as if nothing had happened."""
         watch = self.watch.memory() if self.watch is not None else {}
         return {"rollbacks": self.rollbacks, "recorder": self.recorder.memory(), "watch": watch}
-
-
-def _progress_bar(step: int, total_steps: int) -> Any:
-    """Steps done, speed, time left; a line every half minute where nobody watches."""
-    watched = streams.err.isatty()
-    return tqdm(
-        initial=step,
-        total=total_steps,
-        unit="step",
-        file=streams.err,
-        dynamic_ncols=watched,
-        mininterval=0.2 if watched else 30,
-    )

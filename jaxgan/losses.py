@@ -5,7 +5,7 @@ over the batch, computed in float32 (in float64 where the logits are float64), t
 passes through a sigmoid and a logarithm one after the other: both are written as softplus, which stays finite and
 keeps its gradient at logits of ±1e4 and beyond.
 
-All functions raise ``ValueError`` where the logits are not one number an example, or where the batches of one loss
+All functions raise ``ShapeError`` where the logits are not one number an example, or where the batches of one loss
 differ in size.
 """
 
@@ -14,12 +14,16 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 
+class ShapeError(ValueError, AssertionError):
+    """An argument has not the shape that a function asserts."""
+
+
 def _checked(*logits: ArrayLike) -> tuple[jax.Array, ...]:
     """The logits as arrays of at least float32, all of one shape (N,)."""
     arrays = tuple(jnp.asarray(values) for values in logits)
     shapes = [array.shape for array in arrays]
     if any(len(shape) != 1 or shape[0] == 0 for shape in shapes) or len(set(shapes)) > 1:
-        raise ValueError(f"logits must all have one shape (N,) with N > 0, got {', '.join(map(str, shapes))}")
+        raise ShapeError(f"logits must all have one shape (N,) with N > 0, got {', '.join(map(str, shapes))}")
     return tuple(array.astype(jnp.promote_types(array.dtype, jnp.float32)) for array in arrays)
 
 
@@ -77,36 +81,36 @@ def joint_batch_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLik
     return 0.5 * minimax_discriminator_loss(real_logits, fake_logits)
 
 
-def wasserstein_discriminator_loss(real_scores: ArrayLike, fake_scores: ArrayLike) -> jax.Array:
+def wasserstein_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
     """Mean critic score of generated examples minus that of real ones: minus the estimated distance.
 
     Reference:
       Arjovsky et al., "Wasserstein GAN", 2017, algorithm 1 (there maximised with the opposite sign).
     """
-    real, fake = _checked(real_scores, fake_scores)
+    real, fake = _checked(real_logits, fake_logits)
     return jnp.mean(fake) - jnp.mean(real)
 
 
-def wasserstein_generator_loss(fake_scores: ArrayLike) -> jax.Array:
+def wasserstein_generator_loss(fake_logits: ArrayLike) -> jax.Array:
     """Minus the mean critic score of generated examples.
 
     Reference:
       Arjovsky et al., "Wasserstein GAN", 2017, algorithm 1.
     """
-    (fake,) = _checked(fake_scores)
+    (fake,) = _checked(fake_logits)
     return -jnp.mean(fake)
 
 
 def matching_aware_discriminator_loss(
-    real_logits: ArrayLike, wrong_condition_logits: ArrayLike, wrong_image_logits: ArrayLike, fake_logits: ArrayLike
+    real: ArrayLike, wrong_condition: ArrayLike, wrong_image: ArrayLike, fake: ArrayLike
 ) -> jax.Array:
     """A conditional discriminator must refuse real pictures under a wrong condition too.
 
     Args:
-      real_logits: D(x, y), a picture with its own condition, shape (N,).
-      wrong_condition_logits: D(x, y′), the picture with another condition, shape (N,).
-      wrong_image_logits: D(x′, y), another picture with the condition, shape (N,).
-      fake_logits: D(G(z, y), y), shape (N,).
+      real: logits D(x, y), of a picture with its own condition, shape (N,).
+      wrong_condition: D(x, y′), of the picture with another condition, shape (N,).
+      wrong_image: D(x′, y), of another picture with the condition, shape (N,).
+      fake: D(G(z, y), y), shape (N,).
 
     Returns:
       Cross-entropy of the first against 1, plus a third of each of the other three against 0.
@@ -115,8 +119,8 @@ def matching_aware_discriminator_loss(
       Reed et al., "Generative Adversarial Text to Image Synthesis", 2016, algorithm 1 (two negatives); the third, x′,
       and the average are tutorial 000's.
     """
-    real, *negatives = _checked(real_logits, wrong_condition_logits, wrong_image_logits, fake_logits)
-    return _cross_entropy(real, 1.0) + sum(_cross_entropy(logits, 0.0) for logits in negatives) / 3.0
+    matching, *negatives = _checked(real, wrong_condition, wrong_image, fake)
+    return _cross_entropy(matching, 1.0) + sum(_cross_entropy(logits, 0.0) for logits in negatives) / 3.0
 
 
 def least_squares_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:

@@ -107,7 +107,7 @@ class Recorder:
 
 
 class Clock:
-    """Measures what training costs: without the first call, which compiles, and without grids and checkpoints.
+    """Measures what training costs, without grids and checkpoints.
 
     Args:
       data_wait: the seconds spent waiting for data since the process began.
@@ -115,7 +115,6 @@ class Clock:
 
     def __init__(self, data_wait: Callable[[], float]) -> None:
         self._data_wait = data_wait
-        self._compiled = False
         self._clear()
         self.start()
 
@@ -125,11 +124,9 @@ class Clock:
 
     def lap(self, steps: int) -> None:
         """Counts the time since the last lap or start for some steps."""
-        if self._compiled:
-            self._steps += steps
-            self._seconds += time.perf_counter() - self._began
-            self._waited += self._data_wait() - self._waited_before
-        self._compiled = True
+        self._steps += steps
+        self._seconds += time.perf_counter() - self._began
+        self._waited += self._data_wait() - self._waited_before
         self.start()
 
     def rates(self, pictures_per_step: int) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 
@@ -26,7 +27,9 @@ def clip_params(limit: float) -> optax.GradientTransformation:
         raise ValueError(f"clip_params needs a limit above 0, got {limit}")
 
     def clip(update: jax.Array, param: jax.Array) -> jax.Array:
-        bound = jnp.asarray(limit, param.dtype)
+        bound = np.asarray(limit, param.dtype)
+        if float(bound) > limit:  # rounded up
+            bound = np.nextafter(bound, np.zeros_like(bound))
         update = (jnp.clip(param + update, -bound, bound) - param).astype(param.dtype)
         above, below = param + update - bound, -bound - (param + update)
         # Twice the overshoot is enough where |p| ≤ limit; one step of the update's own grid where p starts far outside.

@@ -66,6 +66,15 @@ def test_the_order_is_that_of_the_stream_from_any_step(placement):
 
 
 @pytest.mark.parametrize("placement", ["device", "stream"])
+def test_compiling_takes_no_step_and_no_picture(placement):
+    one = feed(placement)
+    state = one.compile(jnp.int32(7), 7)
+    assert int(state) == 7 and one.waited == 0
+    np.testing.assert_array_equal(seen(one, [(7, 3), (10, 2)]), EXPECTED[7:12])
+    assert one._program._run._cache_size() == 1
+
+
+@pytest.mark.parametrize("placement", ["device", "stream"])
 def test_calls_longer_than_the_program_are_divided(placement):
     np.testing.assert_array_equal(seen(feed(placement), [(0, 8)]), EXPECTED[:8])
 

@@ -429,7 +429,7 @@ class TestTags:
     @pytest.mark.parametrize(
         ("lines", "message"),
         [
-            (None, r"tags\.csv cannot be read"),
+            (None, r"a conditional model needs tags.csv there"),
             ("1,red hair\nwrong", r"tags\.csv, line 2"),
             ("7,red hair", "no line with one or two of the tags"),
             ("1,long hair", "no line with one or two of the tags"),

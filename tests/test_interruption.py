@@ -98,3 +98,30 @@ def test_a_stream_whose_disk_is_full_is_heard_again_later(monkeypatch):
     disk.full = False
     streams.err.write("heard")
     assert disk.said == "heard"
+
+
+@pytest.mark.parametrize(("number", "status", "said"), [(signal.SIGINT, 0, "stopped"), (signal.SIGTERM, 143, "")])
+def test_a_signal_that_falls_into_a_callback_of_the_garbage_collector_is_not_lost(number, status, said):
+    program = f"""
+import gc, os, time
+from jaxgan.interruption import stop_by_exceptions
+
+def callback(phase, info):
+    gc.callbacks.remove(callback)
+    os.kill(os.getpid(), {int(number)})
+    for _ in range(1000):
+        pass  # the handler runs here, and Python drops what it raises
+
+stop_by_exceptions()
+gc.callbacks.append(callback)
+try:
+    gc.collect()
+    time.sleep(30)
+    print("went on")
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (status, said)
+    assert "Traceback" not in done.stderr
+    assert ("Stopped by SIGTERM." in done.stderr) == (number == signal.SIGTERM)

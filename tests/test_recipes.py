@@ -331,3 +331,34 @@ def test_absl_s_complaints_are_put_in_words(argument, said, capsys):
         command.parse(["program", argument], command.flag_values(recipes.Recipe))
     assert left.value.code == 2
     assert capsys.readouterr().err == f"error: {said}\n"
+
+
+def test_the_command_line_is_preferred_to_a_flag_file_wherever_it_stands(tmp_path):
+    path = tmp_path / "run.flags"
+    path.write_text("--workdir=old\n--batch_size=7\n--flip\n")
+    for order in ("{file} --workdir=new --noflip", "--workdir=new --noflip {file}", "--workdir=new {file} --noflip"):
+        for form in (f"--flagfile={path}", f"--flagfile {path}", f"-flagfile={path}"):
+            values = command.flag_values(recipes.Recipe)
+            assert command.parse(["train", *order.format(file=form).split()], values) == ["train"]
+            assert (values.workdir, values.batch_size, values.flip) == ("new", 7, False)
+
+
+def test_the_preview_is_8_by_8_of_all_conditions_in_turn_and_5_by_5_of_faces():
+    digits = tuple("0123456789")
+    for model, names, shape in (
+        ("cgan_mnist", digits, (64, 8)),
+        ("cgan_mnist", tags.CONDITION_NAMES, (64, 8)),
+        ("cgan_anime", digits, (64, 8)),
+        ("cgan_anime", tags.CONDITION_NAMES, (25, 5)),
+        ("dcgan_64", (), (64, 8)),
+    ):
+        recipe = resolve({"model": model}, ALL)
+        gan = systems.build_gan(recipe, 3, len(names))
+        z, condition, columns = launch.preview_inputs(recipe, gan, names, jax.random.key(0))
+        assert (len(z), columns) == shape
+        assert (condition is None) == (not names)
+        if names == digits:
+            np.testing.assert_array_equal(jnp.argmax(condition, 1), np.arange(64) % 10)
+        elif names:
+            assert condition.shape == (shape[0], 23) and (condition.sum(1) == 2).all()
+            assert len(np.unique(condition, axis=0)) == (64 if shape[0] == 64 else 5)

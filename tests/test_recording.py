@@ -3,10 +3,11 @@
 import errno
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
-from test_training import bad_until_branched, files_of, make_job, run, several_steps
+from test_training import bad_until_branched, files_of, lines_of, make_job, run, several_steps
 
 from jaxgan import recording, stored, training
 from jaxgan.checkpoints import CheckpointError, Checkpoints
@@ -113,3 +114,24 @@ def test_only_the_grids_of_the_run_are_cut_off(tmp_path):
         recorder.close()
     kept = {*names, "00000012.png"} - {"00000051.png", "123456789.png"}
     assert set(os.listdir(tmp_path / "samples")) == kept
+
+
+def test_every_line_has_the_share_of_waiting_and_the_speed_without_compiling(tmp_path):
+    waited = [0.0]
+
+    def compile(state, first_step):
+        assert int(state["step"]) == first_step
+        time.sleep(1.5)
+        waited[0] += 100.0
+        return state
+
+    def step_fn(state, first_step, count):
+        time.sleep(0.02)
+        waited[0] += 0.01
+        return several_steps(state, first_step, count)
+
+    job = make_job(step_fn, data_wait=lambda: waited[0], compile=compile)
+    run(tmp_path, job=job, steps=3, steps_per_call=1, log_every=1)
+    for line in lines_of(tmp_path, timings=True):
+        assert 0.02 <= 64 / line["images_per_sec"] < 1.5
+        assert 0 < line["data_wait"] <= 0.5

@@ -39,7 +39,7 @@ def test_the_bound_holds_exactly_and_what_lies_inside_is_left_alone(params, upda
     bound = np.float32(limit)
     for function in (apply, jax.jit(apply, static_argnums=0)):
         after = np.asarray(function(limit, jnp.asarray(params), jnp.asarray(updates)))
-        assert np.abs(after).max() <= bound
+        assert float(np.abs(after).max()) <= limit
         moved = params + updates
         np.testing.assert_allclose(after, np.clip(moved, -bound, bound), rtol=0, atol=2e-6)
 
@@ -57,6 +57,14 @@ def test_the_bound_holds_over_many_steps_from_the_bound_itself():
     for key in jax.random.split(jax.random.key(1), 300):
         params, state = step(params, state, key)
         assert float(jnp.abs(params).max()) <= np.float32(0.01)
+
+
+def test_a_limit_that_the_type_does_not_hold_is_rounded_inwards():
+    for dtype in (jnp.float32, jnp.bfloat16, jnp.float16):
+        for limit in (0.1, 0.01, 1e-3):
+            after = apply(limit, jnp.zeros(2, dtype), jnp.array([1.0, -1.0], dtype))
+            assert 0.99 * limit < float(after[0]) <= limit
+            assert float(after[1]) == -float(after[0])
 
 
 def test_masked_parameters_are_free():

@@ -18,6 +18,7 @@ STYLE = """
 .gradio-container {max-width: 1160px !important; width: 100% !important; margin: 0 auto !important}
 .gradio-container {box-sizing: border-box}
 .gradio-container main, .gradio-container .contain {width: 100%}
+.gradio-container .fillable {max-width: 100% !important}
 .picture .image-frame, .picture .image-container, .picture button {width: 100%}
 .picture img {width: 100% !important; max-height: 620px; object-fit: contain; image-rendering: pixelated}
 #face img {max-height: 360px}

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from jaxgan import progress
 from jaxgan.data import workers
 from jaxgan.data.arrays import ArraysWriter, BrokenEntryError, open_array
 from jaxgan.data.pictures import Pictures
@@ -135,7 +135,7 @@ def build(
         _require_space(parent, expected_count * (math.prod(shape) + len(condition_names)))
         temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=parent))
     try:
-        bar = tqdm(total=expected_count, desc=description, unit=" pictures", delay=1)
+        bar = progress.bar(what=description, total=expected_count, unit=" pictures")
         arrays = ArraysWriter(temporary, shape, len(condition_names))
         with bar, contextlib.closing(chunks), contextlib.closing(arrays) as writer:
             for chunk in chunks:

@@ -117,8 +117,12 @@ def _walk(root: str, links: list[str]) -> Iterator[_File]:
 
 def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
     """From the path of each picture with tags to its condition."""
-    by_identifier = read_tags(root / TAG_FILE)
     where = printable(root / TAG_FILE)
+    if not (root / TAG_FILE).exists():
+        raise UserError(
+            f"--data_dir={printable(root)}: a conditional model needs {TAG_FILE} there, a line `id,tags` each"
+        )
+    by_identifier = read_tags(root / TAG_FILE)
     path_of: dict[str, str] = {}
     for file in files:
         identifier = Path(file.path).stem

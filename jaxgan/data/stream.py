@@ -48,7 +48,7 @@ def stream(pictures: Pictures, numbers: Iterable[np.ndarray]) -> Generator[Batch
         UserError: TensorFlow is not installed.
         IndexError: A number is out of range. What `numbers` raises is raised here too, in its turn.
     """
-    tensorflow = import_tensorflow("streaming pictures")
+    tensorflow = import_tensorflow("--placement=stream")
     nothing = gather(pictures, np.arange(0))
     rest = iter(numbers)
     failures: list[Exception] = []

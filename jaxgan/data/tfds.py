@@ -104,7 +104,7 @@ def _settings(prepared: Path, name: str, split: str, image_size: int) -> dict[st
 
 def _builder(name: str, root: Path, prepared: Path | None) -> Any:
     """The data set's TFDS builder, prepared on the disk."""
-    tensorflow_datasets = _import_tfds()
+    tensorflow_datasets = _import_tfds(name)
     try:
         if prepared is not None:
             return tensorflow_datasets.builder_from_directory(str(prepared))
@@ -134,8 +134,8 @@ def _first_line(error: Exception) -> str:
     return printable(str(error).strip().partition("\n")[0])
 
 
-def _import_tfds() -> Any:
-    import_tensorflow("a TFDS data set that is not in the cache yet")
+def _import_tfds(name: str) -> Any:
+    import_tensorflow(f"--dataset={printable(name)}: is not in the cache yet, and")
     try:
         import tensorflow_datasets
     except ImportError as error:

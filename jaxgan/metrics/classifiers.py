@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
-from tqdm import tqdm
 
 from jaxgan import layers, pixels
 from jaxgan.data import order
 from jaxgan.metrics.heads import Head
+from jaxgan.progress import bar
 
 Variables = Mapping[str, Any]
 
@@ -110,10 +110,8 @@ def train_classifier(
     optimizer_state = _optimizer(recipe.weight_decay).init(variables["params"])
     state = TrainingState(key, variables, optimizer_state)
     learning_rate = _learning_rate(recipe, steps)
-    batches = tqdm(
-        _batches(images, conditions, recipe, steps), "training the feature network", steps, disable=not progress
-    )
-    for number, batch in enumerate(batches):
+    batches = _batches(images, conditions, recipe, steps)
+    for number, batch in enumerate(bar(batches, "training the feature network", total=steps, shown=progress)):
         rate = np.float32(learning_rate(number))
         state = _train_step(module, tuple(heads), recipe.shift, recipe.weight_decay, state, number, rate, *batch)
     return jax.device_get(state.variables)
