@@ -130,6 +130,7 @@ def test_heads_by_last_word():
         ("T-shirt/top", "Trouser", "Ankle boot", "Bag"),
         ("blue hair", "red hair"),
         ("blue hair", "blue eyes", "red hair", "red eyes"),  # not neighbours
+        ("blue hair", "red hair", "blue eyes", "red eyes", "aqua hair", "pink hair"),  # hair twice
     ],
 )
 def test_other_names_make_one_head(names):

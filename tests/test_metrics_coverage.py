@@ -75,6 +75,18 @@ def test_equal_distributions_have_density_near_one():
     assert density.value == pytest.approx(1.0, abs=4 * density.standard_error + 0.05)
 
 
+def test_a_ball_holds_its_boundary():
+    # Each point is 2 from its nearest: 5 lies on the border of the ball around 3, and 3 on that of the ball around 5.
+    scores = manifold_scores([[-3.0], [-1.0], [1.0], [3.0]], [[5.0], [7.0]], neighbours=1)
+    assert [score.value for score in scores] == [0.5, 0.25, 0.5, 0.25]
+
+
+def test_far_from_the_origin_the_scores_are_the_same():
+    random = np.random.default_rng(0)
+    real, generated = (np.round(1024 * random.normal(shift, size=(60, 3))) / 1024 for shift in (0.0, 0.5))
+    assert manifold_scores(real + 1e8, generated + 1e8) == manifold_scores(real, generated)
+
+
 def test_refuses_too_few_points_and_different_features():
     with pytest.raises(ValueError, match="no neighbour number 5"):
         manifold_scores(np.eye(5), np.eye(5))

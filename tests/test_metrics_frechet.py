@@ -42,6 +42,11 @@ def test_golden_value():
     assert distance(waves(500, 32, 0.1), waves(400, 32, 0.2)) == pytest.approx(0.0421160654394, abs=1e-6)
 
 
+def test_rounding_makes_no_distance_negative():
+    sets = [np.random.default_rng(seed).normal(size=(20, 6)) for seed in range(20)]
+    assert min(distance(features, features) for features in sets) == 0.0
+
+
 def test_two_gaussians_in_closed_form():
     # Axis-aligned: |m - n|² + Σ (σ - τ)², by hand (3² + 4²) + (1 - 2)² + (5 - 3)² = 30.
     value = gaussian_frechet_distance([0, 0], np.diag([1.0, 25.0]), [3, 4], np.diag([4.0, 9.0]))

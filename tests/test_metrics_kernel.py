@@ -72,6 +72,12 @@ def test_default_subsets_are_disjoint():
     assert len(again) == 21 and all(len(set(s.tolist())) == 10 for s in again)
 
 
+def test_subsets_have_at_most_a_thousand_examples_by_default():
+    real, generated = waves(2100, 2, 0.0), waves(2200, 2, 0.3)
+    usual = kernel_distance(real, generated, seed=0, subsets=2)
+    assert usual == kernel_distance(real, generated, seed=0, subsets=2, subset_size=1000)
+
+
 def test_refuses_sets_too_small_or_of_different_features():
     with pytest.raises(ValueError, match="cannot fill 10 subsets"):
         kernel_distance(waves(15, 4, 0.0), waves(90, 4, 0.0), seed=0)

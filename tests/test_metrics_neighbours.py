@@ -43,6 +43,11 @@ def test_authenticity_limits():
     assert 0.35 < authenticity(training, random.normal(size=(400, 2)), chunk_size=90).value < 0.65
 
 
+def test_a_copy_of_a_picture_that_is_there_twice_is_a_copy():
+    training = np.array([[0.0], [0.0], [6.0], [9.0]])  # 0 is at no distance from its own neighbour; 9 at 3 from its
+    assert authenticity(training, [[0.0], [0.0], [13.0], [12.0]]).value == 0.25  # 13 alone is farther than that
+
+
 def test_authenticity_agrees_with_the_direct_formula():
     random = np.random.default_rng(1)
     training, generated = random.normal(size=(30, 3)), random.normal(size=(25, 3))

@@ -67,6 +67,8 @@ def test_names_of_other_data_sets_are_parsed_too():
     np.testing.assert_array_equal(tags.parse_condition("ankle boot 10", classes), [0, 1, 0, 1])
     with pytest.raises(UserError, match='did you mean "Ankle boot"'):
         tags.parse_condition("ankle boots", classes)
+    with pytest.raises(UserError, match='did you mean "SANDAL"'):
+        tags.parse_condition("Sandals", ("SHIRT", "SANDAL"))
 
 
 def test_a_file_of_conditions_is_read(tmp_path):

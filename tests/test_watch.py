@@ -123,6 +123,15 @@ def test_what_was_not_looked_at_yet_is_not_called_well():
     assert watch.well_until(20) == 10
 
 
+def test_before_the_first_window_is_full_nothing_is_known_to_be_well():
+    watch = Watch(probabilities=True, metrics_every=10)
+    watch.see_call(4, steps_of(lambda steps: 0.3 + 0.0 * steps, 1, 4))
+    assert watch.well_until(4) == 0
+    bad = Watch(probabilities=True, metrics_every=10)
+    bad.see_metrics({"step": 10, "non_finite": ["d_loss"]})  # from the very first window on
+    assert bad.well_until(10) == 0
+
+
 def test_samples_that_grow_alike_alarm_after_three_previews():
     watch = Watch(probabilities=True)
     for step in range(100, 600, 100):
