@@ -13,6 +13,7 @@ seeds = st.integers(-(2**70), 2**70)
 GOLDEN_START = [560, 836, 851, 187, 408, 133, 803, 828, 210, 993]
 GOLDEN_EPOCH_BOUNDARY = [34883, 9008, 33302, 2318, 40057, 5755, 29787, 28517, 54786, 29066]
 GOLDEN_SMALL = [6, 4, 0, 1, 5, 5, 0, 1, 6, 2]
+GOLDEN_POWER_OF_TWO = [2113, 3999, 2337, 432, 2921, 2527, 3620, 1159, 2106, 3815]  # its last example fills its bits
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 63, 64, 65, 1000, 4096, 60_000])
@@ -33,6 +34,7 @@ def test_the_order_never_changes():
     np.testing.assert_array_equal(order.indices(0, 0, 10, 1000), GOLDEN_START)
     np.testing.assert_array_equal(order.indices(1, 59_995, 10, 60_000), GOLDEN_EPOCH_BOUNDARY)
     np.testing.assert_array_equal(order.indices(-1, 2**40, 10, 7), GOLDEN_SMALL)
+    np.testing.assert_array_equal(order.indices(5, 0, 10, 4096), GOLDEN_POWER_OF_TWO)
 
 
 def test_epochs_and_seeds_have_orders_of_their_own():
