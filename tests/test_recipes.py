@@ -13,6 +13,7 @@ from experiments.recipes import RECIPES, resolve
 from jaxgan import models
 from jaxgan.data import tags
 from jaxgan.errors import UserError
+from jaxgan.rounds import Rounds
 
 ALL = tuple(models.names())
 
@@ -81,6 +82,14 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"log_every": 0}, "--log_every"),
         ({"steps_per_call": 0}, "--steps_per_call"),
         ({"seed": -1}, "--seed"),
+        ({"seed": 2**63}, "--seed=9223372036854775808"),
+        ({"rotation": -1.0}, "--rotation=-1.0"),
+        ({"rotation": float("inf")}, "--rotation=inf"),
+        ({"beta2": 1.0}, "--beta2=1.0"),
+        ({"label_smoothing": 1.0}, "--label_smoothing=1.0"),
+        ({"dropout_rate": 1.0}, "--dropout_rate=1.0"),
+        ({"decay_every": 0}, "--decay_every=0"),
+        ({"evaluate_every": 0}, "--evaluate_every=0"),
         ({"model": "dcgan"}, "--model=dcgan"),
         ({"model": "mlp_a", "matching_aware": True}, "--matching_aware"),
         ({"model": "cgan_mnist", "wrong_in_one": True}, "--matching_aware"),
@@ -114,7 +123,7 @@ def test_what_cannot_be_is_refused_by_name(given, named):
 )
 def test_the_flags_of_a_run_are_flags_to_the_last_line(tmp_path, line, said):
     path = tmp_path / "flags.txt"
-    path.write_text(f"# how it was run\n--model=mlp_b\n\n{line}\n--seed=5\n")
+    path.write_text(f"# how it was run\n// and why\n--model=mlp_b\n\n{line}\n--seed=5\n")
     if said is None:
         assert command.read_flag_lines(recipes.Recipe, path) == {"model": "\0", "seed": 5}
         return
@@ -214,6 +223,8 @@ def begun(tmp_path):
         ({}, {"decay_every": 10}, "--decay_every=10: .* holds a run without it"),
         ({"clip": 0.1}, {"clip": 0.2}, "--clip=0.2: .* holds a run with --clip=0.1; choose another --workdir"),
         ({}, {"model": "dcgan_anime_b"}, "--model=dcgan_anime_b: .* holds a run with --model=dcgan_64"),
+        ({}, {"precision": "bfloat16"}, "--precision=bfloat16: .* holds a run with --precision=float32"),
+        ({}, {"seed": 1}, "--seed=1: .* holds a run with --seed=0"),
         ({}, {"data_dir": "x"}, "--dataset=folder: .* holds a run with --dataset=avatars"),
         ({"model": "mlp_a"}, {}, "--model=mlp_a: this command trains"),
     ],
@@ -237,6 +248,31 @@ def test_before_the_first_checkpoint_other_flags_begin_another_run(begun, monkey
     assert recipe == resolve({"batch_size": 7, "steps": 5, "workdir": recipe.workdir}, ("dcgan_64",))
     recipe = begun(monkeypatch, given, {"log_every": 7}, checkpoints=())
     assert recipe == resolve({**given, "log_every": 7, "workdir": recipe.workdir}, ("dcgan_64",))
+
+
+def test_a_pass_counts_the_batches_of_every_critic_step():
+    recipe = resolve({"model": "wgan_anime", "epochs": 2.0}, ALL)
+    assert launch.total_steps(recipe, 3200, 5) == 20  # 2 passes over 50 batches of 64, five to a step
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["--steps=5"], True),
+        (["-steps", "5"], True),
+        (["--steps_per_call=5"], False),
+        (["--epochs=1", "--flagfile=steps.flags"], False),
+    ],
+)
+def test_a_flag_stands_on_the_command_line_under_its_whole_name(monkeypatch, arguments, found):
+    monkeypatch.setattr(command.sys, "argv", ["program", *arguments])
+    assert command.given_directly("steps") is found
+
+
+def test_the_home_directory_is_meant_as_in_a_shell(given_flags, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = given_flags(recipes.Recipe, "--workdir=~/run", "--data_dir=a/~/b")
+    assert given == {"workdir": f"{tmp_path}/run", "data_dir": "a/~/b"}
 
 
 def test_more_steps_than_can_be_counted_are_refused():
@@ -283,6 +319,41 @@ def test_learning_rates_fall_in_stairs_counted_in_generator_steps():
         np.testing.assert_allclose(rates, np.repeat([1, 1, 0.5, 0.5, 0.25, 0.25], updates_per_step))
 
 
+def test_each_player_learns_at_a_rate_of_its_own_with_both_decays():
+    flags = {"generator_learning_rate": 0.5, "discriminator_learning_rate": 0.25, "beta1": 0.5, "beta2": 0.75}
+    recipe = dataclasses.replace(RECIPES["mlp_b"], **flags)
+    rules = systems.build_rules(recipe, systems.build_gan(recipe, 1, 0))
+    for optimizer, rate in ((rules.generator_optimizer, 0.5), (rules.discriminator_optimizer, 0.25)):
+        state = optimizer.init(jnp.zeros(1))
+        for gradient, step in ((1.0, -1.0), (0.0, -(0.25 / 0.75) / np.sqrt(0.1875 / 0.4375))):
+            update, state = optimizer.update(jnp.full(1, gradient), state)
+            np.testing.assert_allclose(update, rate * step, rtol=1e-5)  # Adam, its means made good for their start
+
+
+def test_what_a_recipe_says_of_the_game_is_in_its_rules():
+    changed = {
+        "critic_steps": 3,
+        "new_batch_each_critic_step": True,
+        "joint_batch": True,
+        "clip": 0.5,
+        "clip_normalization": False,
+        "average_decay": 0.9,
+        "sync_batch_norm": False,
+    }
+    usual = RECIPES["mlp_b"]
+    for name, value in {**changed, "reuse_noise": True, "matching_aware": True}.items():
+        recipe = dataclasses.replace(RECIPES["cgan_mnist"] if name == "matching_aware" else usual, **{name: value})
+        gan = systems.build_gan(recipe, 1, 10)
+        assert getattr(systems.build_rules(recipe, gan), name) == value != getattr(usual, name)
+    for name, score in (("mlp_b", 0.5), ("wgan_anime", 0.0)):  # a probability, and a critic's bare score
+        recipe = RECIPES[name]
+        assert float(systems.build_rules(recipe, systems.build_gan(recipe, 3, 0)).score(jnp.zeros(()))) == score
+    assert systems.build_rounds(usual) == Rounds(1, warmup=False)
+    assert systems.build_rounds(dataclasses.replace(RECIPES["wgan_anime"], critic_warmup=True)) == Rounds(
+        5, warmup=True
+    )
+
+
 def test_losses_follow_the_recipe():
     real, fake = jnp.array([1.0, 2.0]), jnp.array([0.5, -1.0])
     for name in recipes.LOSSES:
@@ -290,9 +361,10 @@ def test_losses_follow_the_recipe():
         rules = systems.build_rules(recipe, systems.build_gan(recipe, 1, 0))
         assert np.isfinite(rules.discriminator_loss(real, fake) + rules.generator_loss(fake))
     smooth = dataclasses.replace(RECIPES["mlp_b"], label_smoothing=0.2)
-    assert float(systems.discriminator_loss(smooth)(real, fake)) > float(
-        systems.discriminator_loss(RECIPES["mlp_b"])(real, fake)
-    )
+    bare = systems.discriminator_loss(RECIPES["mlp_b"])(real, fake)
+    # Of each logit x of a real picture, 0.2 of softplus(−x) has become 0.2 of softplus(x), which is x more.
+    smoothed = systems.discriminator_loss(smooth)(real, fake)
+    np.testing.assert_allclose(smoothed - bare, 0.2 * (1.0 + 2.0) / 2, rtol=1e-5)
     with pytest.raises(UserError, match="--label_smoothing"):
         systems.discriminator_loss(dataclasses.replace(smooth, loss="hinge"))
 
