@@ -1,4 +1,6 @@
+import contextlib
 import functools
+import hashlib
 import json
 import os
 import re
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,6 +35,10 @@ def draw(index, *, seed, log=None):
 
 def draw_without_condition(index):
     return np.full(SHAPE, index, np.uint8), None
+
+
+def one_pixel(index):
+    return Chunk(np.full((1, 1, 1, 1), index, np.uint8))
 
 
 def draw_slowly(index):
@@ -130,6 +137,15 @@ def test_settings_and_pixels_decide_the_entry_and_the_digest(tmp_path):
     assert re.fullmatch("[0-9a-f]{64}", digests.pop())
 
 
+def test_pictures_under_other_conditions_have_another_digest(tmp_path):
+    digests = set()
+    for number in (0, 1):
+        chunks = (chunk for chunk in [Chunk(np.zeros((1, *SHAPE), np.uint8), np.eye(3, dtype=np.uint8)[[number]])])
+        options = {"condition_names": NAMES, "cache_dir": tmp_path, "description": "drawing"}
+        digests.add(cache.build("test", {"number": number}, chunks, 1, SHAPE, **options).digest)
+    assert len(digests) == 2
+
+
 def flip_a_bit(path, position):
     data = bytearray(path.read_bytes())
     data[position] ^= 1
@@ -146,7 +162,16 @@ def replace_array(entry, name, change):
     np.save(entry / name, change(np.load(entry / name)))
 
 
+def cut_with_its_description(entry):
+    """As many pictures as another entry has: whole in themselves, but not those of the conditions."""
+    images = np.load(entry / "images.npy")[:-1]
+    np.save(entry / "images.npy", images)
+    digest = hashlib.sha256(images.tobytes()).hexdigest()
+    edit_meta(entry, lambda meta: meta.update(images={"shape": list(images.shape), "sha256": digest}))
+
+
 FAULTS = {
+    "pictures of other conditions": cut_with_its_description,
     "a flipped pixel": lambda e: flip_a_bit(e / "images.npy", -1),
     "the first pixel": lambda e: flip_a_bit(e / "images.npy", 128),
     "a flipped condition": lambda e: flip_a_bit(e / "conditions.npy", -1),
@@ -209,6 +234,20 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_whole(tmp_path, monkeyp
         os.utime(path, (time.time() - 7200,) * 2)
     load_unconditional(tmp_path, draw_without_condition)
     assert not left.exists()
+
+
+def test_a_build_that_still_writes_is_left_alone_and_one_that_ceased_is_removed(tmp_path):
+    load(tmp_path, count=20)
+    entry = entry_of(tmp_path)
+    shutil.rmtree(entry)
+    writing, ceased = (tmp_path / f".{entry.name}.{name}" for name in ("writing", "ceased"))
+    for build, times in ((writing, None), (ceased, (1, 1))):
+        build.mkdir()
+        (build / "images.npy").touch()
+        os.utime(build / "images.npy", times)
+        os.utime(build, (1, 1))  # made long ago: a big data set takes hours
+    load(tmp_path, count=20)
+    assert sorted(tmp_path.iterdir()) == sorted([entry, writing])
 
 
 def test_worker_processes_end_with_a_parent_that_is_killed(tmp_path):
@@ -278,6 +317,13 @@ def test_chunks_of_another_form_are_refused(tmp_path, chunk):
     assert not list(tmp_path.iterdir())
 
 
+def test_each_picture_has_a_condition(tmp_path):
+    chunk = Chunk(np.zeros((2, *SHAPE), np.uint8), np.zeros((1, 3), np.uint8))
+    parts = (part for part in [chunk])
+    with pytest.raises(ValueError, match="1 conditions for 2 pictures"):
+        cache.build("x", {}, parts, 2, SHAPE, condition_names=NAMES, cache_dir=tmp_path, description="drawing")
+
+
 def test_only_functions_that_another_process_can_import_are_accepted():
     with pytest.raises(TypeError, match="top level"):
         workers.reference(lambda index: index)
@@ -287,6 +333,21 @@ def test_only_functions_that_another_process_can_import_are_accepted():
         workers.reference(functools.partial(draw, seed=object()))
     same = workers.resolve(workers.reference(functools.partial(draw, seed=4)))
     np.testing.assert_array_equal(same(2)[0], draw(2, seed=4)[0])
+
+
+@pytest.fixture
+def heeding_ctrl_c():
+    """As in a terminal: a shell that starts something in the background lets it, and what it starts, ignore Ctrl-C."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+def test_ctrl_c_is_the_parents_to_handle(heeding_ctrl_c):
+    with workers._Worker(workers.reference(one_pixel)) as worker:
+        assert worker.run(7).images.tolist() == [[[[7]]]]  # It has begun.
+        worker._process.send_signal(signal.SIGINT)  # as the terminal does to all of a program's processes
+        assert worker.run(8).images.tolist() == [[[[8]]]]
 
 
 def test_the_directory_is_the_users_and_the_owners_alone(tmp_path, monkeypatch):
@@ -315,6 +376,23 @@ def test_an_unwritable_cache_is_the_users_to_mend(tmp_path):
 def test_a_disk_without_room_is_noticed_before_the_work(tmp_path):
     with pytest.raises(UserError, match=r"GB are needed.*\$JAXGAN_CACHE_DIR"):
         load_unconditional(tmp_path, draw_without_condition, shape=(1 << 20, 1 << 20, 3))
+
+
+@pytest.mark.parametrize(("free", "enough"), [(20 * (4 * 5 * 3 + 3), True), (20 * (4 * 5 * 3 + 3) - 1, False)])
+def test_room_is_needed_for_pictures_and_conditions(tmp_path, monkeypatch, free, enough):
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda directory: SimpleNamespace(free=free))
+    with contextlib.nullcontext() if enough else pytest.raises(UserError, match="GB are needed"):
+        load(tmp_path, count=20)
+
+
+def test_an_entry_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done, rename = [], os.rename
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("file"))
+    monkeypatch.setattr(cache, "sync", lambda path: done.append(path.name.partition("-")[0]))
+    monkeypatch.setattr(os, "rename", lambda *paths: (done.append("rename"), rename(*paths)))
+    load(tmp_path / "cache", count=20)
+    # Pictures, conditions and description, and their names; then the entry's own name.
+    assert done == ["file", "file", "file", ".test", "rename", "cache"]
 
 
 def test_a_disk_that_fills_up_is_the_users_to_mend(tmp_path):
