@@ -77,6 +77,55 @@ def test_a_finished_run_that_is_drawn_is_not_drawn_again(tmp_path, monkeypatch):
         run(tmp_path)
 
 
+def test_a_grid_is_not_written_into_another_directory_in_the_runs_place(tmp_path, recorder):
+    shutil.rmtree(tmp_path)
+    (tmp_path / "samples").mkdir(parents=True)
+    (tmp_path / ".lock").touch()
+    recorder.save_grid(1, np.zeros((2, 4, 4, 3), np.uint8), 2)
+    with pytest.raises(FileNotFoundError, match="not the directory that it was"):
+        recorder.sync()
+    recorder.close()
+    assert os.listdir(tmp_path / "samples") == []
+
+
+def test_lines_and_events_are_on_the_disk_once_they_are_synced(recorder, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    recorder.sync()
+    assert synced == [recorder._log._file._file.fileno(), recorder._events._file._file.fileno()]
+    recorder.close()
+
+
+def test_what_is_half_written_goes_from_the_run_and_from_its_samples(tmp_path):
+    half = [tmp_path / f".a.{'0' * 32}.tmp", tmp_path / "samples" / f".a.{'0' * 32}.tmp"]
+    for path in half:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    with Workdir(tmp_path) as workdir:
+        Recorder(workdir, 0, {}, pictures_per_step=1, data_wait=lambda: 0.0).close()
+    assert not any(path.exists() for path in half)
+
+
+def test_the_share_of_waiting_is_of_the_steps_since_the_last_line(monkeypatch):
+    seconds, waited = [0.0], [0.0]
+    monkeypatch.setattr(recording.time, "perf_counter", lambda: seconds[0])
+    clock = recording.Clock(lambda: waited[0])
+
+    def lap(lasted, waiting):
+        seconds[0] += lasted
+        waited[0] += waiting
+        clock.lap(2)
+
+    assert clock.rates(8) == {}
+    lap(4.0, 1.0)
+    lap(4.0, 1.0)
+    assert clock.rates(8) == {"images_per_sec": 4.0, "data_wait": 0.25}
+    lap(4.0, 2.0)
+    assert clock.rates(8) == {"images_per_sec": 4.0, "data_wait": 0.5}
+    lap(4.0, 5.0)  # two threads may wait at once
+    assert clock.rates(8)["data_wait"] == 1.0
+
+
 def test_both_files_are_closed_though_the_first_cannot_be_written(recorder, monkeypatch):
     files = [recorder._log._file._file, recorder._events._file._file]
     monkeypatch.setattr(AppendedFile, "_write", full_disk)

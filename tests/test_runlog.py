@@ -66,12 +66,28 @@ def test_a_torn_last_line_is_passed_over_and_cut_off(tmp_path, cut):
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"\x00" * 9, b"[1]", b'{"step": true}', b'{"d_loss": 1}', b"[" * 100000, b"\xff"]
+    "text",
+    [
+        b"",
+        b"\x00" * 9,
+        b"[1]",
+        b'{"step": true}',
+        b'{"d_loss": 1}',
+        b'{"step": 1, "d_loss": NaN}',
+        b"[" * 100000,
+        b"\xff",
+    ],
 )
 def test_what_is_no_line_is_passed_over(tmp_path, text):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"step": 1}\n' + text + b'\n{"step": 2}\n')
     assert runlog.read(path) == [{"step": 1}, {"step": 2}]
+
+
+def test_the_step_before_all_others_may_have_a_line(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    write_lines(path, 0, 1)
+    assert [line["step"] for line in runlog.read(path)] == [0, 1]
 
 
 def test_no_file_has_no_lines(tmp_path):

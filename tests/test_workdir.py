@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jaxgan.errors import UserError
-from jaxgan.workdir import AppendedFile, Workdir, remove_temporaries, replace_atomically, write_text
+from jaxgan.workdir import AppendedFile, Workdir, remove_temporaries, replace_atomically, sync, write_text
 
 HOLDER = """
 import sys, time
@@ -55,6 +55,19 @@ def deeds(monkeypatch):
 def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, deeds):
     write_text(tmp_path / "file", "text")
     assert deeds == ["fsync", "replace", "fsync"]  # and its name, before anybody relies on it
+
+
+def test_names_that_a_file_system_cannot_sync_are_no_fault_and_a_failing_disk_is(tmp_path, monkeypatch):
+    number = errno.EINVAL
+
+    def refuse(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    sync(tmp_path)
+    number = errno.EIO
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        sync(tmp_path)
 
 
 def test_an_appended_file_is_on_the_disk_once_it_is_synced(tmp_path, deeds):
