@@ -1,8 +1,10 @@
 import itertools
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from test_training import make_job, run, several_steps
 
 from jaxgan.watch import Watch, diversity
 
@@ -213,6 +215,19 @@ def test_a_resumed_watch_raises_the_same_alarms():
     assert found == expected
     resumed.remember({})
     assert resumed == fresh()
+
+
+def test_a_resumed_run_raises_the_alarm_that_it_would_have_raised(tmp_path, capsys):
+    def step_fn(state, first_step, count):
+        state, metrics = several_steps(state, first_step, count)
+        won = first_step + 1 + jnp.arange(count) > 4
+        return state, {**metrics, "d_real": jnp.where(won, 1.0, 0.6), "d_fake": jnp.where(won, 0.0, 0.4)}
+
+    for steps in (7, 20):
+        watch = Watch(probabilities=True, metrics_every=2, saturation_steps=12)
+        run(tmp_path, steps=steps, job=make_job(step_fn), watch=watch)
+    [alarm] = [line for line in capsys.readouterr().err.splitlines() if "never in doubt" in line]
+    assert alarm.startswith("Step 16: ") and " since step 4. " in alarm
 
 
 # A generator whose loss is −log D(G(z)).
