@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from jaxgan.digest import digest
+from jaxgan.metrics import classifiers
 from jaxgan.metrics.classifiers import Classifier, Recipe, _cross_entropy, _shift, train_classifier
 from jaxgan.metrics.heads import Head, heads_of
 
@@ -48,18 +49,25 @@ def test_a_picture_does_not_depend_on_its_batch(trained):
     np.testing.assert_allclose(together[4:5], alone, atol=1e-5)
 
 
-def test_every_step_shifts_by_draws_of_its_own():
-    images, conditions = (np.concatenate([part] * 2) for part in bars(32, seed=0))
-    found = []
-    for folds in (True, False):
-        with pytest.MonkeyPatch.context() as patch:
-            if not folds:
-                patch.setattr(jax.random, "fold_in", lambda key, _: key)
-            jax.clear_caches()
-            recipe = Recipe(epochs=1, batch_size=32, shift=1)
-            found.append(digest(train_classifier(images, conditions, HEADS, recipe, progress=False)))
+def test_every_step_shifts_by_draws_of_its_own(monkeypatch):
+    keys = []
+
+    def noting(key, images, limit):
+        jax.debug.callback(lambda data: keys.append(tuple(data.tolist())), jax.random.key_data(key))
+        return _shift(key, images, limit)
+
+    monkeypatch.setattr(classifiers, "_shift", noting)
+    jax.clear_caches()  # of steps that note nothing
+    train_classifier(*bars(64, seed=0), HEADS, Recipe(epochs=2, batch_size=32), progress=False)
+    jax.effects_barrier()
     jax.clear_caches()
-    assert found[0] != found[1]
+    assert len(keys) == len(set(keys)) == 4
+
+
+def test_the_rate_rises_over_a_fifth_of_the_steps_and_falls_along_a_cosine():
+    rate = classifiers._learning_rate(Recipe(learning_rate=2.0), 20)
+    found = [rate(step) for step in (0, 1, 2, 3, 4, 8, 12, 20)]
+    np.testing.assert_allclose(found, [0.5, 1.0, 1.5, 2.0, 2.0, 1 + np.sqrt(0.5), 1.0, 0.0], atol=1e-12)
 
 
 def test_training_is_deterministic_and_follows_the_seed():
