@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import stored
+from jaxgan import checkpoints, stored
 from jaxgan.checkpoints import CheckpointError, Checkpoints
-from jaxgan.digest import digest, host_leaves
+from jaxgan.digest import digest, digest_leaves, host_leaves
 from jaxgan.errors import UserError
 
 # When one array cannot be read, Orbax leaves the loop in which TensorStore still reads the others: noise, no harm.
@@ -78,6 +78,11 @@ def test_digest_is_what_its_definition_says():
 )
 def test_digest_tells_bits_shapes_dtypes_and_names_apart(other):
     assert digest({"a": jnp.array([0.0, 0.0])}) != digest(other)
+
+
+def test_digest_does_not_depend_on_the_order_of_the_arrays():
+    leaves = {"b": np.zeros(2), "a": np.ones(2)}
+    assert digest_leaves(leaves) == digest_leaves(dict(sorted(leaves.items()))) == digest(leaves)
 
 
 def test_digest_of_a_key_is_of_its_data():
@@ -218,6 +223,16 @@ def test_later_checkpoints_can_be_deleted_and_saved_anew(damageable):
     save_steps(saver, 2)
     assert saver.restore_latest(make_state())[0] == 2
     assert messages == []
+
+
+def test_the_newest_of_a_future_that_is_given_up_goes_first(tmp_path, monkeypatch):
+    saver, _ = open_checkpoints(tmp_path)
+    for step in (1, 2, 10):
+        (saver.directory / str(step)).mkdir(parents=True)
+    removed = []
+    monkeypatch.setattr(checkpoints, "_remove", lambda path: removed.append(path.name))
+    saver.delete_after(1)
+    assert removed == ["10", "2"]  # If this is killed between them, the run goes on from what is nearest to its past.
 
 
 def test_only_plain_numbers_are_checkpoints(damageable):

@@ -1,5 +1,8 @@
 """Batches from the device and from a stream are the same, from any step on."""
 
+import itertools
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -96,12 +99,16 @@ def test_warm_steps_take_more_rounds_and_the_order_goes_on():
 def test_conditions_travel_with_their_pictures(placement):
     _, log = feed(placement, conditional=True)(jnp.int32(0), 0, 3)
     np.testing.assert_array_equal(log["labels"], EXPECTED[:3, 0])
+    _, log = feed(placement)(jnp.int32(0), 0, 3)
+    assert "labels" not in log  # nothing that networks without conditions would be given
 
 
-def test_waiting_is_counted():
+def test_waiting_is_counted(monkeypatch):
     one = feed("device")
+    monkeypatch.setattr(feeding.time, "perf_counter", itertools.count().__next__)  # a second passes at each look
     one(jnp.int32(0), 0, 2)
-    assert one.waited > 0
+    one(jnp.int32(2), 2, 4)  # in two parts
+    assert one.waited == 3
 
 
 def test_what_cannot_be_is_refused():
@@ -109,6 +116,7 @@ def test_what_cannot_be_is_refused():
         feed("device", batch_size=24)
     with pytest.raises(UserError, match="--placement=disk"):
         feed("disk")
+    np.testing.assert_array_equal(seen(feed("device", batch_size=23), [(0, 1)])[0], order.indices(5, 0, 20, COUNT))
 
 
 def test_pictures_that_fit_stay_on_the_device():
@@ -116,3 +124,6 @@ def test_pictures_that_fit_stay_on_the_device():
     assert feeding.fits(PICTURES, jax.devices()[0])
     huge = Pictures(np.broadcast_to(np.uint8(0), (1 << 40, 8, 8, 3)), None, (), "0")
     assert not feeding.fits(huge, jax.devices()[0])
+    for limit, fit in ((4 * PICTURES.images.nbytes, True), (4 * PICTURES.images.nbytes - 1, False)):
+        device = SimpleNamespace(memory_stats=lambda limit=limit: {"bytes_in_use": 0, "bytes_limit": limit})
+        assert feeding.fits(PICTURES, device) is fit

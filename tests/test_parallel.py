@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -114,6 +115,18 @@ def test_the_callers_state_survives_and_the_programs_is_used_up():
     program(placed, {"image": images}, 1)
     assert digest(state) == digest(game.init_state(jax.random.key(0), RULES["convolutional"]))
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(placed.generator.params))
+
+
+@pytest.mark.parametrize("how", parallel.MODES)
+def test_the_log_of_a_call_that_is_not_full_ends_with_zeros(two_devices, how):
+    def count(state, batch, axis_name):
+        return state + 1, {"before": state}
+
+    program = parallel.compile_step(count, mode=how, devices=two_devices[:1] if how == "jit" else two_devices)
+    draws = {"image": np.zeros((4, 1, 2), np.float32)}
+    state, log = program(program.place_state(jnp.int32(5)), draws, 2)
+    assert int(parallel.local(state)) == 7
+    assert np.asarray(log["before"]).tolist() == [5, 6, 0, 0]
 
 
 def test_batches_that_cannot_be_shared_are_refused(two_devices):
