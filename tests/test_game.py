@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -300,3 +301,26 @@ def test_a_conditional_game_gives_the_condition_to_both_players():
     _, second, _ = one_step(how, other)
     assert not same(first.generator.params, second.generator.params)
     assert not same(first.discriminator.params, second.discriminator.params)
+
+
+def test_of_the_four_things_that_are_judged_the_first_and_the_last_are_logged():
+    """A loss of bare scores says which are which."""
+    how = rules(
+        gan=models.build("cgan_mnist", **{**SMALL, "condition_dim": 10}),
+        matching_aware=True,
+        discriminator_loss=lambda real, wrong_condition, wrong_image, fake: jnp.mean(real) - 2 * jnp.mean(fake),
+        score=lambda logits: logits,
+    )
+    _, _, metrics = one_step(how, batch(condition_dim=10))
+    np.testing.assert_allclose(metrics["d_loss"], metrics["d_real"] - 2 * metrics["d_fake"], rtol=1e-5)
+
+
+def test_real_and_generated_pictures_are_judged_under_dropout_of_their_own():
+    def apply(variables, images, *, train, mutable, rngs):
+        return jax.random.normal(rngs["dropout"], images.shape[:1]), {}
+
+    gan = types.SimpleNamespace(discriminator=types.SimpleNamespace(apply=apply))
+    images = jnp.zeros((4, SIZE, SIZE, 1))
+    player = game.Player(params={}, batch_stats={}, opt_state=())
+    (real, fake), _ = game._judge(player, [(images,), (images,)], jax.random.key(0), PLAIN, gan)
+    assert not np.array_equal(real, fake)
