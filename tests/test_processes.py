@@ -1,9 +1,11 @@
 """Several processes as one: what they tell each other, and how the end of one ends all. Without JAX's own service."""
 
+import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from unittest import mock
 
 import jax
@@ -17,6 +19,7 @@ from jaxgan.errors import UserError
 from jaxgan.interruption import Interrupted
 from jaxgan.lifeline import Lifeline
 from jaxgan.processes import Processes
+from jaxgan.witness import Witness
 
 
 class Store:
@@ -177,6 +180,17 @@ def test_a_process_that_falls_silent_is_named_by_all_others():
     assert time.monotonic() - began > 0.5, "before its time was over"
 
 
+def test_the_silent_are_named_in_order_once_their_time_is_over():
+    store = Store()
+    tie = Lifeline(store, 0, 12, lambda words: None, silence=30.0, pulse=2.0)
+    never = {f"jaxgan/pulse/{index}": ("", 0) for index in (10, 2)}
+    tie._look_after(never, 15)  # 15 beats are 30 seconds: just in time
+    assert store.key_value_dir_get("jaxgan") == []
+    tie._look_after(never, 16)
+    [(_, words)] = store.key_value_dir_get("jaxgan")
+    assert words.startswith("process 2, 10 gave no sign of life for 30 seconds")
+
+
 def test_the_end_of_the_first_process_is_noticed_at_once():
     store = Store()
     line = Line(store, 1, silence=60)
@@ -234,6 +248,20 @@ with Witness() as witness:
     assert done.stderr == said
 
 
+def test_the_witness_outlives_the_signals_that_end_a_program():
+    wanted = sum(1 << number - 1 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+    with Witness() as witness:
+        status = Path(f"/proc/{witness._process.pid}/status")
+        if not status.exists():
+            pytest.skip("no /proc that tells which signals a process ignores")
+        for _ in range(1000):  # until it has begun
+            [ignored] = [int(line.split()[1], 16) for line in status.read_text().splitlines() if "SigIgn" in line]
+            if ignored & wanted == wanted:
+                break
+            time.sleep(0.01)
+        assert ignored & wanted == wanted
+
+
 # The flags
 
 
@@ -274,6 +302,7 @@ def test_one_process_of_one_waits_for_nobody_once_it_has_joined(monkeypatch):
 def test_several_processes_are_there_only_where_they_are_asked_for():
     assert not check(Cluster())
     assert check(Cluster(distributed=True))
+    assert check(Cluster(distributed=True, coordinator="localhost:1"))  # the rest is the cluster's to say
     for coordinator in ("[::1]:8476", "localhost:1", "host-1.example:65535"):
         assert check(Cluster(coordinator=coordinator, num_processes=2, process_id=1))
 
