@@ -115,7 +115,7 @@ def test_counters_are_kept_from_the_example():
 
 
 def test_what_is_imported_and_exported_is_a_copy():
-    module = narrow("mlp_b").generator
+    module = narrow("dcgan_mnist_a").generator  # which counts batches
     state = torch_like(module)
     weights = [np.zeros(entry.shape, "f4") for layer in definition.layers(module) for entry in layer]
     imported = [interop.torch.import_variables(module, state), interop.keras.import_variables(module, weights)]
@@ -139,7 +139,16 @@ def _without(state, name):
     return {key: values for key, values in state.items() if key != name}
 
 
+def _renamed(state, name, other):
+    return {other if key == name else key: values for key, values in state.items()}
+
+
 DAMAGES = {
+    "half of a layer": (lambda state: _renamed(state, "main.0.bias", "other.bias"), r"other\.bias .* needs the bias"),
+    "the counter of none": (
+        lambda state: _renamed(state, "main.1.num_batches_tracked", "other.num_batches_tracked"),
+        r"other\.num_batches_tracked",
+    ),
     "misshapen": (lambda state: _replace(state, "main.0.weight", np.zeros((5, 1), "f4")), r"main\.0\.weight"),
     "missing at the end": (lambda state: _without(state, "main.6.bias"), r"bias .* of params/ConvTranspose_2/bias"),
     "missing in the middle": (
