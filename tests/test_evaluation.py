@@ -11,6 +11,7 @@ from test_tfds import write_dataset
 from experiments import evaluate, evaluation, pictures
 from experiments.launch import initial_state
 from experiments.recipes import resolve
+from experiments.restore import Run
 from experiments.systems import build_gan, build_rules
 from jaxgan.data import avatars, tags
 from jaxgan.errors import UserError
@@ -67,6 +68,8 @@ def test_an_untrained_generator_has_bad_ones_with_all_that_makes_them_comparable
     assert fid["resolution"] == [16, 16, 3] and fid["resize"] == "none: drawn at this size"
     assert fid["feature_network"]["name"] == "thumbnails-8x8" and len(fid["feature_network"]["digest"]) == 64
     assert evaluator(variables) == found  # to the bit
+    other = as_honest(dataclasses.replace(evaluator, seed=3))(None)
+    assert other["fid"]["seed"] == 3 and other["kid"] != as_honest(evaluator)(None)["kid"]
     smooth = evaluator.path_length(variables)
     assert smooth["value"] > 0 and smooth["n"] == evaluation.PATHS
 
@@ -82,6 +85,13 @@ def test_more_pictures_than_real_ones_take_their_conditions_in_turn():
     found = evaluation.make_evaluator(recipe, GAN, num=2 * NUM, kind="thumbnails", split="train", progress=False)
     assert len(found.real) == NUM and len(found.z) == 2 * NUM
     np.testing.assert_array_equal(found.conditions, np.concatenate([found.real.conditions] * 2))
+
+
+def test_of_some_pictures_each_keeps_its_own_condition():
+    whole, some = pictures.load_pictures(RECIPE), pictures.reference_pictures(RECIPE, "train", 10, seed=3)
+    for image, condition in zip(some.images, some.conditions, strict=True):
+        (place,) = np.flatnonzero((whole.images == image).all(axis=(1, 2, 3)))
+        np.testing.assert_array_equal(condition, whole.conditions[place])
 
 
 def test_a_data_set_without_a_test_split_is_its_own_reference(tmp_path):
@@ -177,6 +187,13 @@ def test_a_folder_is_its_own_reference_and_keeps_a_tenth_for_the_networks_test(f
     assert len(some) == 10 and all((image == whole.images).all(axis=(1, 2, 3)).any() for image in some.images)
     other = pictures.reference_pictures(folder, "train", 10, seed=4)
     assert not np.array_equal(some.images, other.images)
+
+
+def test_pictures_seen_are_those_of_every_critic_step(folder):
+    recipe = resolve({"model": "wgan_anime", "critic_warmup": True, "batch_size": 32}, ("wgan_anime",))
+    run = Run(recipe, GAN, 27, None, (), "0" * 64)
+    described = evaluate._described(run, pictures.load_pictures(folder), same=True)
+    assert described["pictures_seen"] == (25 * 100 + 2 * 5) * 32
 
 
 def test_other_pictures_than_those_of_the_run_are_no_training_pictures(folder):

@@ -1,12 +1,14 @@
+import errno
 import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
 
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
-from jaxgan.metrics import features
+from jaxgan.metrics import features, store
 from jaxgan.metrics.classifiers import Recipe
 from jaxgan.metrics.rotations import rotated
 
@@ -119,6 +121,29 @@ def test_facts_without_arrays_are_no_network(kept, own_copy, capfd):
     only(own_copy, ".npz").unlink()
     assert load(own_copy).digest == kept[1].digest
     assert "trained again" in capfd.readouterr().err
+
+
+def test_settings_are_the_same_in_any_order(tmp_path):
+    one, other, third = ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 1})
+    assert store.entry("x", one, tmp_path) == store.entry("x", other, tmp_path) != store.entry("x", third, tmp_path)
+
+
+def test_arrays_are_on_the_disk_before_the_facts_that_speak_of_them(tmp_path, monkeypatch, capfd):
+    done = []
+    fsync, replace = os.fsync, os.replace
+
+    def rename(temporary, path):
+        done.append(path.suffix)
+        if path.suffix == ".json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(temporary, path)
+
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (done.append("fsync"), fsync(descriptor)))
+    monkeypatch.setattr(os, "replace", rename)
+    with pytest.raises(UserError, match="No space left on device"):
+        store.write(tmp_path / "network", {"a": np.zeros(3)}, {})
+    assert done == ["fsync", ".npz", "fsync", ".json"]
+    assert store.read(tmp_path / "network") is None and not capfd.readouterr().err  # as if nothing had been kept
 
 
 def test_facts_are_readable(kept):

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxgan.metrics import feature_statistics, frechet_distance
+from jaxgan.metrics import feature_statistics, frechet_distance, kernel_distance
 from jaxgan.metrics.features import Embedding, FeatureNetwork, from_function
 from jaxgan.metrics.heads import Head
 from jaxgan.metrics.scores import make_reference, score_pictures
@@ -33,6 +33,8 @@ def test_every_score_has_its_context_and_is_json(reference):
     assert json.loads(json.dumps(scores)) == scores
     assert {"fid", "kid", "precision", "recall", "density", "coverage", "fid_infinity", "authenticity"} < set(scores)
     assert {"hair/inception_score", "eyes/mode_coverage", "eyes/class_shares"} < set(scores)
+    of_reference = scores["training_distance"]["of_reference"]["value"]  # which are the training pictures themselves
+    assert of_reference == pytest.approx(0.0, abs=1e-4) and scores["training_distance"]["value"] > 0.1
     for name, score in scores.items():
         assert (score["n"], score["n_reference"], score["split"], score["seed"]) == (200, 300, "test", 4)
         assert score["resolution"] == [3, 4, 1]
@@ -51,6 +53,13 @@ def test_values_are_those_of_the_functions(reference):
     assert list(scores["eyes/class_shares"]["value"].values()) == pytest.approx(list(counts / 200))
     assert scores["eyes/mode_coverage"]["value"] == 1.0
     assert scores["hair/mode_coverage"]["threshold"] == 0.25
+
+
+def test_subsets_are_chosen_by_the_seed(reference):
+    generated = pictures(200, 1)
+    features = embed(generated[np.random.Generator(np.random.PCG64(4)).permutation(200)]).features
+    direct = kernel_distance(reference.features, features, seed=4)
+    assert score_pictures(generated, reference, seed=4)["kid"]["value"] == direct.value
 
 
 def test_a_collapsed_generator_is_seen(reference):

@@ -61,7 +61,12 @@ def test_nothing_to_start_from_or_no_step_is_refused(target, wrong):
 def test_it_is_never_worse_than_the_best_candidate(target):
     candidates = sampling.generate(GAN, VARIABLES, CANDIDATES)
     nearest = [difference(candidate, target) for candidate in candidates]
-    wild = projection.project(GAN, VARIABLES, target, CANDIDATES, starts=1, steps=3, learning_rate=100.0)
+    told = []
+    wild = projection.project(
+        GAN, VARIABLES, target, CANDIDATES, starts=1, steps=3, learning_rate=100.0, report=told.append
+    )
+    assert told == [3]
+    np.testing.assert_array_equal(wild.z, CANDIDATES[wild.candidate])  # every step led away
     assert wild.candidate == int(np.argmin(nearest))
     assert wild.difference == pytest.approx(min(nearest), abs=0.01)
 
