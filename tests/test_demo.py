@@ -146,6 +146,9 @@ def test_a_shelf_reads_a_run_again_when_it_has_gone_on(tmp_path):
     assert not np.array_equal(draw.created(first, request), draw.created(second, request))
     again = load_run(str(tmp_path / "run"))
     np.testing.assert_array_equal(draw.created(second, request), draw.created(again, request))
+    begun = (tmp_path / "run" / "flags.txt").stat().st_mtime_ns
+    os.utime(tmp_path / "run" / "flags.txt", ns=(begun, begun + 1))  # another run was begun in its place
+    assert shelf.run("run") is not second
 
 
 def test_a_shelf_keeps_few_runs_in_memory(tagged, tmp_path, monkeypatch):
@@ -158,6 +161,10 @@ def test_a_shelf_keeps_few_runs_in_memory(tagged, tmp_path, monkeypatch):
     second = shelf.run("b")
     assert shelf.run("b") is second
     assert shelf.run("a") is not first
+    monkeypatch.setattr("experiments.page.shelf.KEPT", 2)
+    (tmp_path / "c").symlink_to(tagged)
+    first, _, again, _ = (shelf.run(name) for name in "abac")  # b was asked for longest ago
+    assert again is first and shelf.run("a") is first
 
 
 def test_the_downloaded_picture_holds_the_command_that_draws_it_again(tagged, faces, tmp_path):
@@ -300,3 +307,13 @@ def test_the_guard_lets_through_what_the_page_needs_and_nothing_else(path, refus
         assert [message.get("status") for message in sent] == [403, None]
     else:
         assert sent == ["through"]
+
+
+def test_the_guard_hands_on_what_has_no_path():
+    seen = []
+
+    async def application(scope, receive, send):
+        seen.append(scope["type"])
+
+    asyncio.run(guard.Guard(application)({"type": "lifespan"}, None, None))  # as a server says that it begins
+    assert seen == ["lifespan"]

@@ -115,10 +115,26 @@ def test_neighbours_stand_beside_their_sample_nearest_first():
     np.testing.assert_array_equal(exhibit.pictures[[0, 6]], samples)
     np.testing.assert_array_equal(exhibit.pictures[[1, 7]], training.images[[11, 4]])
     np.testing.assert_array_equal(exhibit.labels[[0, 1]], labels[[0, 0]])
+    for picture, label in zip(exhibit.pictures[7:], exhibit.labels[7:], strict=True):
+        (place,) = np.flatnonzero((training.images == picture).all(axis=(1, 2, 3)))
+        np.testing.assert_array_equal(label, training.conditions[place])
     away = ((exhibit.pictures[1:6].astype(float) - samples[0]) ** 2).sum(axis=(1, 2, 3))
     assert (np.diff(away) >= 0).all()
     with pytest.raises(UserError, match="--data_dir"):
         exhibits.neighbours(FACES, samples, labels)
+
+
+def test_as_many_pictures_as_whole_rows_take():
+    run = dataclasses.replace(FACES, pictures_digest=load_pictures(FACES.recipe).digest)
+    for num, pictures in ((3, 6), (11, 6), (12, 12)):
+        assert len(sample._exhibit(run, sample.Sample(show="neighbours", num=num)).pictures) == pictures
+
+
+def test_the_best_keep_their_own_conditions(monkeypatch):
+    state = types.SimpleNamespace(sampling_variables=None, discriminator=types.SimpleNamespace(variables=None))
+    monkeypatch.setattr(sampling, "best", lambda *_: (np.zeros((2, 16, 16, 3), np.uint8), np.array([3, 1])))
+    _, labels = sample.draw(dataclasses.replace(DIGITS, state=state), sample.Sample(num=2, best_of=5))
+    assert labels.argmax(axis=1).tolist() == [3, 1]  # of 0, 1, 2, 3 and 4
 
 
 def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
@@ -164,3 +180,14 @@ def test_a_projection_shows_the_target_and_what_was_found(tmp_path, monkeypatch)
     (tmp_path / "torn.png").write_bytes((tmp_path / "target.png").read_bytes()[:40])
     with pytest.raises(UserError, match=r"--project=\S+torn.png"):
         sample._projection(FACES, sample.Sample(project=str(tmp_path / "torn.png")))
+
+
+def test_a_projection_has_the_condition_of_its_candidate(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sample, "DESCENT", 5)
+    asked = sample.Sample(project=str(tmp_path / "target.png"), seed=3)
+    z, labels = sample._noise(FACES, asked, 9), sample.conditions(FACES, None, 9)
+    save_png(tmp_path / "target.png", drawn(FACES, z[8:], labels[8:])[0])
+    exhibit = sample._projection(FACES, asked)
+    np.testing.assert_array_equal(exhibit.labels, labels[[8, 8]])
+    place = 8 * 7  # by sevens through 11 colours of eyes for each of hair
+    assert f"as {tags.HAIR[place // 11]} hair {tags.EYES[place % 11]} eyes\n" in capsys.readouterr().out

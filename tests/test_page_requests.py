@@ -15,6 +15,7 @@ from small_run import small_run
 from experiments import sample
 from experiments.page import draw, requests
 from experiments.restore import load_run
+from jaxgan.errors import UserError
 
 pytestmark = [
     pytest.mark.slow,
@@ -73,6 +74,19 @@ def test_a_right_request_is_drawn_as_sample_draws_it(page):
 )
 def test_a_crafted_request_is_refused(page, wrong):
     assert call(page[0], "create", *{**RIGHT, **wrong}.values()) is None
+
+
+def test_what_was_sent_is_quoted_as_text():
+    import gradio
+
+    from experiments.page.mistakes import told
+
+    def refuse(sent):
+        raise UserError(f"not {sent}")
+
+    with pytest.raises(gradio.Error) as caught:
+        told(refuse)("<img src=x>")
+    assert caught.value.message == "not &lt;img src=x&gt;"
 
 
 def test_only_one_function_is_offered_to_programs(page):
