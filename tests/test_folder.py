@@ -104,6 +104,10 @@ class TestModes:
         pixels = load_one(tmp_path, Image.fromarray(grey).save)
         np.testing.assert_array_equal(pixels[..., 0], [[0, 127], [128, 255]])
 
+    def test_more_than_16_bits_are_the_nearest_that_16_hold(self):
+        picture = Image.fromarray(np.array([[-1, 70_000]] * 2, np.int32))
+        np.testing.assert_array_equal(decode.fit(picture, 2, 1)[..., 0], [[0, 255]] * 2)
+
     def test_16_bit_rgb(self, tmp_path):
         deep = (CORNERS.astype(int) * 257).astype(">u2")
         deep[0, 0] = [0x7FFF, 0x8000, 0x0100]

@@ -127,6 +127,17 @@ def test_losses_with_gaps_are_plotted(tmp_path):
     assert json.dumps(sorted(os.listdir(tmp_path))) == '["losses.png"]'
 
 
+def test_each_curve_has_its_own_name_and_a_band_from_the_least_to_the_greatest():
+    values = {"d_loss": 1.0, "g_loss": 2.0, "d_real": 0.75, "d_fake": 0.25}
+    lines = [{"step": step, **values, "g_loss": 4.0 * (step % 2)} for step in range(800)]  # bins of 0 and 4
+    losses, opinions = images.draw_losses(lines, title="a", probabilities=True).axes
+    drawn = {line.get_label(): set(line.get_ydata()) for axes in (losses, opinions) for line in axes.lines}
+    assert {"discriminator": {1.0}, "generator": {2.0}}.items() <= drawn.items()
+    assert {"D(x), real": {0.75}, "D(G(z)), generated": {0.25}}.items() <= drawn.items()
+    discriminator, generator = (band.get_datalim(losses.transData).intervaly for band in losses.collections)
+    assert (tuple(discriminator), tuple(generator)) == ((1.0, 1.0), (0.0, 4.0))
+
+
 def test_matplotlib_is_imported_only_to_plot():
     import subprocess
     import sys

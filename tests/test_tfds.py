@@ -62,6 +62,13 @@ def test_pictures_and_classes_of_a_prepared_data_set(load, tmp_path):
     assert len(load(split="train[:3]")) == 3
 
 
+def test_more_pictures_than_are_decoded_at_a_time_keep_their_classes(load, tmp_path):
+    write_dataset(tmp_path / "tfds", count=70, classes=("cat", "dog", "hen"))
+    pictures = load()
+    assert values_of(pictures) == list(range(70))
+    np.testing.assert_array_equal(pictures.conditions.argmax(axis=1), pictures.images[:, 0, 0, 0] % 3)
+
+
 @pytest.mark.parametrize(("shape", "channels"), [((4, 4, 1), 1), ((None, None, 3), 3), ((4, 4, 4), 3)])
 def test_channels_come_from_the_data(load, tmp_path, shape, channels):
     write_dataset(tmp_path / "tfds", shape=shape, classes=())
