@@ -115,6 +115,7 @@ def test_steps_per_call_and_streaming_change_no_bit(whole, tmp_path):
         assert logged(tmp_path / name) == logged(whole), name
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_run(whole, tmp_path):
     kept = ("--checkpoint_every=5", "--keep_checkpoints=1", "--keep_checkpoints_every=10")
     trained(tmp_path / "run", "--steps=20", "--seed=1", *kept)
@@ -168,6 +169,7 @@ def test_best_of_keeps_the_discriminators_favourites(whole, tmp_path):
     assert all(any(np.array_equal(one, other) for other in everyone) for one in best)
 
 
+@pytest.mark.slow
 def test_one_channel_pictures_of_a_folder(tmp_path):
     folder = tmp_path / "grey pictures"
     folder.mkdir()

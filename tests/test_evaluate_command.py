@@ -41,6 +41,7 @@ def test_evaluate_prints_json_with_the_numbers_of_the_log(scored):
             assert value == pytest.approx(found["scores"][name]["value"], rel=1e-6), name
 
 
+@pytest.mark.slow
 def test_a_folder_is_its_own_reference_until_another_is_named(tmp_path):
     for name, seed in (("mine", 0), ("others", 1), ("grey", 2)):
         (tmp_path / name).mkdir()

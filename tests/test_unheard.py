@@ -34,6 +34,7 @@ def test_a_signal_saves_although_nobody_reads(tmp_path, number, status):
     assert inspected(tmp_path / "run")["step"] > 1
 
 
+@pytest.mark.slow
 def test_a_run_reaches_its_end_although_nobody_reads(tmp_path):
     process = start(tmp_path / "run", "--steps=12", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
