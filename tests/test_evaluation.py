@@ -72,6 +72,8 @@ def test_an_untrained_generator_has_bad_ones_with_all_that_makes_them_comparable
     assert other["fid"]["seed"] == 3 and other["kid"] != as_honest(evaluator)(None)["kid"]
     smooth = evaluator.path_length(variables)
     assert smooth["value"] > 0 and smooth["n"] == evaluation.PATHS
+    for name, score in {**found, "path_length": smooth}.items():
+        assert {"n", "split", "resolution", "feature_network"} <= score.keys(), name
 
 
 def test_the_generator_is_asked_for_what_the_real_pictures_have(evaluator):

@@ -167,6 +167,11 @@ def test_flags_that_do_not_go_together_are_named(flags, named):
         sample.check(sample.Sample(**flags))
 
 
+def test_a_condition_that_is_none_is_told_by_its_flag():
+    with pytest.raises(UserError, match=r'^--condition: .*"mauve hair"'):
+        sample.conditions(FACES, "mauve hair", 1)
+
+
 def test_a_projection_shows_the_target_and_what_was_found(tmp_path, monkeypatch):
     monkeypatch.setattr(sample, "DESCENT", 5)
     condition = tags.parse_condition("blue hair red eyes")
