@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import traceback
-import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -20,13 +19,13 @@ from jaxgan.errors import UserError, one_line, printable
 from jaxgan.interruption import Interrupted, stop_by_exceptions
 
 
-def define_flags(schema: type, defaults: Any = None, helps: Mapping[str, str] = types.MappingProxyType({})) -> None:
+def define_flags(schema: type, defaults: Any = None, helps: Mapping[str, str] | None = None) -> None:
     """One flag for each field of a dataclass; unset unless given.
 
     Args:
       schema: the dataclass.
       defaults: one of them, whose values --help shows; None: those of its fields.
-      helps: by name, what --help says of a field instead of its own help.
+      helps: by name, what --help says of a field instead of its own help; None: nothing.
     """
     hints = get_type_hints(schema)
     for field in dataclasses.fields(schema):
@@ -34,7 +33,7 @@ def define_flags(schema: type, defaults: Any = None, helps: Mapping[str, str] = 
         value = field.default if defaults is None else getattr(defaults, field.name)
         default = "" if value is None else f" [{value}]"
         # Of the command's own module, so that --help shows them.
-        said = helps.get(field.name, field.metadata["help"])
+        said = (helps or {}).get(field.name, field.metadata["help"])
         define(field.name, None, *extra, said + default, module_name=sys.argv[0])
 
 

@@ -7,7 +7,7 @@ the checkpoint last, so that no checkpoint knows more than the files do.
 import contextlib
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import jax
@@ -51,21 +51,17 @@ def say(message: str) -> None:
     tqdm.write(message, file=streams.err)
 
 
+@dataclass
 class Run:
     """One way from a position to the end, or to a signal or an alarm that ends it before: what every process does."""
 
-    def __init__(
-        self,
-        position: Position,
-        job: Job,
-        schedule: Schedule,
-        watch: Watch | None,
-        signals: StopSignals,
-        processes: Processes,
-    ) -> None:
-        self.position, self.job, self.schedule = position, job, schedule
-        self.watch, self.signals, self.processes = watch, signals, processes
-        self.agreed: int | None = None  # the signal that all processes know of
+    position: Position
+    job: Job
+    schedule: Schedule
+    watch: Watch | None
+    signals: StopSignals
+    processes: Processes
+    agreed: int | None = field(default=None, init=False)  # the signal that all processes know of
 
     def __enter__(self) -> "Run":
         return self
@@ -150,33 +146,26 @@ class Run:
         return ""
 
 
+@dataclass
 class WritingRun(Run):
     """The same in the process that writes."""
 
-    def __init__(
-        self,
-        position: Position,
-        job: Job,
-        schedule: Schedule,
-        watch: Watch | None,
-        signals: StopSignals,
-        processes: Processes,
-        workdir: Workdir,
-        saver: Checkpoints,
-    ) -> None:
-        super().__init__(position, job, schedule, watch, signals, processes)
-        self.workdir, self.saver = workdir, saver
-        self.rollbacks = position.memory.get("rollbacks", 0)
-        if watch is not None:
-            watch.remember(position.memory.get("watch", {}))
+    workdir: Workdir
+    saver: Checkpoints
+
+    def __post_init__(self) -> None:
+        step, memory = self.position.step, self.position.memory
+        self.rollbacks = memory.get("rollbacks", 0)
+        if self.watch is not None:
+            self.watch.remember(memory.get("watch", {}))
         self.recorder = Recorder(
-            workdir,
-            position.step,
-            position.memory.get("recorder", {}),
-            pictures_per_step=job.pictures_per_step,
-            data_wait=job.data_wait,
+            self.workdir,
+            step,
+            memory.get("recorder", {}),
+            pictures_per_step=self.job.pictures_per_step,
+            data_wait=self.job.data_wait,
         )
-        self.bar = progress.bar(initial=position.step, total=schedule.total_steps, delay=0)
+        self.bar = progress.bar(initial=step, total=self.schedule.total_steps, delay=0)
 
     def __exit__(self, *exception: object) -> None:
         self.bar.close()

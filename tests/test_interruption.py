@@ -103,7 +103,7 @@ def test_a_stream_whose_disk_is_full_is_heard_again_later(monkeypatch):
 @pytest.mark.parametrize(("number", "status", "said"), [(signal.SIGINT, 0, "stopped"), (signal.SIGTERM, 143, "")])
 def test_a_signal_that_falls_into_a_callback_of_the_garbage_collector_is_not_lost(number, status, said):
     program = f"""
-import gc, os, time
+import gc, os, signal, time
 from jaxgan.interruption import stop_by_exceptions
 
 def callback(phase, info):
@@ -112,6 +112,7 @@ def callback(phase, info):
     for _ in range(1000):
         pass  # the handler runs here, and Python drops what it raises
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
 stop_by_exceptions()
 gc.callbacks.append(callback)
 try:
