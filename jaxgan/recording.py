@@ -11,7 +11,7 @@ from jaxgan import images, runlog
 from jaxgan.errors import UserError
 from jaxgan.events import EventLog
 from jaxgan.runlog import Line, RunLog
-from jaxgan.workdir import Workdir, remove_temporaries
+from jaxgan.workdir import Workdir
 
 
 class Recorder:
@@ -168,8 +168,6 @@ def writing_to(workdir: Workdir) -> Iterator[None]:
 
 
 def _cut_samples(workdir: Workdir, step: int) -> None:
-    for directory in (workdir.path, workdir.samples):
-        remove_temporaries(directory)
     for path in workdir.samples.glob("*.png"):
         later = path.stem.isdecimal() and int(path.stem) > step
         if later and path == workdir.sample(int(path.stem)):  # Other names are of pictures that were put here.

@@ -67,7 +67,7 @@ class Workdir:
         return self.path / "losses.png"
 
     def __enter__(self) -> "Workdir":
-        """Makes the directory and locks it.
+        """Makes the directory, locks it, and removes what a process that died left half-written.
 
         Raises:
           UserError: if it cannot be written to, or another process is at work there.
@@ -80,6 +80,8 @@ class Workdir:
                 self._lock(self._lock_file)
                 self._lock_file.truncate(0)
                 self._lock_file.write(str(os.getpid()).encode())
+                for directory in (self.path, self.samples, self.tensorboard):
+                    remove_temporaries(directory)  # of a process that died, now that no other writes here
             except OSError as error:
                 raise UserError(
                     f"--workdir {self.path} cannot be written to ({error.strerror}); choose another."

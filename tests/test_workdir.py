@@ -133,6 +133,19 @@ def test_replaces_whole_files(tmp_path):
     assert os.listdir(tmp_path / "new") == ["a.txt"]
 
 
+@pytest.mark.parametrize("inside", [".", "samples", "tensorboard"])
+def test_what_a_dead_process_left_half_written_is_gone_once_it_is_locked(tmp_path, inside):
+    left = tmp_path / inside / (".losses.png." + "0" * 32 + ".tmp")
+    left.parent.mkdir(exist_ok=True)
+    left.write_text("half")
+    with Workdir(tmp_path):
+        assert not left.exists()
+        left.write_text("of a living process")
+        with pytest.raises(UserError, match="is in use"), Workdir(tmp_path):
+            pass
+        assert left.exists()
+
+
 def test_removes_only_its_own_temporaries(tmp_path):
     names = [".a.png." + "0" * 32 + ".tmp", ".mine.tmp", "a.tmp"]
     for name in names:
