@@ -80,7 +80,7 @@ def export_state_dict(
             entry = entries[name]
             exported[name] = arrays[entry].transpose(_AXES[len(entry.shape)]).copy(order="C")
         else:
-            exported[name] = np.array(value)
+            exported[name] = np.asarray(value).copy()
     return exported
 
 
