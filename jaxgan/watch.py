@@ -61,7 +61,7 @@ class Watch:
       real_diversity: the `diversity` of as many real pictures as a preview has, or None if it is not known.
       nonsaturating: whether `g_loss` is −log D(G(z)). It tells more than the mean of D(G(z)), in which one good picture
         in a hundred hides that D is never in doubt about the others.
-      hopeless_loss: the nonsaturating loss of a G that learns stays below this (9: D believes one picture in 8,000).
+      hopeless_loss: the nonsaturating loss of a G that learns stays below this (7: D believes one picture in 1,100).
       hopeless_excess: G is lost once its loss has been above that for so long that the excess, each step at most that
         much again, has added up to this without being made good (a CUSUM chart: Page 1954).
       hopeless_from: the step from which it adds up: wide networks begin with losses of 10 to 30, and recover.
@@ -81,7 +81,7 @@ class Watch:
     probabilities: bool
     real_diversity: float | None = None
     nonsaturating: bool = False
-    hopeless_loss: float = 9.0
+    hopeless_loss: float = 7.0
     hopeless_excess: float = 800.0
     hopeless_from: int = 200
     saturation: float = 0.005
