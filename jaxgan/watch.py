@@ -82,7 +82,7 @@ class Watch:
     real_diversity: float | None = None
     nonsaturating: bool = False
     hopeless_loss: float = 7.0
-    hopeless_excess: float = 800.0
+    hopeless_excess: float = 500.0
     hopeless_from: int = 200
     saturation: float = 0.005
     saturation_steps: int = 200
