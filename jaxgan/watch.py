@@ -61,9 +61,11 @@ class Watch:
       real_diversity: the `diversity` of as many real pictures as a preview has, or None if it is not known.
       nonsaturating: whether `g_loss` is −log D(G(z)). It tells more than the mean of D(G(z)), in which one good picture
         in a hundred hides that D is never in doubt about the others.
-      hopeless_loss: the nonsaturating loss of a G that learns stays below this (7: D believes one picture in 1,100).
+      hopeless_loss: the nonsaturating loss of a G that learns stays below this (9: D believes one picture in 8,000).
       hopeless_excess: G is lost once its loss has been above that for so long that the excess, each step at most that
         much again, has added up to this without being made good (a CUSUM chart: Page 1954).
+      early_hopeless_loss: the same before G has learned to vary its samples (7: D believes one picture in 1,100).
+      early_hopeless_excess: likewise.
       hopeless_from: the step from which it adds up: wide networks begin with losses of 10 to 30, and recover.
       saturation: for other losses, D has won where it gives real pictures more than 1 − `saturation` and generated
         ones less than it.
@@ -81,8 +83,10 @@ class Watch:
     probabilities: bool
     real_diversity: float | None = None
     nonsaturating: bool = False
-    hopeless_loss: float = 7.0
-    hopeless_excess: float = 500.0
+    hopeless_loss: float = 9.0
+    hopeless_excess: float = 800.0
+    early_hopeless_loss: float = 7.0
+    early_hopeless_excess: float = 500.0
     hopeless_from: int = 200
     saturation: float = 0.005
     saturation_steps: int = 200
@@ -134,11 +138,14 @@ class Watch:
         return alarms
 
     def _see_generator_loss(self, step: int, loss: float) -> list[Alarm]:
-        excess = min(loss, 2 * self.hopeless_loss) - self.hopeless_loss
+        bearable, at_most = self.hopeless_loss, self.hopeless_excess
+        if self._is_early(step):
+            bearable, at_most = self.early_hopeless_loss, self.early_hopeless_excess
+        excess = min(loss, 2 * bearable) - bearable
         total = max(0.0, self._excess + self.metrics_every * excess)
         self._excess = total if step > self.hopeless_from else min(total, 1.0)  # not well, but it does not add up
         seen = f"the discriminator is never in doubt (the generator's loss is {loss:.1f})"
-        return self._observe("saturated", step, self._excess > 0, seen, certain=self._excess > self.hopeless_excess)
+        return self._observe("saturated", step, self._excess > 0, seen, certain=self._excess > at_most)
 
     def see_preview(self, step: int, images: np.ndarray) -> list[Alarm]:
         """Looks at samples from fixed noise, uint8 (N, height, width, channels); see `see_metrics`."""
@@ -147,11 +154,15 @@ class Watch:
         if self.real_diversity is not None:
             usual = self.real_diversity if step > self.patience else min(usual, self.real_diversity)
             self._varied += value >= self.varied_share * self.real_diversity
-            if self._varied < self.varied_previews and step <= self.patience:
-                length = self.early_low_previews
+        if self._is_early(step):
+            length = self.early_low_previews
         self._most_diverse = max(self._most_diverse, value)
         seen = f"the samples are nearly alike (mean distance {value:.3f}, usually {usual:.3f})"
         return self._observe("collapsed", step, value < self.low_diversity * usual, seen, length=length)
+
+    def _is_early(self, step: int) -> bool:
+        """Whether G is still to learn to vary its samples, as far as that can be told."""
+        return self.real_diversity is not None and self._varied < self.varied_previews and step <= self.patience
 
     def well_until(self, step: int) -> int:
         """The last step, up to this one, at which everything that is looked at was fine, each when it was its turn.

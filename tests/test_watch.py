@@ -241,25 +241,44 @@ def generator_losses(*losses, **options):
 
 
 def test_a_hopeless_generator_is_told_by_its_loss():
-    """20 · (13 − 7) = 120 a window: more than 500 after the fifth."""
+    """20 · (13 − 9) = 80 a window: more than 800 after the eleventh."""
     [(step, [alarm])] = generator_losses(*[5.0] * 3, *[13.0] * 20).items()
-    assert (step, alarm.kind, alarm.since) == (60 + 100, "saturated", 60)
+    assert (step, alarm.kind, alarm.since) == (60 + 220, "saturated", 60)
     assert "the generator's loss is 13.0" in str(alarm)
 
 
 def test_the_first_steps_of_a_wide_network_are_not_counted():
     # dcgan_64 at full width, batches of 16: means of 50 steps, of which 20 to 30 at first.
     losses = [28.45] * 2 + [20.87] * 3 + [9.58] * 2 + [10.49] * 3 + [10.63] * 2 + [7.42] * 3 + [6.64] * 5
-    assert list(generator_losses(*losses)) == [80]
+    assert list(generator_losses(*losses)) == [100]
     assert generator_losses(*losses, hopeless_from=200) == {}
     [(step, [alarm])] = generator_losses(*[2.0] * 3, *[18.0] * 20, hopeless_from=200).items()
-    assert (step, alarm.since) == (280, 60)  # What came before was not well either: no place to go back to.
+    assert (step, alarm.since) == (300, 60)  # What came before was not well either: no place to go back to.
     assert Watch(probabilities=True).hopeless_from == 200
 
 
 def test_better_windows_make_good_for_worse_ones():
-    assert generator_losses(*[10.0, 10.0, 1.0] * 50) == {}
-    assert list(generator_losses(*[10.0, 10.0, 10.0, 4.0] * 50)) == [300]  # 120 in 4 windows, 540 after 15
+    assert generator_losses(*[13.0, 13.0, 1.0] * 50) == {}
+    assert list(generator_losses(*[13.0, 13.0, 13.0, 7.0] * 50)) == [300]  # 200 in 4 windows, 840 after 15
+
+
+def test_a_generator_that_has_learned_to_vary_its_samples_is_given_more_time():
+    """20 · (13 − 7) = 120 a window: more than 500 after the fifth. Then 80, more than 800 after the eleventh."""
+    varied, alike = pictures(40), pictures(2)
+
+    def alarms_after(previews, *losses, **options):
+        known = {"real_diversity": diversity(varied), **options}
+        watch = Watch(probabilities=True, nonsaturating=True, hopeless_from=0, **known)
+        for number, images in enumerate(previews, 1):
+            watch.see_preview(number, images)
+        return [step for step, loss in enumerate(losses, 1) if watch.see_metrics(line(20 * step, g_loss=loss))]
+
+    lost, hard = [13.0] * 20, [8.5] * 200
+    assert alarms_after([varied] * 10, *lost) == alarms_after([varied] * 10 + [alike] * 5, *lost) == [11]
+    assert alarms_after([varied] * 9, *lost) == alarms_after([varied] * 9 + [alike] * 5, *lost) == [5]
+    assert alarms_after([alike], *lost, real_diversity=None) == alarms_after([alike], *lost, patience=0) == [11]
+    assert alarms_after([varied] * 10, *hard) == []
+    assert alarms_after([varied] * 9, *hard) == [17]  # 20 · 1.5 = 30 a window
 
 
 def test_a_spike_is_no_alarm_however_high():
