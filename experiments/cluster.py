@@ -9,11 +9,11 @@ import jax
 
 from experiments.recipes import option
 from jaxgan.errors import UserError
-from jaxgan.lifeline import Lifeline
+from jaxgan.lifeline import SILENCE, Lifeline
 from jaxgan.processes import Processes, store
 from jaxgan.witness import Witness
 
-HEARTBEAT_TIMEOUT = 50  # seconds until JAX itself aborts; the lifeline speaks before
+HEARTBEAT_TIMEOUT = 2 * (int(SILENCE) + 20)  # seconds; JAX aborts after half to all of it, the lifeline speaks before
 _ADVICE = "is every process started, and can each reach process 0?"
 
 
