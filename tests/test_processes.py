@@ -194,8 +194,14 @@ def test_the_silent_are_named_in_order_once_their_time_is_over():
 def test_the_end_of_the_first_process_is_noticed_at_once():
     store = Store()
     line = Line(store, 1, silence=60)
-    inside(line, lambda: time.sleep(20))
-    time.sleep(0.2)
+    entered = threading.Event()
+
+    def work():
+        entered.set()
+        time.sleep(20)
+
+    inside(line, work)
+    assert entered.wait(10)
     assert line.last_words.startswith("process 1 was ended from outside: it was killed, or JAX aborted it because")
     store.lose()
     assert line.left.wait(10)
