@@ -2,11 +2,12 @@
 
 import ctypes
 import dataclasses
+import difflib
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, NoReturn, get_args, get_type_hints
@@ -98,6 +99,15 @@ def given_directly(name: str) -> bool:
     return any(argument.lstrip("-").partition("=")[0] == name for argument in sys.argv[1:])
 
 
+def check_readable(name: str, path: str) -> None:
+    """Raises a UserError for a file that cannot be read, before hours are spent on what is not about it."""
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise UserError(f"--{name}={printable(path)}: cannot be read ({error.strerror})") from error
+
+
 def flag_lines(values: Any) -> str:
     """A dataclass as the text of a flag file that repeats it."""
     lines = []
@@ -152,10 +162,6 @@ def run(main: Callable[[], None]) -> None:
             main()
         except UserError as error:
             _fail(str(error))
-        except (MemoryError, jax.errors.JaxRuntimeError) as error:
-            if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-            _fail(f"out of memory: a smaller --batch_size, --image_size or width needs less ({printable(error)})")
         except Interrupted as interrupted:
             if str(interrupted):  # of several processes one speaks
                 print(interrupted, file=sys.stderr)
@@ -163,13 +169,22 @@ def run(main: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             print("Stopped by Ctrl-C.", file=sys.stderr)
             _leave(130)
-        except Exception:
+        except SystemExit as leaving:  # SIGTERM, while no loop notes it
+            _leave(leaving.code)
+        except Exception as error:
+            if _is_out_of_memory(error):
+                _fail(f"out of memory: a smaller --batch_size, --image_size or width needs less ({printable(error)})")
             if not jax.distributed.is_initialized():
                 raise
             traceback.print_exc()
             _leave(1)
 
     app.run(guarded, flags_parser=parse)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    from_jax = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    return from_jax or isinstance(error, MemoryError)
 
 
 def parse(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
@@ -182,7 +197,8 @@ def parse(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[s
     except SystemExit:  # absl has shown the help, which was asked for, and leaves with 1
         sys.exit(0)
     except (flags.Error, ValueError, OSError, RecursionError) as error:  # the others for flag files of any content
-        _fail(f"the flags cannot be read ({printable(error)})" if isinstance(error, RecursionError) else _said(error))
+        recursed = isinstance(error, RecursionError)
+        _fail(f"the flags cannot be read ({printable(error)})" if recursed else _said(error, values))
 
 
 def _files_first(arguments: Sequence[str]) -> list[str]:
@@ -199,9 +215,12 @@ def _files_first(arguments: Sequence[str]) -> list[str]:
     return files + others
 
 
-def _said(error: Exception) -> str:
-    """What absl says of a flag, in words for people."""
+def _said(error: Exception, names: Iterable[str]) -> str:
+    """What absl says of a flag, in words for people; the names are those of all flags."""
     text = re.sub(r"^(flag |ERROR:: )", "", str(error))
+    if isinstance(error, flags.UnrecognizedFlagError):
+        close = difflib.get_close_matches(error.flagname, names, n=1)
+        return f"--{error.flagname}: no such flag; {f'did you mean --{close[0]}? ' if close else ''}--help lists all"
     text = re.sub(r"^Unable to open flagfile: (\[Errno \d+\] )?(.*): '(.*)'$", r"--flagfile=\3: \2", text)
     text = re.sub(r"invalid literal for int\(\) with base \d+: .*", "must be a whole number", text)
     return re.sub(r"could not convert string to float: .*", "must be a number", text)
@@ -212,8 +231,8 @@ def _fail(message: str) -> NoReturn:
     _leave(2)
 
 
-def _leave(status: int) -> NoReturn:
-    """Ends a process that has failed."""
+def _leave(status: Any) -> NoReturn:
+    """Ends a process that has failed or was asked to; the status is as in ``sys.exit``."""
     if jax.distributed.is_initialized():  # At its usual end JAX would wait for the other processes, and abort.
         sys.stdout.flush()
         sys.stderr.flush()

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from jaxgan.errors import UserError, named, one_line
-from jaxgan.interruption import Interrupted
+from jaxgan.interruption import Interrupted, StopSignals
 from jaxgan.processes import FOREVER
 
 SILENCE = 30.0  # seconds without a sign of life after which a process counts as dead
@@ -21,6 +21,7 @@ PULSE = 2.0  # seconds between two signs of life
 _HEARING, _LEAVING = 5.0, 1.0  # seconds that last words are given to reach every process, and each then to leave
 _PULSES, _DONE, _HEARD, _WORDS = "jaxgan/pulse", "jaxgan/done", "jaxgan/heard", "jaxgan/last_words"
 _FAREWELL = "farewell"
+_SIGNALS: dict[type[BaseException], str] = {KeyboardInterrupt: "Ctrl-C", SystemExit: "SIGTERM"}
 _ADVICE = "the same command, started again for every process, goes on from the last checkpoint."
 
 
@@ -70,12 +71,13 @@ class Lifeline:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is None or isinstance(error, Interrupted):
-            self._part()
+            with StopSignals():  # A second request must not end it while the others still save.
+                self._part()
             return
         if isinstance(error, Exception) and not isinstance(error, UserError):
             self._wait_for_a_reason()
         self._over.set()
-        said = one_line(error, 400) if isinstance(error, UserError) else named(error)
+        said = one_line(error, 400) if isinstance(error, UserError) else _SIGNALS.get(type(error)) or named(error)
         self._say(f"process {self._index} stopped ({said.rstrip('.')})")
         self._be_last()
 

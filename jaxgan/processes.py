@@ -19,7 +19,7 @@ from jax.sharding import PartitionSpec as P
 from jaxgan.digest import is_key, key_data
 from jaxgan.parallel import replicate
 
-FOREVER = 30 * 24 * 3600 * 1000  # milliseconds
+FOREVER = 100 * 365 * 24 * 3600 * 1000  # milliseconds
 _TOLD = "jaxgan/told"
 _KEPT = 100  # words that stay in the store: no process is that far behind
 

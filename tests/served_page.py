@@ -3,13 +3,13 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 
 from conftest import REPOSITORY
+from ports import free_port
 
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -17,9 +17,7 @@ NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 @contextlib.contextmanager
 def served(workdir, log):
     """The address of the page of a workdir; what the program says of errors is in the file ``log`` afterwards."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "experiments.demo", f"--workdir={workdir}", f"--port={port}"]
     environment = {**os.environ, "XLA_FLAGS": ""}
     with (
