@@ -155,9 +155,8 @@ class WritingRun(Run):
 
     def __post_init__(self) -> None:
         step, memory = self.position.step, self.position.memory
-        self.rollbacks = memory.get("rollbacks", 0)
         if self.watch is not None:
-            self.watch.remember(memory.get("watch", {}))
+            self.watch.remember(memory.get("watch", {}), tell_again=self.schedule.on_collapse != "warn")
         self.recorder = Recorder(
             self.workdir,
             step,
@@ -219,4 +218,6 @@ class WritingRun(Run):
     def _memory(self) -> dict[str, Any]:
         """What a checkpoint holds beside the state, for the run to go on as if nothing had happened."""
         watch = self.watch.memory() if self.watch is not None else {}
-        return {"rollbacks": self.rollbacks, "recorder": self.recorder.memory(), "watch": watch}
+        before = self.position.memory
+        rollbacks = {"rollbacks": before.get("rollbacks", 0), "went_back_to": before.get("went_back_to")}
+        return {**rollbacks, "recorder": self.recorder.memory(), "watch": watch}

@@ -17,7 +17,7 @@ from jaxgan.interruption import StopSignals
 from jaxgan.job import Job, Schedule
 from jaxgan.loop import Alarmed, Collapsed, Position, Run, WritingRun, say
 from jaxgan.processes import Processes
-from jaxgan.recording import draw_summary, is_drawn
+from jaxgan.recording import draw_summary, is_drawn, writing_to
 from jaxgan.watch import Alarm, Watch
 from jaxgan.workdir import Workdir
 
@@ -36,7 +36,8 @@ def train(
     """Trains to `schedule.total_steps`, from the newest intact checkpoint of the workdir or from the start.
 
     A run that was interrupted, in whatever way, and resumed writes the files that it would have written without that,
-    but for the timings.
+    but for the timings. A signal leaves a checkpoint of its own, though, and a rollback that comes soon after goes back
+    to that one.
 
     Args:
       state: the initial state, any pytree of arrays.
@@ -96,7 +97,9 @@ def _train(
                     trained = run.to_the_end()
                 break
             except Alarmed as alarmed:
-                back = _roll_back(saver, job, schedule, template, position, alarmed.alarm) if saver else None
+                back = None
+                if saver:
+                    back = _roll_back(saver, workdir, job, schedule, template, position, alarmed.alarm)
                 position = _common(processes, back, state)
     if saver:
         reached = f"Reached step {schedule.total_steps}: the pictures are in {workdir.samples}"
@@ -110,7 +113,8 @@ def _begin(
     job.begin()
     way = f"step {position.step} to {schedule.total_steps}, in {workdir.path}"
     print(f"Training {job.description}: {way}", file=streams.out, flush=True)
-    saver.set_aside([step for step in saver.steps() if step > position.step])
+    with writing_to(workdir):
+        saver.set_aside([step for step in saver.steps() if step > position.step])
     if schedule.on_collapse == "rollback" and not saver.steps():
         saver.save(0, template, {})  # So that there always is something to go back to.
 
@@ -134,17 +138,29 @@ def _resume(saver: Checkpoints, state: Any) -> Position:
 
 
 def _roll_back(
-    saver: Checkpoints, job: Job, schedule: Schedule, template: Any, position: Position, alarm: Alarm
+    saver: Checkpoints,
+    workdir: Workdir,
+    job: Job,
+    schedule: Schedule,
+    template: Any,
+    position: Position,
+    alarm: Alarm,
 ) -> Position:
-    """Goes back to the last checkpoint before the trouble began, to take another way from there."""
+    """Goes back to the last checkpoint before the trouble began, to take another way from there.
+
+    Where the trouble came again after that, the checkpoint has its cause in it, and it is the turn of the one before.
+    """
     assert job.branch is not None
     rollbacks = position.memory.get("rollbacks", 0) + 1
     if rollbacks > schedule.max_rollbacks:
         raise Collapsed(f"{alarm} Stopped: the run has gone back {schedule.max_rollbacks} times already.")
     restored = saver.restore_latest(template, at_most=alarm.since)
+    if restored is not None and restored[0] == position.memory.get("went_back_to"):
+        restored = saver.restore_latest(template, at_most=restored[0] - 1) or restored
     if restored is None:
         raise Collapsed(f"{alarm} Stopped: no checkpoint up to step {alarm.since} is intact.")
     step, state, memory = restored
-    saver.delete_after(step)
+    with writing_to(workdir):
+        saver.delete_after(step)
     say(f"{alarm} Going back to step {step} (rollback {rollbacks} of at most {schedule.max_rollbacks}).")
-    return Position(step, job.branch(state, rollbacks), {**memory, "rollbacks": rollbacks})
+    return Position(step, job.branch(state, rollbacks), {**memory, "rollbacks": rollbacks, "went_back_to": step})

@@ -179,10 +179,17 @@ class Watch:
         sums = {"sums": dict(self._sums), "excess": self._excess}
         return {"streaks": streaks, "most_diverse": self._most_diverse, "varied": self._varied, **sums}
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Takes back what `memory` returned; an empty mapping forgets everything."""
+    def remember(self, memory: Mapping[str, Any], *, tell_again: bool = False) -> None:
+        """Takes back what `memory` returned; an empty mapping forgets everything.
+
+        Args:
+          memory: what `memory` returned.
+          tell_again: raise the alarms of trouble that lasts once more, since nothing but a warning came of them.
+        """
         known = memory.get("streaks", {})
         self._streaks = {kind: _Streak(**known.get(kind, {})) for kind in ADVICE}
+        for streak in self._streaks.values():
+            streak.told = streak.told and not tell_again
         self._most_diverse = memory.get("most_diverse", 0.0)
         self._varied = memory.get("varied", 0)
         self._sums = dict(memory.get("sums", {}))
