@@ -178,6 +178,7 @@ def _refusal(error: BaseException | None, path: Path) -> int | None:
     numbers = []
     while error is not None:
         numbers += [error.errno] if isinstance(error, OSError) else []
+        numbers += [errno.ENOMEM] if isinstance(error, MemoryError) else []
         numbers += map(int, re.findall(r"os_error_code='(\d+)'", str(error)))  # as TensorStore tells of it
         error = error.__cause__ or error.__context__
     try:  # Where a directory cannot be searched, Orbax finds nothing there.

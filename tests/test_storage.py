@@ -73,6 +73,7 @@ def test_what_a_run_prunes_meanwhile_is_not_damaged_and_its_newest_is_found(tmp_
     "error",
     [
         OSError(errno.EMFILE, "Too many open files"),
+        MemoryError(),
         ValueError("INTERNAL: Failed to open: \"a\": I/O error [os_error_code='5'] [source='b.cc:1']"),
     ],
 )
