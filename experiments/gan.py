@@ -1,4 +1,4 @@
-"""Trains a fully connected GAN on digits.
+"""Trains a fully connected GAN: on digits, or without --dataset on faces that the library draws.
 
 python -m experiments.gan --flagfile=mnist.flags            # mlp_b on MNIST
 python -m experiments.gan --model=mlp_keras --dataset=fashion_mnist

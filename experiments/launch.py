@@ -20,7 +20,7 @@ from jaxgan import feeding, game, images, models, parallel, sampling, training, 
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data import tags
 from jaxgan.data.pictures import Pictures
-from jaxgan.errors import UserError
+from jaxgan.errors import UserError, printable
 from jaxgan.processes import Processes
 from jaxgan.workdir import Workdir, write_text
 
@@ -118,6 +118,8 @@ def train(recipe: Recipe, processes: Processes) -> None:
     program_devices = _devices(recipe)
     parallel.check_batch_size(recipe.batch_size, len(program_devices))
     build_gan(recipe, channels=3, condition_dim=1)  # refuses impossible sizes before any picture is read
+    if recipe.conditions is not None:
+        command.check_readable("conditions", recipe.conditions)
     workdir = Workdir(str(recipe.workdir))
     with workdir if processes.writes else contextlib.nullcontext():
         pictures = load_pictures(recipe)
@@ -307,6 +309,8 @@ def workdir_recipe(path: str) -> Recipe:
     """
     workdir = Workdir(path)
     if not workdir.flags.is_file():
-        raise UserError(f"--workdir={path}: holds no run (there is no flags.txt)")
+        runs = sorted(found.parent.name for found in workdir.path.glob("*/flags.txt"))[:5]
+        there = f"one of those in it: {', '.join(map(printable, runs))}" if runs else "that of a training command"
+        raise UserError(f"--workdir={path}: holds no run (there is no flags.txt); name {there}")
     values = command.read_flag_lines(Recipe, workdir.flags)
     return dataclasses.replace(resolve(values, tuple(models.names())), workdir=path)

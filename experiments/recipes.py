@@ -28,7 +28,9 @@ class Recipe:
     data_dir: str | None = option(
         None, "the folder of pictures (any nesting, any names), or the directory of TFDS", path=True
     )
-    workdir: str | None = option(None, "everything that the run writes; a run that is there is continued", path=True)
+    workdir: str | None = option(
+        None, "everything that the run writes; one that is there is continued; default: runs/MODEL-DATASET", path=True
+    )
     steps: int | None = option(None, "the TOTAL number of generator steps to reach")
     epochs: float | None = option(None, "the TOTAL number of passes over the pictures to reach, instead of --steps")
     batch_size: int = option(64, "pictures in a batch, over all devices together")

@@ -194,6 +194,10 @@ MISTAKES = {
     "a workdir of bytes that are no text": (["--workdir=a\udcff"], "--workdir=a?: its full name is not UTF-8"),
     "an unwritable workdir": (["--workdir=/proc/run"], "--workdir"),
     "a missing flag file": (["--flagfile=/nowhere.flags"], "/nowhere.flags"),
+    "conditions that are nowhere": (
+        ["--conditions=/nowhere", "--num_examples=9999999"],
+        "--conditions=/nowhere: cannot",
+    ),
     "an unknown way to spread": (["--parallel=threads"], "--parallel"),
     "a word without dashes": (["steps=3"], "steps=3"),
 }

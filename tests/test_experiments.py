@@ -37,6 +37,12 @@ def test_every_flag_file_is_a_recipe_of_the_command_that_it_names(path):
     assert all(getattr(recipe, name) == value for name, value in given.items())
 
 
+def test_no_two_flag_files_write_into_one_workdir():
+    given = [read_flag_lines(Recipe, path) for path in REPOSITORY.glob("*.flags")]
+    workdirs = [resolve(flags, tuple(models.names())).workdir for flags in given]
+    assert len(set(workdirs)) == len(workdirs)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", EXPERIMENTS)
 def test_twenty_steps_and_on(command, tmp_path):

@@ -89,7 +89,10 @@ def _list_files(root: Path, shown: str | os.PathLike) -> list[_File]:
     if not files:
         extensions = " ".join(sorted(EXTENSIONS))
         reason = f"{left_out}; give the folder that they lead to" if links else f"pictures end in {extensions}"
-        raise UserError(f"--data_dir={printable(shown)}: there are no pictures in this folder ({reason})")
+        raise UserError(
+            f"--data_dir={printable(shown)}: there are no pictures in this folder ({reason};"
+            " a directory of TFDS needs the name of a data set too, such as --dataset=mnist)"
+        )
     if links:
         print(f"{printable(shown)}: {left_out}", file=sys.stderr)
     return files
