@@ -16,6 +16,7 @@ library.malloc.restype = ctypes.c_void_p
 library.malloc.argtypes = [ctypes.c_size_t]
 library.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
 library.free.argtypes = [ctypes.c_void_p]
+library.prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: where pages of 2 MB are the rule, too few are new to tell
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

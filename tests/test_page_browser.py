@@ -16,6 +16,7 @@ from jaxgan.data import avatars
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1500),  # that of the first test counts the training
     pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="needs gradio: pip install 'jaxgan[demo]'"),
     pytest.mark.skipif(browser.missing() is not None, reason=str(browser.missing())),
 ]
@@ -92,7 +93,8 @@ def test_blue_hair_is_chosen_and_blue_hair_appears(page):
         assert grid.shape == (4 * SIZE, 4 * SIZE, 3)
         measured = avatars.measure_hair_colour(faces(grid))
         share = np.mean(measured == avatars.HAIR_COLOURS.index(colour))
-        assert share >= 0.9, f"{share:.0%} {colour}"
+        # Of faces that are right in 99.5 %, two of 16 are wrong once in 300 trainings; by chance 1 in 12 is right.
+        assert share >= 0.8, f"{share:.0%} {colour}"
 
 
 def test_the_command_beside_the_picture_draws_it_again(page, tmp_path):

@@ -63,7 +63,8 @@ def save(directory: Path, image: np.ndarray, asked: sample.Sample, step: int) ->
     words = re.findall(r"\w+", (asked.condition or "").lower())
     path = directory / uuid.uuid4().hex / f"{'-'.join((*words, 'seed', str(asked.seed), 'step', str(step)))}.png"
     images.save_png(path, image, {"Software": "jaxgan", "Comment": sample.command_line(asked), "Step": str(step)})
-    made = sorted(directory.glob("*/*.png"), key=lambda file: file.stat().st_mtime_ns)
-    for old in made[:-FILES_KEPT]:
+    others = [file for file in directory.glob("*/*.png") if file != path]
+    others.sort(key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    for old in others[FILES_KEPT - 1 :]:
         shutil.rmtree(old.parent, ignore_errors=True)
     return path
