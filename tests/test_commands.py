@@ -194,10 +194,6 @@ MISTAKES = {
     "a workdir of bytes that are no text": (["--workdir=a\udcff"], "--workdir=a?: its full name is not UTF-8"),
     "an unwritable workdir": (["--workdir=/proc/run"], "--workdir"),
     "a missing flag file": (["--flagfile=/nowhere.flags"], "/nowhere.flags"),
-    "conditions that are nowhere": (
-        ["--conditions=/nowhere", "--num_examples=9999999"],
-        "--conditions=/nowhere: cannot",
-    ),
     "an unknown way to spread": (["--parallel=threads"], "--parallel"),
     "a word without dashes": (["steps=3"], "steps=3"),
 }
@@ -213,6 +209,12 @@ def test_a_mistake_is_one_line(mistake, tmp_path):
     assert "Traceback" not in done.stderr
     said = [line for line in done.stderr.splitlines() if "error:" in line]
     assert len(said) == 1 and named in said[0], done.stderr
+
+
+def test_conditions_that_are_nowhere_are_refused_before_ten_million_faces_are_drawn(tmp_path):
+    few = ("--generator_width=2", "--discriminator_width=2", "--image_size=16", "--num_examples=10000000")
+    done = run("cgan", *few, f"--conditions={tmp_path / 'nowhere'}", f"--workdir={tmp_path / 'run'}")
+    assert done.returncode == 2 and done.stderr.startswith(f"error: --conditions={tmp_path / 'nowhere'}: cannot be read")
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
