@@ -18,6 +18,7 @@ from absl import app, flags, logging
 from experiments.compiled import keep_compiled_programs
 from jaxgan.errors import UserError, one_line, printable
 from jaxgan.interruption import Interrupted, stop_by_exceptions
+from jaxgan.streams import silence
 
 
 def define_flags(schema: type, defaults: Any = None, helps: Mapping[str, str] | None = None) -> None:
@@ -182,6 +183,20 @@ def run(main: Callable[[], None]) -> None:
     app.run(guarded, flags_parser=parse)
 
 
+def answer(text: str) -> None:
+    """Prints what a command was asked for. Its reader may be gone before the end, as behind ``… | head``.
+
+    Raises:
+      UserError: where it cannot be written: a full disk.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        silence(sys.stdout)  # When Python ends it would fail again.
+        if not isinstance(error, BrokenPipeError):
+            raise UserError(f"the answer cannot be written to the standard output ({error.strerror})") from error
+
+
 def _is_out_of_memory(error: Exception) -> bool:
     from_jax = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
     return from_jax or isinstance(error, MemoryError)
@@ -219,7 +234,7 @@ def _said(error: Exception, names: Iterable[str]) -> str:
     """What absl says of a flag, in words for people; the names are those of all flags."""
     text = re.sub(r"^(flag |ERROR:: )", "", str(error))
     if isinstance(error, flags.UnrecognizedFlagError):
-        close = difflib.get_close_matches(error.flagname, names, n=1)
+        close = difflib.get_close_matches(error.flagname, [*names, "flagfile"], n=1)
         return f"--{error.flagname}: no such flag; {f'did you mean --{close[0]}? ' if close else ''}--help lists all"
     text = re.sub(r"^Unable to open flagfile: (\[Errno \d+\] )?(.*): '(.*)'$", r"--flagfile=\3: \2", text)
     text = re.sub(r"invalid literal for int\(\) with base \d+: .*", "must be a whole number", text)

@@ -76,10 +76,10 @@ def main() -> None:
     found = evaluate(variables, training_images=training_images, extrapolate=asked.extrapolate)
     found["path_length"] = evaluate.path_length(variables)
     if asked.format == "table":
-        print(table(found))
+        command.answer(table(found))
     else:
         described = _finite({"run": _described(run, training, same), "scores": found})
-        print(json.dumps(described, indent=2, allow_nan=False))
+        command.answer(json.dumps(described, indent=2, allow_nan=False))
 
 
 MEANINGS = {

@@ -35,7 +35,7 @@ def main() -> None:
         "condition_names": list(run.condition_names),
         "flags": {name: value for name, value in dataclasses.asdict(run.recipe).items() if value is not None},
     }
-    print(json.dumps(described, indent=2))
+    command.answer(json.dumps(described, indent=2))
 
 
 if __name__ == "__main__":

@@ -58,5 +58,10 @@ def heedless(stream: Any) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:  # ValueError: it is closed
         if isinstance(error, OSError) and error.errno in _GONE:
-            with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), stream.fileno())
+            silence(stream)
+
+
+def silence(stream: Any) -> None:
+    """Lets a stream write to /dev/null from now on, also what is still in its buffer."""
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())

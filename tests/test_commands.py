@@ -211,6 +211,27 @@ def test_a_mistake_is_one_line(mistake, tmp_path):
     assert len(said) == 1 and named in said[0], done.stderr
 
 
+def inspect_into(output, workdir):
+    """Status and errors of ``experiments.inspect`` that writes into a file or a pipe."""
+    command = [sys.executable, "-m", "experiments.inspect", f"--workdir={workdir}"]
+    done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, timeout=300)
+    return done.returncode, done.stderr
+
+
+def test_an_answer_may_lose_its_reader_as_behind_head(whole):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as pipe:
+        assert inspect_into(pipe, whole) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to write to")
+def test_an_answer_that_cannot_be_written_is_said(whole):
+    with open("/dev/full", "wb") as full:
+        said = "error: the answer cannot be written to the standard output (No space left on device)\n"
+        assert inspect_into(full, whole) == (2, said)
+
+
 def test_conditions_that_are_nowhere_are_refused_before_ten_million_faces_are_drawn(tmp_path):
     few = ("--generator_width=2", "--discriminator_width=2", "--image_size=16", "--num_examples=10000000")
     done = run("cgan", *few, f"--conditions={tmp_path / 'nowhere'}", f"--workdir={tmp_path / 'run'}")

@@ -398,6 +398,7 @@ def test_precision_reaches_the_networks():
         ("--flagfile=absent.flags", "--flagfile=absent.flags: No such file or directory"),
         ("--batchsize=3", "--batchsize: no such flag; did you mean --batch_size? --help lists all"),
         ("--zzz", "--zzz: no such flag; --help lists all"),
+        ("--flagfle=anime.flags", "--flagfle: no such flag; did you mean --flagfile? --help lists all"),
     ],
 )
 def test_absl_s_complaints_are_put_in_words(argument, said, capsys):
