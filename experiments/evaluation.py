@@ -13,13 +13,13 @@ from experiments.recipes import Recipe
 from jaxgan import models, sampling
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
+from jaxgan.host.progress import bar
 from jaxgan.metrics import features, generator_path_length, measured_colours, scores
 from jaxgan.metrics.classifiers import FEATURES
 from jaxgan.metrics.entries import Scores, entry
 from jaxgan.metrics.features import Embedding, FeatureNetwork
 from jaxgan.metrics.inception_v3 import inception_v3
 from jaxgan.metrics.thumbnails import thumbnails
-from jaxgan.progress import bar
 
 IN_THE_LOG = ("fid", "kid", "coverage", "mode_coverage", "conditional_accuracy")
 PATHS = 1000  # pairs of points that a path length is the mean of

@@ -13,7 +13,7 @@ import jax
 from experiments import command
 from experiments.recipes import option
 from experiments.restore import load_run
-from jaxgan.digest import digest
+from jaxgan.host.digest import digest
 
 
 @dataclasses.dataclass(frozen=True)

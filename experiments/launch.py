@@ -21,8 +21,9 @@ from jaxgan.checkpoints import Checkpoints
 from jaxgan.data import tags
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError, printable
+from jaxgan.host.files import write_text
 from jaxgan.processes import Processes
-from jaxgan.workdir import Workdir, write_text
+from jaxgan.workdir import Workdir
 
 GRID = 64  # pictures in a preview, 8×8
 CONDITIONS = 5  # conditions in the preview of tagged faces, 5×5

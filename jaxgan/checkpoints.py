@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan import stored, streams
-from jaxgan.digest import host_leaves
+from jaxgan import stored
 from jaxgan.errors import UserError, named
+from jaxgan.host import console
+from jaxgan.host.digest import host_leaves
 from jaxgan.stored import Retention, Stored, UnreadableCheckpoint
 
 
@@ -25,7 +26,7 @@ class CheckpointError(UserError):
 
 def print_report(message: str) -> None:
     """Prints a message to the standard error stream."""
-    print(message, file=streams.err, flush=True)
+    print(message, file=console.err, flush=True)
 
 
 class Checkpoints:

@@ -18,7 +18,7 @@ from tensorboardX import summary
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from jaxgan.workdir import AppendedFile, replace_atomically
+from jaxgan.host.files import AppendedFile, replace_atomically
 
 _FILE_NAME = "events.out.tfevents.0000000000.jaxgan"  # TensorBoard asks for "tfevents" in the name, no more.
 _HEADER = struct.Struct("<QI")  # The length of the record and its checksum.

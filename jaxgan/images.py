@@ -8,8 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from jaxgan.host.files import replace_atomically
 from jaxgan.runlog import Line
-from jaxgan.workdir import replace_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-from jaxgan.streams import heedless
+from jaxgan.host.console import heedless
 
 
 class Interrupted(Exception):

@@ -14,9 +14,9 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxgan import progress, streams
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
+from jaxgan.host import console, progress
 from jaxgan.interruption import Interrupted, StopSignals
 from jaxgan.job import Job, Schedule
 from jaxgan.processes import Processes
@@ -48,7 +48,7 @@ class Alarmed(Exception):
 
 def say(message: str) -> None:
     """Prints a line to the standard error stream, above the progress bar."""
-    tqdm.write(message, file=streams.err)
+    tqdm.write(message, file=console.err)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxgan.digest import is_key, key_data
+from jaxgan.host.digest import is_key, key_data
 from jaxgan.parallel import replicate
 
 FOREVER = 100 * 365 * 24 * 3600 * 1000  # milliseconds

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from jaxgan.workdir import AppendedFile, replace_atomically
+from jaxgan.host.files import AppendedFile, replace_atomically
 
 Line = dict[str, Any]
 

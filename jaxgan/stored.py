@@ -22,9 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from jaxgan.digest import digest_leaves, is_key, key_data, path_name
 from jaxgan.errors import UserError
-from jaxgan.workdir import sync
+from jaxgan.host.digest import digest_leaves, is_key, key_data, path_name
+from jaxgan.host.files import sync
 
 TEMPORARY = ".orbax-checkpoint-tmp"  # How Orbax names what is not whole yet.
 _FORMAT = 1
@@ -48,9 +48,9 @@ class Stored:
 
     Attributes:
       step: the step at which it was saved.
-      leaves: every array of the state by its path; see `jaxgan.digest.host_leaves`.
+      leaves: every array of the state by its path; see `jaxgan.host.digest.host_leaves`.
       metadata: what the caller of `save` gave.
-      digest: the digest of the state; see `jaxgan.digest.digest`.
+      digest: the digest of the state; see `jaxgan.host.digest.digest`.
     """
 
     step: int

@@ -10,9 +10,10 @@ state to begin with from it, and stop or go back where it does.
 import contextlib
 from typing import Any
 
-from jaxgan import parallel, streams
+from jaxgan import parallel
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
+from jaxgan.host import console
 from jaxgan.interruption import StopSignals
 from jaxgan.job import Job, Schedule
 from jaxgan.loop import Alarmed, Collapsed, Position, Run, WritingRun, say
@@ -81,7 +82,7 @@ def _train(
         if saver:
             print(
                 f"{workdir.path} is already at step {position.step}: finished; more --steps go on from there.",
-                file=streams.out,
+                file=console.out,
                 flush=True,
             )
             if not is_drawn(workdir):  # It died after its last save, or could not draw.
@@ -103,7 +104,7 @@ def _train(
                 position = _common(processes, back, state)
     if saver:
         reached = f"Reached step {schedule.total_steps}: the pictures are in {workdir.samples}"
-        print(reached, file=streams.out, flush=True)
+        print(reached, file=console.out, flush=True)
     return trained
 
 
@@ -112,7 +113,7 @@ def _begin(
 ) -> None:
     job.begin()
     way = f"step {position.step} to {schedule.total_steps}, in {workdir.path}"
-    print(f"Training {job.description}: {way}", file=streams.out, flush=True)
+    print(f"Training {job.description}: {way}", file=console.out, flush=True)
     with writing_to(workdir):
         saver.set_aside([step for step in saver.steps() if step > position.step])
     if schedule.on_collapse == "rollback" and not saver.steps():

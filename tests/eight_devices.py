@@ -13,7 +13,7 @@ import optax
 from jaxgan import feeding, game, losses, models, noise, parallel
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.pictures import Pictures
-from jaxgan.digest import digest
+from jaxgan.host.digest import digest
 from jaxgan.rounds import Rounds
 
 COUNTS = (1, 2, 4, 8)

@@ -11,8 +11,8 @@ import pytest
 
 from jaxgan import checkpoints, stored
 from jaxgan.checkpoints import CheckpointError, Checkpoints
-from jaxgan.digest import digest, digest_leaves, host_leaves
 from jaxgan.errors import UserError
+from jaxgan.host.digest import digest, digest_leaves, host_leaves
 
 # When one array cannot be read, Orbax leaves the loop in which TensorStore still reads the others: noise, no harm.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan.digest import digest
+from jaxgan.host.digest import digest
 from jaxgan.metrics import classifiers
 from jaxgan.metrics.classifiers import Classifier, Recipe, _cross_entropy, _shift, train_classifier
 from jaxgan.metrics.heads import Head, heads_of

@@ -20,9 +20,9 @@ from experiments.systems import build_gan
 from jaxgan import images, interop, models, runlog, stored
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data import cache, decode, folder, tags
-from jaxgan.digest import digest, digest_leaves
 from jaxgan.errors import UserError, one_line
 from jaxgan.events import EventLog
+from jaxgan.host.digest import digest, digest_leaves
 from jaxgan.metrics import store
 from jaxgan.runlog import RunLog
 

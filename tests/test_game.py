@@ -11,7 +11,7 @@ import optax
 import pytest
 
 from jaxgan import game, losses, mismatches, models, noise
-from jaxgan.digest import digest
+from jaxgan.host.digest import digest
 
 SIZE = 16
 SMALL = {"image_size": SIZE, "channels": 1, "generator_width": 2, "discriminator_width": 2, "latent_dim": 5}

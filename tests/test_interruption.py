@@ -11,8 +11,8 @@ import pytest
 import test_training
 from test_training import files_of, run
 
-from jaxgan import streams
 from jaxgan.checkpoints import Checkpoints
+from jaxgan.host import console
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_run_goes_on_though_nobody_reads_what_it_says(whole, tmp_path, name):
 
 @pytest.mark.parametrize("stream", ["out", "err"])
 def test_a_stream_that_is_closed_or_was_never_there_takes_every_word(monkeypatch, tmp_path, stream):
-    found = getattr(streams, stream)
+    found = getattr(console, stream)
     with open(tmp_path / "words", "w") as closed:
         pass
     for there in (closed, None):
@@ -94,9 +94,9 @@ def test_a_stream_whose_disk_is_full_is_heard_again_later(monkeypatch):
 
     disk = FullDisk()
     monkeypatch.setattr(sys, "stderr", disk)
-    streams.err.write("lost")
+    console.err.write("lost")
     disk.full = False
-    streams.err.write("heard")
+    console.err.write("heard")
     assert disk.said == "heard"
 
 

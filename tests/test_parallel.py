@@ -10,8 +10,8 @@ import optax
 import pytest
 
 from jaxgan import game, losses, models, parallel
-from jaxgan.digest import digest
 from jaxgan.errors import UserError
+from jaxgan.host.digest import digest
 
 STEPS, BATCH, PICTURES = 6, 8, 40
 

@@ -1,7 +1,7 @@
 import io
 import sys
 
-from jaxgan import progress
+from jaxgan.host import progress
 
 
 class Terminal(io.StringIO):

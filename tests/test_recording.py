@@ -12,10 +12,11 @@ from test_training import bad_until_branched, files_of, lines_of, make_job, run,
 from jaxgan import recording, stored, training
 from jaxgan.checkpoints import CheckpointError, Checkpoints
 from jaxgan.errors import UserError
+from jaxgan.host.files import AppendedFile
 from jaxgan.recording import Recorder
 from jaxgan.training import Collapsed
 from jaxgan.watch import Watch
-from jaxgan.workdir import AppendedFile, Workdir
+from jaxgan.workdir import Workdir
 
 
 def full_disk(*arguments):

@@ -24,8 +24,8 @@ from test_training import (
 )
 
 from jaxgan.checkpoints import Checkpoints
-from jaxgan.digest import digest
 from jaxgan.errors import UserError
+from jaxgan.host.digest import digest
 from jaxgan.interruption import Interrupted
 from jaxgan.training import Collapsed, Job, Schedule, train
 from jaxgan.watch import Watch

@@ -11,8 +11,8 @@ from test_checkpoints import make_state, open_checkpoints, save_steps
 from test_training import make_job, run
 
 from jaxgan import checkpoints, stored
-from jaxgan.digest import host_leaves
 from jaxgan.errors import UserError
+from jaxgan.host.digest import host_leaves
 
 # When one array cannot be read, Orbax leaves the loop in which TensorStore still reads the others: noise, no harm.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from jaxgan.checkpoints import Checkpoints
-from jaxgan.digest import digest
 from jaxgan.errors import UserError
 from jaxgan.events import read_records
+from jaxgan.host.digest import digest
 from jaxgan.interruption import Interrupted
 from jaxgan.training import Collapsed, Job, Schedule, train
 from jaxgan.watch import Watch

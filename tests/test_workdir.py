@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from jaxgan.errors import UserError
-from jaxgan.workdir import AppendedFile, Workdir, remove_temporaries, replace_atomically, sync, write_text
+from jaxgan.host.files import AppendedFile, remove_temporaries, replace_atomically, sync, write_text
+from jaxgan.workdir import Workdir
 
 HOLDER = """
 import sys, time

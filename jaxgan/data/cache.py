@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan import progress
 from jaxgan.data import workers
 from jaxgan.data.arrays import ArraysWriter, BrokenEntryError, open_array
 from jaxgan.data.pictures import Pictures
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import UserError, printable
-from jaxgan.workdir import sync
+from jaxgan.host import progress
+from jaxgan.host.files import sync
 
 Draw = Callable[[int], tuple[np.ndarray, np.ndarray | None]]
 

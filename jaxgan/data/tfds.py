@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from jaxgan import streams
 from jaxgan.data import cache
 from jaxgan.data.decode import fit
 from jaxgan.data.pictures import Pictures
 from jaxgan.data.tensorflow import import_tensorflow
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import NoSuchSplit, UserError, printable
+from jaxgan.host import console
 
 _NAME = re.compile(r"\w+(/[\w.+-]+)?(:(\d+|\*)(\.(\d+|\*)){2})?", re.ASCII)  # builder, configuration, version
 
@@ -119,7 +119,7 @@ def _builder(name: str, root: Path, prepared: Path | None) -> Any:
     said = (
         f"{printable(name)} is not in {printable(root)}: getting it there (if it is elsewhere: Ctrl-C, and --data_dir)"
     )
-    print(said, file=streams.err, flush=True)  # TFDS tries for minutes where there is no network
+    print(said, file=console.err, flush=True)  # TFDS tries for minutes where there is no network
     try:
         builder.download_and_prepare()
     except Exception as error:  # the network, the disk, a manual download: TFDS raises almost anything

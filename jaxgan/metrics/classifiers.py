@@ -14,8 +14,8 @@ from flax import linen as nn
 
 from jaxgan import layers, pixels
 from jaxgan.data import order
+from jaxgan.host.progress import bar
 from jaxgan.metrics.heads import Head
-from jaxgan.progress import bar
 
 Variables = Mapping[str, Any]
 

@@ -16,8 +16,8 @@ from flax import traverse_util
 from numpy.typing import ArrayLike
 
 from jaxgan.data.pictures import Pictures
-from jaxgan.digest import digest_leaves
 from jaxgan.errors import UserError
+from jaxgan.host.digest import digest_leaves
 from jaxgan.metrics import store
 from jaxgan.metrics.classifiers import Classifier, Recipe, Variables, train_classifier
 from jaxgan.metrics.distances import slabs

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.cache import cache_directory
-from jaxgan.digest import digest_leaves
 from jaxgan.errors import UserError, printable
+from jaxgan.host.digest import digest_leaves
+from jaxgan.host.files import replace_atomically, write_text
 
 Arrays = dict[str, np.ndarray]
 
@@ -62,8 +62,8 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # names are no options of savez
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(arrays_path, buffer.getvalue())
-        _replace(facts_path, json.dumps(facts, indent=1).encode())
+        replace_atomically(arrays_path, lambda file: file.write(buffer.getvalue()))
+        write_text(facts_path, json.dumps(facts, indent=1))
     except OSError as error:
         way_out = "choose another directory by $JAXGAN_CACHE_DIR"
         raise UserError(f"cannot keep the feature network in {path.parent}: {error.strerror}; {way_out}") from error
@@ -88,16 +88,3 @@ def parse_arrays(data: bytes) -> Arrays:
 
 def _files(path: Path) -> tuple[Path, Path]:
     return path.with_name(path.name + ".json"), path.with_name(path.name + ".npz")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -5,7 +5,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from jaxgan import streams
+from jaxgan.host import console
 
 
 def bar(
@@ -29,7 +29,7 @@ def bar(
       delay: seconds before which nothing is shown: short work needs no bar.
       shown: False: never.
     """
-    watched = streams.err.isatty()
+    watched = console.err.isatty()
     return tqdm(
         work,
         what,
@@ -38,7 +38,7 @@ def bar(
         unit=unit,
         delay=delay,
         disable=not shown,
-        file=streams.err,
+        file=console.err,
         dynamic_ncols=watched,
         mininterval=0.2 if watched else 30,
     )
