@@ -9,10 +9,11 @@ import numpy as np
 from experiments.conditions import every
 from experiments.pictures import training_pictures
 from experiments.restore import Run
-from jaxgan import latents, sampling
+from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.errors import UserError
 from jaxgan.metrics.neighbours import nearest_neighbours
+from jaxgan.ops import latent_paths
 
 STEPS = 8  # pictures in a row of an interpolation, both ends among them
 NEAREST = 5  # training pictures beside a sample
@@ -45,7 +46,7 @@ def interpolation(run: Run, z: jax.Array, conditions: np.ndarray | None) -> Exhi
       conditions: (n, c); a pair has the condition of its first noise.
     """
     start, end = z[0::2], z[1::2]
-    ways = [latents.between(start, end, STEPS, straight=straight) for straight in (True, False)]
+    ways = [latent_paths.between(start, end, STEPS, straight=straight) for straight in (True, False)]
     points = jnp.stack(ways, axis=1).reshape(-1, z.shape[1])
     chosen = None if conditions is None else np.repeat(conditions[0::2], 2 * STEPS, axis=0)
     return _drawn(run, points, chosen, STEPS)
@@ -53,7 +54,7 @@ def interpolation(run: Run, z: jax.Array, conditions: np.ndarray | None) -> Exhi
 
 def walk(run: Run, z: jax.Array, conditions: np.ndarray | None, frames: int) -> Exhibit:
     """A closed walk past all the noises (n, latent_dim), under the first condition: one picture a frame."""
-    points = latents.walk(z, frames)
+    points = latent_paths.walk(z, frames)
     return _drawn(run, points, None if conditions is None else np.repeat(conditions[:1], frames, axis=0), frames)
 
 

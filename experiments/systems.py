@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import optax
 
 from experiments.recipes import Recipe
-from jaxgan import augment, game, losses, models
+from jaxgan import game, losses, models
 from jaxgan.errors import UserError
 from jaxgan.metrics.heads import heads_of
+from jaxgan.ops import augment
 from jaxgan.rounds import Rounds
 
 _SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate", "initial_std")

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from jaxgan import mismatches, models, noise, pixels, transforms
+from jaxgan import mismatches, models, transforms
+from jaxgan.ops import noise, pixels
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]

@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan import noise, ops
+from jaxgan import ops
 from jaxgan.errors import UserError
+from jaxgan.ops import noise
 
 Initializer = Callable[..., jax.Array]
 Padding = int | tuple[tuple[int, int], tuple[int, int]]

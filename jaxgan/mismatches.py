@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxgan import noise
 from jaxgan.errors import UserError
+from jaxgan.ops import noise
 
 
 def turned(key: jax.Array, examples: jax.Array, axis_name: str | None = None, *, back: bool = False) -> jax.Array:

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import models, pixels, sampling
+from jaxgan import models, sampling
+from jaxgan.ops import pixels
 
 _REPORTED = 25  # steps to a report
 

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import models, noise, pixels
+from jaxgan import models
+from jaxgan.ops import noise, pixels
 
 CHUNK = 64
 

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import feeding, game, losses, models, noise, parallel
+from jaxgan import feeding, game, losses, models, parallel
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.pictures import Pictures
 from jaxgan.host.digest import digest
+from jaxgan.ops import noise
 from jaxgan.rounds import Rounds
 
 COUNTS = (1, 2, 4, 8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from jaxgan import augment
+from jaxgan.ops import augment
 
 IMAGES = jax.random.uniform(jax.random.key(0), (64, 9, 9, 3), minval=-1, maxval=1)
 

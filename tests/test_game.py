@@ -10,8 +10,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import game, losses, mismatches, models, noise
+from jaxgan import game, losses, mismatches, models
 from jaxgan.host.digest import digest
+from jaxgan.ops import noise
 
 SIZE = 16
 SMALL = {"image_size": SIZE, "channels": 1, "generator_width": 2, "discriminator_width": 2, "latent_dim": 5}

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from jax import lax
 from jax.sharding import PartitionSpec
 
-from jaxgan import ops, winograd
-from jaxgan.convolution import Geometry
+from jaxgan import ops
+from jaxgan.ops import winograd
+from jaxgan.ops.geometry import Geometry
 
 # size of the big side, its channels, size of the small side, its channels, kernel, stride, padding of the big side
 GEOMETRIES = {

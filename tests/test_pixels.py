@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import pixels
+from jaxgan.ops import pixels
 
 
 def test_normalize_on_exact_pixels():

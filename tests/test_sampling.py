@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import models, pixels, sampling
+from jaxgan import models, sampling
+from jaxgan.ops import pixels
 
 GAN = models.build("dcgan_64", image_size=8, generator_width=4, discriminator_width=4, latent_dim=6)
 G = models.init(GAN.generator, jax.random.key(0))

@@ -1,6 +1,5 @@
 """Numbers that say how good a generator is: pure functions of features, logits and pictures."""
 
-from jaxgan.latents import spherical_interpolation
 from jaxgan.metrics.colours import measured_colours
 from jaxgan.metrics.coverage import ManifoldScores, manifold_scores
 from jaxgan.metrics.estimate import Estimate
@@ -16,6 +15,7 @@ from jaxgan.metrics.modes import class_histogram, conditional_accuracy, mode_cov
 from jaxgan.metrics.neighbours import Neighbours, authenticity, nearest_neighbours
 from jaxgan.metrics.smoothness import generator_path_length, path_length
 from jaxgan.metrics.statistics import FeatureStatistics, feature_statistics, merge_statistics
+from jaxgan.ops.latent_paths import spherical_interpolation
 
 __all__ = [
     "Estimate",

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan import pixels
 from jaxgan.metrics.features import FeatureNetwork, from_file
+from jaxgan.ops import pixels
 
 FEATURES = 2048
 SIDE = 299

@@ -13,8 +13,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxgan import models, sampling
-from jaxgan.latents import spherical_interpolation
 from jaxgan.metrics.estimate import Estimate, mean_estimate
+from jaxgan.ops.latent_paths import spherical_interpolation
 
 
 def path_length(

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import pixels
 from jaxgan.metrics.features import FeatureNetwork, from_function
+from jaxgan.ops import pixels
 
 SIDE = 8
 _DEFINITION = f"area means of {SIDE}x{SIDE} cells, pixels in [-1, 1]"

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.latents import between, linear_interpolation, spherical_interpolation, walk
+from jaxgan.ops.latent_paths import between, linear_interpolation, spherical_interpolation, walk
 
 
 def test_lerp_by_hand():

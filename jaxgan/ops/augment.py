@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgan import noise
+from jaxgan.ops import noise
 
 Augmentation = Callable[[jax.Array, jax.Array, str | None], jax.Array]
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgan.convolution import Geometry, overlap_add, pad, to_big, to_small, transposes
+from jaxgan.ops.geometry import Geometry, overlap_add, pad, to_big, to_small, transposes
 
 
 def _big_to_patches(x: jax.Array, geometry: Geometry) -> jax.Array:

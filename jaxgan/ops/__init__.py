@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan import patches, winograd
-from jaxgan.convolution import Geometry, Pair
+from jaxgan.ops import im2col, winograd
+from jaxgan.ops.geometry import Geometry, Pair
 
 Padding = int | tuple[Pair, Pair]
 Operation = Callable[..., jax.Array]  # of (x, kernel, geometry)
@@ -157,13 +157,13 @@ def _cpu_tile(batch: int, kernel_shape: tuple[int, ...], geometry: Geometry) -> 
 
 def _cpu_conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     tile = _cpu_tile(len(x), kernel.shape, geometry)
-    form = functools.partial(winograd.conv, tile=tile) if tile else patches.conv
+    form = functools.partial(winograd.conv, tile=tile) if tile else im2col.conv
     return _in_single_precision(form, x, kernel, geometry)
 
 
 def _cpu_conv_transpose(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     tile = _cpu_tile(len(y), kernel.shape, geometry)
-    form = functools.partial(winograd.conv_transpose, tile=tile) if tile else patches.conv_transpose
+    form = functools.partial(winograd.conv_transpose, tile=tile) if tile else im2col.conv_transpose
     return _in_single_precision(form, y, kernel, geometry)
 
 

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan.convolution import Geometry, kernel_product, overlap_add, pad, tied, transposes
+from jaxgan.ops.geometry import Geometry, kernel_product, overlap_add, pad, tied, transposes
 
 Matrix = tuple[tuple[float, ...], ...]
 POINTS = tuple(map(Fraction, (0, 1, -1, -2)))  # small ones, so that little is rounded off
