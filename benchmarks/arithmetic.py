@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan import game, models
-from jaxgan.layers import Conv, ConvTranspose, Dense
+from jaxgan.models.layers import Conv, ConvTranspose, Dense
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from reference import cases, comparison, jax_play
 from reference.cases import CASES
 
 from jaxgan import interop, models, ops
-from jaxgan.layers import BatchNorm, Dropout
+from jaxgan.models.layers import BatchNorm, Dropout
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; test_fixtures.py proves the same")

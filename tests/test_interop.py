@@ -88,8 +88,8 @@ def test_order_is_that_of_definition_also_past_ten_layers():
     """JAX sorts keys, and "Dense_10" comes before "Dense_2"."""
     from flax import linen as nn
 
-    from jaxgan.layers import Dense
     from jaxgan.models import Network
+    from jaxgan.models.layers import Dense
 
     class Deep(Network):
         @property

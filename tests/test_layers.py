@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxgan import layers
 from jaxgan.errors import UserError
+from jaxgan.models import layers
 
 ONES = nn.initializers.ones
 

@@ -12,10 +12,10 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from jaxgan import layers
 from jaxgan.data import order
 from jaxgan.host.progress import bar
 from jaxgan.metrics.heads import Head
+from jaxgan.models import layers
 from jaxgan.ops import pixels
 
 Variables = Mapping[str, Any]

@@ -3,7 +3,7 @@
 import jax
 from flax import linen as nn
 
-from jaxgan.layers import Conv, ConvTranspose, Initializer, leaky_relu, normal_init, torch_kernel_init
+from jaxgan.models.layers import Conv, ConvTranspose, Initializer, leaky_relu, normal_init, torch_kernel_init
 from jaxgan.models.network import Network
 
 

@@ -30,10 +30,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.errors import UserError
-from jaxgan.layers import Dense, leaky_relu, to_image
 from jaxgan.models.blocks import ConvolutionalNetwork
 from jaxgan.models.dcgan import HALVE
 from jaxgan.models.dcgan_mnist import grow_from_quarter, judge, quarters
+from jaxgan.models.layers import Dense, leaky_relu, to_image
 from jaxgan.models.network import GAN, Network
 
 ANIME_TAGS = 23

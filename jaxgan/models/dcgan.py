@@ -27,8 +27,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.errors import UserError
-from jaxgan.layers import leaky_relu
 from jaxgan.models.blocks import ConvolutionalNetwork
+from jaxgan.models.layers import leaky_relu
 from jaxgan.models.network import GAN
 
 Geometry = tuple[int, int, int]  # kernel size, stride, padding

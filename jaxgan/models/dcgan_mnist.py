@@ -29,15 +29,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.errors import UserError
-from jaxgan.layers import (
-    Conv,
-    ConvTranspose,
-    Dense,
-    Dropout,
-    keras_kernel_init,
-    leaky_relu,
-    to_image,
-)
+from jaxgan.models.layers import Conv, ConvTranspose, Dense, Dropout, keras_kernel_init, leaky_relu, to_image
 from jaxgan.models.network import GAN, Network
 
 KERAS_SAME_5_2 = ((1, 2), (1, 2))  # kernel 5, stride 2, an even size: one row before, two after, in both directions

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.layers import Dense, Dropout, Initializer, keras_kernel_init, leaky_relu, torch_kernel_init
+from jaxgan.models.layers import Dense, Dropout, Initializer, keras_kernel_init, leaky_relu, torch_kernel_init
 from jaxgan.models.network import GAN, Network
 
 Activation = Callable[[jax.Array], jax.Array]

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from flax import linen as nn
 
-from jaxgan.layers import BatchNorm
+from jaxgan.models.layers import BatchNorm
 
 
 class Network(nn.Module):
