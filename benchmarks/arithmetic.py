@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan import game, models
+from jaxgan import models
 from jaxgan.models.layers import Conv, ConvTranspose, Dense
+from jaxgan.systems import adversarial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ def _products(module: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) ->
     return math.prod(outputs) * window * inputs[-1]
 
 
-def step_operations(rules: game.Rules, batch_size: int) -> int:
+def step_operations(rules: adversarial.Rules, batch_size: int) -> int:
     """Multiplications and additions of one step: the forward passes that it needs, and two products for each gradient.
 
     The gradient of what goes into a network's first layer is not needed where that is noise or a real picture.

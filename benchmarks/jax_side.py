@@ -12,10 +12,11 @@ from benchmarks import machine, plain
 from benchmarks.arithmetic import step_operations
 from experiments import command, launch, systems
 from experiments.recipes import Recipe, resolve
-from jaxgan import data, feeding, game, parallel
+from jaxgan import data, feeding, parallel
 from jaxgan.data.pictures import Pictures
 from jaxgan.data.tags import CONDITION_NAMES
-from jaxgan.rounds import Rounds
+from jaxgan.systems import adversarial
+from jaxgan.systems.schedule import Rounds
 
 
 def build(description: dict[str, Any]) -> "JaxSide":
@@ -42,7 +43,7 @@ class JaxSide:
         pictures = pictures or random_pictures(recipe)
         gan = systems.build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
         rules = systems.build_rules(recipe, gan)
-        step = functools.partial(game.train_step, rules=rules)
+        step = functools.partial(adversarial.train_step, rules=rules)
         devices = jax.local_devices()[:1]
         program = plain.compile_step(step, devices) if plain_flax else parallel.compile_step(step, devices=devices)
         self._steps = 1 if plain_flax else recipe.steps_per_call or launch._steps_per_call(recipe)
@@ -56,7 +57,7 @@ class JaxSide:
             conditional=systems.is_conditional(recipe),
             placement=recipe.placement,
         )
-        state = jax.jit(functools.partial(game.init_state, rules=rules))(jax.random.key(recipe.seed))
+        state = jax.jit(functools.partial(adversarial.init_state, rules=rules))(jax.random.key(recipe.seed))
         self._state, self._done, self._seconds = program.place_state(state), 0, 0.0
         self._recipe, self._images = recipe, images_per_call(recipe, self._steps)
         self._operations = step_operations(rules, recipe.batch_size) * self._steps

@@ -16,13 +16,14 @@ from experiments.cluster import Cluster
 from experiments.pictures import load_pictures
 from experiments.recipes import MOST_STEPS, RECIPES, Recipe, resolve
 from experiments.systems import build_gan, build_rounds, build_rules, is_conditional
-from jaxgan import feeding, game, images, models, parallel, sampling, training, watch
+from jaxgan import feeding, images, models, parallel, sampling, training, watch
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data import tags
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError, printable
 from jaxgan.host.files import write_text
 from jaxgan.processes import Processes
+from jaxgan.systems import adversarial
 from jaxgan.workdir import Workdir
 
 GRID = 64  # pictures in a preview, 8×8
@@ -129,7 +130,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
         _check_common(pictures, recipe, processes)
         gan = build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
         rules = build_rules(recipe, gan, pictures.condition_names)
-        step = functools.partial(game.train_step, rules=rules)
+        step = functools.partial(adversarial.train_step, rules=rules)
         program = parallel.compile_step(step, mode=recipe.parallel, devices=program_devices)
         rounds = build_rounds(recipe)
         steps_per_call = recipe.steps_per_call or _steps_per_call(recipe)
@@ -175,10 +176,10 @@ def train(recipe: Recipe, processes: Processes) -> None:
         training.train(state, job, schedule, workdir, watch=_watch(recipe, pictures), processes=processes)
 
 
-def initial_state(key: jax.Array, rules: game.Rules) -> game.GANState:
+def initial_state(key: jax.Array, rules: adversarial.Rules) -> adversarial.GANState:
     """The state before the first step, compiled in a hurry: it runs once."""
     options = {"xla_backend_optimization_level": 0}
-    return jax.jit(functools.partial(game.init_state, rules=rules), compiler_options=options)(key)
+    return jax.jit(functools.partial(adversarial.init_state, rules=rules), compiler_options=options)(key)
 
 
 def total_steps(recipe: Recipe, pictures: int, batches_per_step: int) -> int:

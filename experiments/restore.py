@@ -10,9 +10,10 @@ import jax
 from experiments.launch import initial_state, workdir_recipe
 from experiments.recipes import Recipe
 from experiments.systems import build_gan, build_rules
-from jaxgan import game, models
+from jaxgan import models
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
+from jaxgan.systems import adversarial
 from jaxgan.workdir import Workdir
 
 
@@ -32,7 +33,7 @@ class Run:
     recipe: Recipe
     gan: models.GAN
     step: int
-    state: game.GANState
+    state: adversarial.GANState
     condition_names: tuple[str, ...]
     pictures_digest: str
 

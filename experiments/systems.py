@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import optax
 
 from experiments.recipes import Recipe
-from jaxgan import game, losses, models
+from jaxgan import losses, models
 from jaxgan.errors import UserError
 from jaxgan.metrics.heads import heads_of
 from jaxgan.ops import augment
-from jaxgan.rounds import Rounds
+from jaxgan.systems import adversarial
+from jaxgan.systems.schedule import Rounds
 
 _SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate", "initial_std")
 
@@ -62,11 +63,11 @@ def build_rounds(recipe: Recipe) -> Rounds:
     return Rounds(recipe.critic_steps if recipe.new_batch_each_critic_step else 1, recipe.critic_warmup)
 
 
-def build_rules(recipe: Recipe, gan: models.GAN, condition_names: Sequence[str] = ()) -> game.Rules:
+def build_rules(recipe: Recipe, gan: models.GAN, condition_names: Sequence[str] = ()) -> adversarial.Rules:
     """The rules of the game that a recipe describes; the names say which attributes a condition has."""
     attributes = tuple(len(head.classes) for head in heads_of(condition_names))
     critic = recipe.loss == "wasserstein"
-    return game.Rules(
+    return adversarial.Rules(
         gan=gan,
         discriminator_loss=discriminator_loss(recipe),
         generator_loss=_LOSSES[recipe.loss][1],

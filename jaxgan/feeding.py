@@ -15,7 +15,7 @@ from jaxgan.data import order
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
 from jaxgan.parallel import Program
-from jaxgan.rounds import Rounds
+from jaxgan.systems.schedule import Rounds
 
 PLACEMENTS = ("device", "stream")
 LARGEST_SHARE = 0.25  # of a device's memory, for pictures

@@ -10,19 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import feeding, game, losses, models, parallel
+from jaxgan import feeding, losses, models, parallel
 from jaxgan.checkpoints import Checkpoints
 from jaxgan.data.pictures import Pictures
 from jaxgan.host.digest import digest
 from jaxgan.ops import noise
-from jaxgan.rounds import Rounds
+from jaxgan.systems import adversarial
+from jaxgan.systems.schedule import Rounds
 
 COUNTS = (1, 2, 4, 8)
 STEPS, HALF, BATCH = 20, 10, 16
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 1)).astype(np.uint8)
 PICTURES = Pictures(IMAGES, None, (), "0")
 GAN = models.build("dcgan_64", image_size=16, channels=1, generator_width=2, discriminator_width=2, latent_dim=5)
-RULES = game.Rules(
+RULES = adversarial.Rules(
     gan=GAN,
     discriminator_loss=losses.minimax_discriminator_loss,
     generator_loss=losses.nonsaturating_generator_loss,
@@ -58,7 +59,7 @@ def difference(ours, theirs):
 
 def main(directory):
     found = {"order": {}, "trained": {}, "resumed": {}, "to the bit": {}}
-    start = game.init_state(jax.random.key(0), RULES)
+    start = adversarial.init_state(jax.random.key(0), RULES)
     ways = [(1, "jit"), *((count, mode) for count in COUNTS[1:] for mode in ("pmap", "shard_map"))]
     logs, whole, feeds = {}, {}, {}
     for way in ways:
@@ -66,7 +67,7 @@ def main(directory):
         _, log = look(program.place_state(jnp.int32(0)), 0, STEPS)
         logs[way] = jax.device_get(log)
         found["order"][str(way)] = all(np.array_equal(logs[way][name], logs[ways[0]][name]) for name in logs[way])
-        feeds[way] = program, train = feed(functools.partial(game.train_step, rules=RULES), *way, HALF)
+        feeds[way] = program, train = feed(functools.partial(adversarial.train_step, rules=RULES), *way, HALF)
         state, _ = train(program.place_state(start), 0, HALF)
         saver = Checkpoints(directory / str(way))
         saver.save(HALF, state, {})

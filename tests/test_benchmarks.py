@@ -18,8 +18,9 @@ from benchmarks import arithmetic, comparison, jax_side, machine, memory, plain,
 from benchmarks.process import Process, SideFailed
 from experiments import systems
 from experiments.recipes import RECIPES, Recipe, resolve
-from jaxgan import game, ops
+from jaxgan import ops
 from jaxgan.errors import UserError
+from jaxgan.systems import adversarial
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = {"generator_width": 4, "discriminator_width": 4, "batch_size": 4}
@@ -142,14 +143,14 @@ def test_the_plain_step_is_the_library_s_without_any_loop(monkeypatch):
     for place, name in ((ops, "conv"), (ops, "conv_transpose"), (lax, "scan")):
         monkeypatch.setattr(place, name, getattr(place, name))  # What the plain side puts there is taken back.
     rules = dataclasses.replace(rules_of("mlp_b", **TINY), critic_steps=3, new_batch_each_critic_step=True)
-    state = game.init_state(jax.random.key(0), rules)
+    state = adversarial.init_state(jax.random.key(0), rules)
     batch = {"image": np.random.default_rng(0).integers(0, 256, (3, 4, 28, 28, 1), np.uint8)}
 
     def traced():
-        return jax.make_jaxpr(lambda state, batch: game.train_step(state, batch, rules))(state, batch)
+        return jax.make_jaxpr(lambda state, batch: adversarial.train_step(state, batch, rules))(state, batch)
 
     def played():
-        after, metrics = jax.jit(lambda state, batch: game.train_step(state, batch, rules))(state, batch)
+        after, metrics = jax.jit(lambda state, batch: adversarial.train_step(state, batch, rules))(state, batch)
         return jax.tree.leaves((after.generator, after.discriminator, metrics))
 
     with_loop, expected = str(traced()), played()

@@ -9,7 +9,8 @@ from reference import cases, jax_training
 from reference.cases import CASES
 from reference.recording import recorded
 
-from jaxgan import game, losses
+from jaxgan import losses
+from jaxgan.systems import adversarial
 
 
 @pytest.mark.parametrize("name", ["cgan_anime", "cgan_mnist"])
@@ -66,7 +67,7 @@ def played():
     (batch,) = jax_training.batches(rules, jax_training.pool(gan), steps=1)
     batch["image"] = batch["image"].astype(np.float32)
     with recorded(gan) as calls:
-        _, metrics = jax.jit(lambda state, batch: game.train_step(state, batch, rules))(state, batch)
+        _, metrics = jax.jit(lambda state, batch: adversarial.train_step(state, batch, rules))(state, batch)
         given = calls.take()["discriminator"][:4]
     judge = jax.jit(lambda *call: gan.discriminator.apply(variables[1], *call, train=False))
     logits = [np.asarray(judge(*call), np.float64) for call in given]
@@ -100,7 +101,7 @@ def test_a_discriminator_with_batch_statistics_sees_wrong_pictures_as_such():
     (batch,) = jax_training.batches(rules, jax_training.pool(gan), steps=1)
     batch["image"] = batch["image"].astype(np.float32)
     with recorded(gan) as calls:
-        jax.jit(lambda state, batch: game.train_step(state, batch, rules))(state, batch)
+        jax.jit(lambda state, batch: adversarial.train_step(state, batch, rules))(state, batch)
         (x, y), (x_again, wrong_y), (wrong_x, y_again), (_, y_of_fake) = calls.take()["discriminator"][:4]
     for pictures in (x, x_again):
         np.testing.assert_array_equal(pictures, batch["image"][0])
@@ -119,7 +120,7 @@ def test_a_wrong_condition_may_be_wrong_in_one_attribute():
     (batch,) = jax_training.batches(rules, jax_training.pool(gan), steps=1)
     batch["condition"] = np.tile(np.array([1, 0, 0, 1], batch["condition"].dtype), (*batch["condition"].shape[:2], 1))
     with recorded(gan) as calls:
-        jax.jit(lambda state, batch: game.train_step(state, batch, rules))(state, batch)
+        jax.jit(lambda state, batch: adversarial.train_step(state, batch, rules))(state, batch)
         (_, right), (_, wrong), *_ = calls.take()["discriminator"][:4]
     np.testing.assert_array_equal(right, batch["condition"][0])
     assert {tuple(row) for row in wrong} <= {(0, 1, 0, 1), (1, 0, 1, 0)}

@@ -12,7 +12,7 @@ from jaxgan import feeding, parallel
 from jaxgan.data import order
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
-from jaxgan.rounds import Rounds
+from jaxgan.systems.schedule import Rounds
 
 COUNT, BATCH = 23, 4
 NUMBERS = np.arange(COUNT, dtype=np.uint8)

@@ -17,13 +17,11 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 ROWS = {
     "errors": 1,
     "host": 1,
+    "systems": 3,
     "models": 2,
     "ops": 1,
     "losses": 1,
     "transforms": 1,
-    "mismatches": 1,
-    "rounds": 1,
-    "game": 3,
     "parallel": 3,
     "data": 4,
     "metrics": 4,
@@ -63,7 +61,7 @@ GAME_BLIND = {
     "processes",
     "lifeline",
 }
-OF_THE_GAME = {"losses", "layers", "models", "game", "sampling", "projection", "metrics", "interop"}
+OF_THE_GAME = {"losses", "models", "systems", "sampling", "metrics", "interop"}
 
 PURE_PACKAGES = {"jax", "numpy", "optax"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets"}

@@ -9,16 +9,17 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import game, losses, models, parallel
+from jaxgan import losses, models, parallel
 from jaxgan.errors import UserError
 from jaxgan.host.digest import digest
+from jaxgan.systems import adversarial
 
 STEPS, BATCH, PICTURES = 6, 8, 40
 
 
 def rules(model, **changes):
     gan = models.build(model, image_size=16, channels=1, generator_width=2, discriminator_width=2, latent_dim=5)
-    return game.Rules(
+    return adversarial.Rules(
         gan=gan,
         discriminator_loss=losses.minimax_discriminator_loss,
         generator_loss=losses.nonsaturating_generator_loss,
@@ -37,7 +38,7 @@ RULES = {
 
 @functools.lru_cache
 def programs(name):
-    step = functools.partial(game.train_step, rules=RULES[name])
+    step = functools.partial(adversarial.train_step, rules=RULES[name])
     devices = jax.local_devices()
     return {
         "one": parallel.compile_step(step, mode="jit", devices=devices[:1]),
@@ -51,7 +52,7 @@ def train(name, how, steps_per_call, resident=True):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (PICTURES, 16, 16, 1)).astype(np.uint8)
     draws = random.integers(0, PICTURES, (STEPS, 1, BATCH)).astype(np.int32)
-    state = program.place_state(game.init_state(jax.random.key(0), RULES[name]))
+    state = program.place_state(adversarial.init_state(jax.random.key(0), RULES[name]))
     data = program.place_data({"image": images}) if resident else None
     logs = []
     for first in range(0, STEPS, steps_per_call):
@@ -93,12 +94,12 @@ def test_statistics_of_each_device_alone_are_another_run_and_the_same_on_every_d
     """Also: the comparison above would notice statistics that are not synchronised."""
     alone = dataclasses.replace(RULES["convolutional"], sync_batch_norm=False)
     program = parallel.compile_step(
-        functools.partial(game.train_step, rules=alone), mode="shard_map", devices=two_devices
+        functools.partial(adversarial.train_step, rules=alone), mode="shard_map", devices=two_devices
     )
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (PICTURES, 16, 16, 1)).astype(np.uint8)
     draws = random.integers(0, PICTURES, (STEPS, 1, BATCH)).astype(np.int32)
-    state = program.place_state(game.init_state(jax.random.key(0), alone))
+    state = program.place_state(adversarial.init_state(jax.random.key(0), alone))
     state, _ = program(state, draws, STEPS, program.place_data({"image": images}))
     one, _ = train("convolutional", "one", 3)
     leaves = (jax.tree.leaves(players.generator.params) for players in (state, one))
@@ -109,11 +110,11 @@ def test_statistics_of_each_device_alone_are_another_run_and_the_same_on_every_d
 
 def test_the_callers_state_survives_and_the_programs_is_used_up():
     program = programs("convolutional")["one"]
-    state = game.init_state(jax.random.key(0), RULES["convolutional"])
+    state = adversarial.init_state(jax.random.key(0), RULES["convolutional"])
     placed = program.place_state(state)
     images = np.zeros((1, 1, BATCH, 16, 16, 1), np.uint8)
     program(placed, {"image": images}, 1)
-    assert digest(state) == digest(game.init_state(jax.random.key(0), RULES["convolutional"]))
+    assert digest(state) == digest(adversarial.init_state(jax.random.key(0), RULES["convolutional"]))
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(placed.generator.params))
 
 
@@ -136,13 +137,13 @@ def test_batches_that_cannot_be_shared_are_refused(two_devices):
         parallel.check_batch_size(0, 1)
     for how in ("pmap", "shard_map"):
         program = programs("convolutional")[how]
-        state = program.place_state(game.init_state(jax.random.key(0), RULES["convolutional"]))
+        state = program.place_state(adversarial.init_state(jax.random.key(0), RULES["convolutional"]))
         with pytest.raises(UserError, match="--batch_size=7"):
             program(state, {"image": np.zeros((1, 1, 7, 16, 16, 1), np.uint8)}, 1)
 
 
 def test_unknown_modes_are_refused_and_the_default_fits_the_devices(two_devices):
-    step = functools.partial(game.train_step, rules=RULES["convolutional"])
+    step = functools.partial(adversarial.train_step, rules=RULES["convolutional"])
     with pytest.raises(UserError, match="--parallel=gspmd"):
         parallel.compile_step(step, mode="gspmd")
     assert parallel.compile_step(step, devices=two_devices).mode == "pmap"

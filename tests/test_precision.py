@@ -9,7 +9,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import data, game, losses, models, parallel
+from jaxgan import data, losses, models, parallel
+from jaxgan.systems import adversarial
 
 BATCH = 128
 PLAYERS = ("discriminator", "generator")
@@ -20,7 +21,7 @@ def rules(dtype, generator_optimizer, discriminator_optimizer):
     gan = models.build(
         "dcgan_anime_a", image_size=32, generator_width=8, discriminator_width=8, latent_dim=16, dtype=dtype
     )
-    return game.Rules(
+    return adversarial.Rules(
         gan=gan,
         discriminator_loss=losses.minimax_discriminator_loss,
         generator_loss=losses.nonsaturating_generator_loss,
@@ -33,8 +34,8 @@ def play(steps, dtype=None, rate=1e-3):
     """The state after so many steps on the avatars, and the metrics of each."""
     adam = optax.adam(rate, b1=0.5)
     played = rules(dtype, adam, adam)
-    program = parallel.compile_step(functools.partial(game.train_step, rules=played), mode="jit")
-    state = program.place_state(jax.jit(functools.partial(game.init_state, rules=played))(jax.random.key(0)))
+    program = parallel.compile_step(functools.partial(adversarial.train_step, rules=played), mode="jit")
+    state = program.place_state(jax.jit(functools.partial(adversarial.init_state, rules=played))(jax.random.key(0)))
     images = np.asarray(data.load("avatars", image_size=32, num_examples=256).images)
     draws = np.random.default_rng(0).integers(0, len(images), (steps, 1, 64)).astype(np.int32)
     return program(state, draws, steps, program.place_data({"image": images}))
@@ -70,7 +71,7 @@ def missed(begun):
                 for name, side in (("generator", begun.generator), ("discriminator", begun.discriminator))
             }
         )
-        after, metrics = jax.jit(functools.partial(game.train_step, rules=played))(before, {"image": pictures()})
+        after, metrics = jax.jit(functools.partial(adversarial.train_step, rules=played))(before, {"image": pictures()})
         kept = jax.tree.leaves((after.generator, after.discriminator, metrics))
         assert {leaf.dtype for leaf in kept} == {jnp.dtype("float32")}
         old, new = getattr(before, player).params, getattr(after, player).params

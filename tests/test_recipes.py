@@ -13,7 +13,7 @@ from experiments.recipes import RECIPES, resolve
 from jaxgan import models
 from jaxgan.data import tags
 from jaxgan.errors import UserError
-from jaxgan.rounds import Rounds
+from jaxgan.systems.schedule import Rounds
 
 ALL = tuple(models.names())
 

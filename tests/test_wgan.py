@@ -6,7 +6,8 @@ import pytest
 from reference import cases, jax_training
 from reference.recording import recorded
 
-from jaxgan import game, models
+from jaxgan import models
+from jaxgan.systems import adversarial
 
 SIZES = {"image_size": 32, "latent_dim": 5, "generator_width": 1, "discriminator_width": 1}
 CLIP = np.float32(0.01)
@@ -24,7 +25,7 @@ def played():
     batches = [{"image": batch["image"].astype(np.float32)} for batch in batches]
     history, bounds = [], []
     with recorded(gan) as calls:
-        step = jax.jit(lambda state, batch: game.train_step(state, batch, rules))
+        step = jax.jit(lambda state, batch: adversarial.train_step(state, batch, rules))
         for batch in batches:
             state, _ = step(state, batch)
             history.append(calls.take())
@@ -51,7 +52,7 @@ def test_it_is_the_clip_that_holds_them(played):
 
 def test_the_initial_critic_is_bounded():
     gan = models.build("wgan_anime", **SIZES)
-    state = jax.jit(lambda key: game.init_state(key, jax_training.rules_of(gan)))(jax.random.key(0))
+    state = jax.jit(lambda key: adversarial.init_state(key, jax_training.rules_of(gan)))(jax.random.key(0))
     assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(state.discriminator.params)) == CLIP
 
 

@@ -1,4 +1,4 @@
-"""Training through ``game.train_step`` with a system's own recipe, and what its networks were given on the way."""
+"""Training through ``adversarial.train_step`` by a recipe, and what its networks were given on the way."""
 
 import dataclasses
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from experiments.recipes import RECIPES
 from experiments.systems import build_rules
-from jaxgan import game
 from jaxgan.models import GAN
+from jaxgan.systems import adversarial
 from reference.recording import recorded
 
 
@@ -23,19 +23,19 @@ class Run:
     discriminator: dict
 
 
-def rules_of(gan: GAN, **changes) -> game.Rules:
+def rules_of(gan: GAN, **changes) -> adversarial.Rules:
     """The rules of the system's recipe; pictures are not turned."""
     recipe = dataclasses.replace(RECIPES[gan.name], rotation=0.0, **changes)
     return build_rules(recipe, gan)
 
 
-def state_from(rules: game.Rules, generator: dict, discriminator: dict, seed: int = 0) -> game.GANState:
+def state_from(rules: adversarial.Rules, generator: dict, discriminator: dict, seed: int = 0) -> adversarial.GANState:
     """The state before the first step, with these variables."""
 
     def player(variables, optimizer):
-        return game.Player(variables["params"], variables["batch_stats"], optimizer.init(variables["params"]))
+        return adversarial.Player(variables["params"], variables["batch_stats"], optimizer.init(variables["params"]))
 
-    return game.GANState(
+    return adversarial.GANState(
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key(seed),
         generator=player(generator, rules.generator_optimizer),
@@ -43,11 +43,13 @@ def state_from(rules: game.Rules, generator: dict, discriminator: dict, seed: in
     )
 
 
-def run(rules: game.Rules, state: game.GANState, batches: list[dict], *, grid: float | None = None) -> Run:
+def run(
+    rules: adversarial.Rules, state: adversarial.GANState, batches: list[dict], *, grid: float | None = None
+) -> Run:
     """One step for each batch, compiled."""
     losses, history = [], []
     with recorded(rules.gan, grid=grid) as calls:
-        step = jax.jit(lambda state, batch: game.train_step(state, batch, rules))
+        step = jax.jit(lambda state, batch: adversarial.train_step(state, batch, rules))
         for batch in batches:
             state, metrics = step(state, batch)
             losses.append([float(metrics["d_loss"]), float(metrics["g_loss"])])
@@ -65,7 +67,7 @@ def pool(gan: GAN, *, size: int = 11, seed: int = 4) -> dict[str, np.ndarray]:
     return examples
 
 
-def batches(rules: game.Rules, examples: dict[str, np.ndarray], *, steps: int, count: int = 4) -> list[dict]:
+def batches(rules: adversarial.Rules, examples: dict[str, np.ndarray], *, steps: int, count: int = 4) -> list[dict]:
     """The examples in order, again and again: the next ``count`` for each batch, of which a step may take several."""
     rounds = rules.critic_steps if rules.new_batch_each_critic_step else 1
     order = np.arange(steps * rounds * count).reshape(steps, rounds, count) % len(examples["image"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxgan.rounds import Rounds
+from jaxgan.systems.schedule import Rounds
 
 
 @pytest.mark.parametrize("rounds", [Rounds(), Rounds(5), Rounds(5, warmup=True), Rounds(1, warmup=True)])

@@ -10,9 +10,10 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import game, losses, mismatches, models
+from jaxgan import losses, models
 from jaxgan.host.digest import digest
 from jaxgan.ops import noise
+from jaxgan.systems import adversarial, negatives
 
 SIZE = 16
 SMALL = {"image_size": SIZE, "channels": 1, "generator_width": 2, "discriminator_width": 2, "latent_dim": 5}
@@ -27,7 +28,7 @@ def rules(**changes):
         "discriminator_optimizer": optax.sgd(0.1),
         **changes,
     }
-    return game.Rules(gan=gan, **settings)
+    return adversarial.Rules(gan=gan, **settings)
 
 
 def batch(rounds=1, count=4, seed=0, condition_dim=0):
@@ -41,12 +42,12 @@ def batch(rounds=1, count=4, seed=0, condition_dim=0):
 
 @functools.lru_cache
 def compiled(how):
-    return jax.jit(functools.partial(game.train_step, rules=how))
+    return jax.jit(functools.partial(adversarial.train_step, rules=how))
 
 
 @functools.lru_cache
 def start(how, seed):
-    return game.init_state(jax.random.key(seed), how)
+    return adversarial.init_state(jax.random.key(seed), how)
 
 
 def one_step(how, data=None, seed=0):
@@ -137,7 +138,7 @@ def test_the_seed_decides_everything():
 
 
 def test_every_step_has_noise_of_its_own():
-    state = game.init_state(jax.random.key(0), PLAIN)
+    state = adversarial.init_state(jax.random.key(0), PLAIN)
     frozen = rules(generator_optimizer=optax.set_to_zero(), discriminator_optimizer=optax.set_to_zero())
     _, first = compiled(frozen)(state, batch())
     _, second = compiled(frozen)(state.replace(step=state.step + 1), batch())
@@ -154,7 +155,7 @@ def test_reused_noise_serves_both_players():
         how = rules(gan=gan, reuse_noise=reuse, generator_loss=losses.minimax_generator_loss, **frozen)
         _, _, metrics = one_step(how)
         real = losses.minimax_discriminator_loss
-        state = game.init_state(jax.random.key(0), how)
+        state = adversarial.init_state(jax.random.key(0), how)
         images = (batch()["image"][0].astype(np.float32) - 127.5) / 127.5
         logits = gan.discriminator.apply(state.discriminator.variables, images, train=False)
         silent = jnp.full(4, -1e4)
@@ -179,13 +180,13 @@ def test_critic_steps_on_one_batch_are_as_many_as_asked():
 
 
 def test_new_batches_have_new_mismatches_and_a_batch_that_is_judged_again_keeps_its_own(monkeypatch):
-    turned, seen = mismatches.turned, []
+    turned, seen = negatives.turned, []
 
     def noting(key, *arguments, **options):
         jax.debug.callback(lambda data: seen.append(tuple(data.tolist())), jax.random.key_data(key))
         return turned(key, *arguments, **options)
 
-    monkeypatch.setattr(mismatches, "turned", noting)
+    monkeypatch.setattr(negatives, "turned", noting)
     how = rules(
         gan=models.build("cgan_mnist", **{**SMALL, "condition_dim": 10}),
         matching_aware=True,
@@ -272,7 +273,7 @@ def test_every_critic_step_is_augmented_with_a_key_of_its_own():
 
 
 def test_initial_parameters_respect_the_bound_too():
-    state = game.init_state(jax.random.key(0), rules(clip=0.01))
+    state = adversarial.init_state(jax.random.key(0), rules(clip=0.01))
     largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(state.discriminator.params))
     assert largest == np.float32(0.01)
     assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(state.generator.params)) > 0.5
@@ -325,6 +326,6 @@ def test_real_and_generated_pictures_are_judged_under_dropout_of_their_own():
 
     gan = types.SimpleNamespace(discriminator=types.SimpleNamespace(apply=apply))
     images = jnp.zeros((4, SIZE, SIZE, 1))
-    player = game.Player(params={}, batch_stats={}, opt_state=())
-    (real, fake), _ = game._judge(player, [(images,), (images,)], jax.random.key(0), PLAIN, gan)
+    player = adversarial.Player(params={}, batch_stats={}, opt_state=())
+    (real, fake), _ = adversarial._judge(player, [(images,), (images,)], jax.random.key(0), PLAIN, gan)
     assert not np.array_equal(real, fake)

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from jaxgan import mismatches, models, transforms
+from jaxgan import models, transforms
 from jaxgan.ops import noise, pixels
+from jaxgan.systems import negatives
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -242,14 +243,14 @@ def _examples(
     condition_key, image_key = jax.random.split(key)
     (condition,) = conditions
     if rules.wrong_attributes is None:
-        wrong_condition = mismatches.turned(condition_key, condition, axis_name)
+        wrong_condition = negatives.turned(condition_key, condition, axis_name)
     else:
-        wrong_condition = mismatches.wrong_in_one(condition_key, condition, rules.wrong_attributes, axis_name)
+        wrong_condition = negatives.wrong_in_one(condition_key, condition, rules.wrong_attributes, axis_name)
     if rules.gan.discriminator.several_conditions and not rules.joint_batch:
         # Each picture once: with the condition of the example whose wrong picture it is, as the last of three.
-        others = mismatches.turned(image_key, condition, axis_name, back=True)
+        others = negatives.turned(image_key, condition, axis_name, back=True)
         return [(images, jnp.stack([condition, wrong_condition, others], axis=1)), (fakes, condition)]
-    wrong_image = mismatches.turned(image_key, images, axis_name)
+    wrong_image = negatives.turned(image_key, images, axis_name)
     return [(images, condition), (images, wrong_condition), (wrong_image, condition), (fakes, condition)]
 
 

@@ -1,0 +1,1 @@
+"""What trains: the systems, each a state, a pure step, and what can be asked of it."""
