@@ -21,9 +21,10 @@ from experiments import command, launch
 from experiments.evaluation import make_evaluator
 from experiments.recipes import Recipe, option, resolve
 from experiments.restore import load_run
-from jaxgan import models, runlog
-from jaxgan.processes import Processes
-from jaxgan.training import Collapsed
+from jaxgan import models
+from jaxgan.training.distributed.processes import Processes
+from jaxgan.training.files import metrics_log
+from jaxgan.training.trainer import Collapsed
 
 PICTURES = 300_000  # five epochs
 LOG_EVERY = 2_000  # pictures
@@ -56,7 +57,7 @@ class Collapse:
 class Outcome:
     """What became of a run: its log, its first samples, and what is printed of it."""
 
-    lines: list[runlog.Line]
+    lines: list[metrics_log.Line]
     samples: np.ndarray
     row: dict[str, Any]
 
@@ -90,11 +91,11 @@ def run(changes: dict[str, Any], seed: int, data_dir: str | None) -> Outcome:
                 launch.train(recipe, Processes())
             except Collapsed as collapsed:
                 print(collapsed)
-        lines = runlog.read(Path(folder) / "run" / "metrics.jsonl")
+        lines = metrics_log.read(Path(folder) / "run" / "metrics.jsonl")
         return measured(recipe, lines, said.getvalue())
 
 
-def measured(recipe: Recipe, lines: list[runlog.Line], said: str) -> Outcome:
+def measured(recipe: Recipe, lines: list[metrics_log.Line], said: str) -> Outcome:
     """The scores of a run's last checkpoint, and what the watch had to say."""
     trained = load_run(recipe.workdir)
     evaluator = make_evaluator(recipe, trained.gan, num=10_000, progress=False)

@@ -8,21 +8,22 @@ from typing import Any
 import jax
 
 from experiments import launch
-from jaxgan import feeding, models
+from jaxgan import models
+from jaxgan.training import input_pipeline
 
 IMPORTED = time.monotonic()
 
 
 def main() -> None:
     """Trains one step, says when it was done, and leaves."""
-    step = feeding.Feed.__call__
+    step = input_pipeline.Feed.__call__
 
-    def first(feed: feeding.Feed, *arguments: Any) -> Any:
+    def first(feed: input_pipeline.Feed, *arguments: Any) -> Any:
         jax.block_until_ready(step(feed, *arguments))
         print("\n" + json.dumps({"imported": IMPORTED, "first_step": time.monotonic()}), flush=True)
         os._exit(0)
 
-    feeding.Feed.__call__ = first
+    input_pipeline.Feed.__call__ = first
     launch.main(tuple(models.names()))
 
 

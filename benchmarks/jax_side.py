@@ -12,11 +12,12 @@ from benchmarks import machine, plain
 from benchmarks.arithmetic import step_operations
 from experiments import command, launch, systems
 from experiments.recipes import Recipe, resolve
-from jaxgan import data, feeding, parallel
+from jaxgan import data
 from jaxgan.data.pictures import Pictures
 from jaxgan.data.tags import CONDITION_NAMES
 from jaxgan.systems import adversarial
 from jaxgan.systems.schedule import Rounds
+from jaxgan.training import input_pipeline, parallel
 
 
 def build(description: dict[str, Any]) -> "JaxSide":
@@ -47,7 +48,7 @@ class JaxSide:
         devices = jax.local_devices()[:1]
         program = plain.compile_step(step, devices) if plain_flax else parallel.compile_step(step, devices=devices)
         self._steps = 1 if plain_flax else recipe.steps_per_call or launch._steps_per_call(recipe)
-        self._feed = feeding.Feed(
+        self._feed = input_pipeline.Feed(
             program,
             pictures,
             seed=recipe.seed,

@@ -26,10 +26,10 @@ from tensorboardX.proto.event_pb2 import Event
 from benchmarks.machine import describe
 from experiments import command
 from experiments.recipes import option
-from jaxgan import runlog
-from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
-from jaxgan.events import read_records
+from jaxgan.training.files import metrics_log
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.tensorboard import read_records
 
 TIMINGS = ("images_per_sec", "data_wait")
 OFTEN = "--dataset=avatars --num_examples=256 --batch_size=8 --latent_dim=4 --generator_width=2 --discriminator_width=2"
@@ -84,7 +84,7 @@ def died_in(workdir: Path) -> str:
 
 
 def last_step(workdir: Path) -> int:
-    return max([line["step"] for line in runlog.read(workdir / "metrics.jsonl")], default=0)
+    return max([line["step"] for line in metrics_log.read(workdir / "metrics.jsonl")], default=0)
 
 
 def events_of(workdir: Path) -> dict[int, Any]:
@@ -98,7 +98,7 @@ def events_of(workdir: Path) -> dict[int, Any]:
 
 
 def left_by(workdir: Path) -> dict[str, Any]:
-    lines = runlog.read(workdir / "metrics.jsonl")
+    lines = metrics_log.read(workdir / "metrics.jsonl")
     return {
         "digest": Checkpoints(workdir / "checkpoints").read_latest().digest,
         "metrics": [{name: line[name] for name in line if name not in TIMINGS} for line in lines],

@@ -21,7 +21,8 @@ from benchmarks.memory import PeakMemory
 from benchmarks.process import REPOSITORY, Process, environment
 from experiments import command
 from experiments.recipes import Recipe, resolve
-from jaxgan import feeding, models
+from jaxgan import models
+from jaxgan.training import input_pipeline
 
 _PICTURES = flags.DEFINE_integer("pictures", 3000, "how many pictures to write where no folder is given", lower_bound=1)
 _SECONDS = flags.DEFINE_float("train_seconds", 10.0, "how long to train for the share of waiting", lower_bound=0.0)
@@ -45,7 +46,10 @@ def main() -> None:
         folder = recipe.data_dir or write_pictures(Path(scratch) / "pictures", _PICTURES.value)
         cold, warm = open_folder(folder, size), open_folder(folder, size)
         training = {**given, "model": recipe.model, "dataset": "folder", "data_dir": folder}
-        waits = {kind: share_of_waiting({**training, "placement": kind}, _SECONDS.value) for kind in feeding.PLACEMENTS}
+        waits = {
+            kind: share_of_waiting({**training, "placement": kind}, _SECONDS.value)
+            for kind in input_pipeline.PLACEMENTS
+        }
     result = {
         "pictures": cold["pictures"],
         "image_size": size,

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgan import ops, parallel
+from jaxgan import ops
+from jaxgan.training import parallel
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -50,7 +51,7 @@ def _python_loop(body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs
 
 
 def compile_step(step: parallel.Step, devices: Sequence[jax.Device]) -> parallel.Program:
-    """One step a call, without the loop of ``jaxgan.parallel``."""
+    """One step a call, without the loop of ``jaxgan.training.parallel``."""
 
     def run(state: Any, draws: Any, count: Any, examples: Any) -> tuple[Any, Any]:
         del count

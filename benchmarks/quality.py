@@ -25,11 +25,12 @@ from experiments.pictures import load_pictures
 from experiments.recipes import Recipe, resolve
 from experiments.restore import load_run
 from experiments.systems import build_gan
-from jaxgan import images, models
+from jaxgan import models
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
+from jaxgan.host import images
 from jaxgan.metrics import measured_colours, scores
-from jaxgan.processes import Processes
+from jaxgan.training.distributed.processes import Processes
 
 _SIDES = flags.DEFINE_list("sides", ["jaxgan", "pytorch"], "who trains")
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "one run of each side for each")

@@ -18,8 +18,8 @@ from typing import Any
 from experiments import command, launch
 from experiments.recipes import option, resolve
 from jaxgan import models
-from jaxgan.processes import Processes
-from jaxgan.training import Collapsed
+from jaxgan.training.distributed.processes import Processes
+from jaxgan.training.trainer import Collapsed
 
 FAST = {"generator_learning_rate": 2e-3, "discriminator_learning_rate": 2e-3}
 NARROW = {"image_size": 32, "num_examples": 2000, "generator_width": 8, "discriminator_width": 8, "batch_size": 32}

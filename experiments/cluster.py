@@ -9,9 +9,9 @@ import jax
 
 from experiments.recipes import option
 from jaxgan.errors import UserError
-from jaxgan.lifeline import SILENCE, Lifeline
-from jaxgan.processes import Processes, store
-from jaxgan.witness import Witness
+from jaxgan.training.distributed.crash_message import Witness
+from jaxgan.training.distributed.heartbeat import SILENCE, Lifeline
+from jaxgan.training.distributed.processes import Processes, store
 
 HEARTBEAT_TIMEOUT = 2 * (int(SILENCE) + 20)  # seconds; JAX aborts after half to all of it, the lifeline speaks before
 _ADVICE = "is every process started, and can each reach process 0?"

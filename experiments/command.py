@@ -18,7 +18,7 @@ from absl import app, flags, logging
 from experiments.compiled import keep_compiled_programs
 from jaxgan.errors import UserError, one_line, printable
 from jaxgan.host.console import silence
-from jaxgan.interruption import Interrupted, stop_by_exceptions
+from jaxgan.training.signals import Interrupted, stop_by_exceptions
 
 
 def define_flags(schema: type, defaults: Any = None, helps: Mapping[str, str] | None = None) -> None:

@@ -16,15 +16,17 @@ from experiments.cluster import Cluster
 from experiments.pictures import load_pictures
 from experiments.recipes import MOST_STEPS, RECIPES, Recipe, resolve
 from experiments.systems import build_gan, build_rounds, build_rules, is_conditional
-from jaxgan import feeding, images, models, parallel, sampling, training, watch
-from jaxgan.checkpoints import Checkpoints
+from jaxgan import models, sampling
 from jaxgan.data import tags
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError, printable
+from jaxgan.host import images
 from jaxgan.host.files import write_text
-from jaxgan.processes import Processes
 from jaxgan.systems import adversarial
-from jaxgan.workdir import Workdir
+from jaxgan.training import input_pipeline, parallel, trainer, watch
+from jaxgan.training.distributed.processes import Processes
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.workdir import Workdir
 
 GRID = 64  # pictures in a preview, 8×8
 CONDITIONS = 5  # conditions in the preview of tagged faces, 5×5
@@ -134,7 +136,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
         program = parallel.compile_step(step, mode=recipe.parallel, devices=program_devices)
         rounds = build_rounds(recipe)
         steps_per_call = recipe.steps_per_call or _steps_per_call(recipe)
-        feed = feeding.Feed(
+        feed = input_pipeline.Feed(
             program,
             pictures,
             seed=recipe.seed,
@@ -142,14 +144,14 @@ def train(recipe: Recipe, processes: Processes) -> None:
             rounds=rounds,
             steps_per_call=steps_per_call,
             conditional=is_conditional(recipe),
-            placement=recipe.placement or processes.tell(lambda: feeding.usual_placement(program, pictures)),
+            placement=recipe.placement or processes.tell(lambda: input_pipeline.usual_placement(program, pictures)),
         )
         init_key, preview_key = jax.random.split(jax.random.key(recipe.seed))
         z, condition, columns = preview_inputs(recipe, gan, pictures.condition_names, preview_key)
         evaluates = recipe.evaluate_every is not None and processes.writes
         measure = evaluation.during_training(recipe, gan) if evaluates else None
         state = program.place_state(initial_state(init_key, rules))
-        job = training.Job(
+        job = trainer.Job(
             description=_description(recipe, gan, state, pictures, program, feed),
             step_fn=feed,
             compile=feed.compile,
@@ -162,7 +164,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
             data_wait=lambda: feed.waited,
             begin=functools.partial(_remember, recipe, pictures, workdir),  # Nothing of a refused start is remembered.
         )
-        schedule = training.Schedule(
+        schedule = trainer.Schedule(
             total_steps=total_steps(recipe, len(pictures), rounds.usual),
             steps_per_call=steps_per_call,
             log_every=recipe.log_every,
@@ -173,7 +175,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
             keep_every=recipe.keep_checkpoints_every,
             on_collapse=recipe.on_collapse,  # type: ignore[arg-type]
         )
-        training.train(state, job, schedule, workdir, watch=_watch(recipe, pictures), processes=processes)
+        trainer.train(state, job, schedule, workdir, watch=_watch(recipe, pictures), processes=processes)
 
 
 def initial_state(key: jax.Array, rules: adversarial.Rules) -> adversarial.GANState:
@@ -289,7 +291,7 @@ def _description(
     state: Any,
     pictures: Pictures,
     program: parallel.Program,
-    feed: feeding.Feed,
+    feed: input_pipeline.Feed,
 ) -> str:
     sizes = [sum(leaf.size for leaf in jax.tree.leaves(p.params)) for p in (state.generator, state.discriminator)]
     shape = "×".join(map(str, gan.image_shape))

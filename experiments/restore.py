@@ -11,10 +11,10 @@ from experiments.launch import initial_state, workdir_recipe
 from experiments.recipes import Recipe
 from experiments.systems import build_gan, build_rules
 from jaxgan import models
-from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
 from jaxgan.systems import adversarial
-from jaxgan.workdir import Workdir
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)

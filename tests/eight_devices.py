@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import feeding, losses, models, parallel
-from jaxgan.checkpoints import Checkpoints
+from jaxgan import losses, models
 from jaxgan.data.pictures import Pictures
 from jaxgan.host.digest import digest
 from jaxgan.ops import noise
 from jaxgan.systems import adversarial
 from jaxgan.systems.schedule import Rounds
+from jaxgan.training import input_pipeline, parallel
+from jaxgan.training.files.checkpoints import Checkpoints
 
 COUNTS = (1, 2, 4, 8)
 STEPS, HALF, BATCH = 20, 10, 16
@@ -37,7 +38,7 @@ def feed(step, count, mode, steps_per_call):
     """The step on so many devices, with its data."""
     program = parallel.compile_step(step, mode=mode, devices=jax.devices()[:count])
     settings = {"seed": 3, "batch_size": BATCH, "rounds": Rounds(), "steps_per_call": steps_per_call}
-    return program, feeding.Feed(program, PICTURES, conditional=False, placement="device", **settings)
+    return program, input_pipeline.Feed(program, PICTURES, conditional=False, placement="device", **settings)
 
 
 def seen(state, batch, axis_name):

@@ -9,8 +9,8 @@ from experiments.launch import initial_state
 from experiments.recipes import resolve
 from experiments.systems import build_gan, build_rules
 from jaxgan import models
-from jaxgan.checkpoints import Checkpoints
 from jaxgan.data import tags
+from jaxgan.training.files.checkpoints import Checkpoints
 
 NAMES = {"tags": tags.CONDITION_NAMES, "digits": tuple("0123456789"), "none": ()}
 

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import checkpoints, stored
-from jaxgan.checkpoints import CheckpointError, Checkpoints
 from jaxgan.errors import UserError
 from jaxgan.host.digest import digest, digest_leaves, host_leaves
+from jaxgan.training.files import checkpoint_format, checkpoints
+from jaxgan.training.files.checkpoints import CheckpointError, Checkpoints
 
 # When one array cannot be read, Orbax leaves the loop in which TensorStore still reads the others: noise, no harm.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -376,7 +376,7 @@ class FullDisk:
 
     def __init__(self, monkeypatch, failures):
         self.failures, self.attempts = failures, 0
-        original = stored.ocp.CheckpointManager.save
+        original = checkpoint_format.ocp.CheckpointManager.save
 
         def save(manager, step, **options):
             self.attempts += 1
@@ -385,7 +385,7 @@ class FullDisk:
                 raise OSError(errno.ENOSPC, "No space left on device")
             return original(manager, step, **options)
 
-        monkeypatch.setattr(stored.ocp.CheckpointManager, "save", save)
+        monkeypatch.setattr(checkpoint_format.ocp.CheckpointManager, "save", save)
 
 
 def test_a_failed_save_is_retried(tmp_path, monkeypatch):

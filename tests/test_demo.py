@@ -17,9 +17,9 @@ from experiments import sample
 from experiments.page import draw, guard, progress, requests
 from experiments.page.shelf import Shelf
 from experiments.restore import load_run
-from jaxgan import images
 from jaxgan.errors import UserError
-from jaxgan.workdir import Workdir
+from jaxgan.host import images
+from jaxgan.training.files.workdir import Workdir
 
 TAGS = NAMES["tags"]
 

@@ -11,13 +11,13 @@ from ports import free_port
 from test_hosts import alone, finish
 
 from experiments import cluster
-from jaxgan import lifeline
+from jaxgan.training.distributed import heartbeat
 
 PROGRAM = """
 import os, signal, sys, threading, time
 import jax
 from experiments import cluster, command
-from jaxgan.interruption import Interrupted
+from jaxgan.training.signals import Interrupted
 
 def terminate():
     os.kill(os.getpid(), signal.SIGTERM)
@@ -63,7 +63,7 @@ def test_a_death_before_a_heartbeat_of_jax_is_told_by_the_lifeline():
     assert second.stdout.readline() == "joined\n"
     time.sleep(cluster.HEARTBEAT_TIMEOUT / 2 - 3)
     second.kill()
-    silence = f"error: process 1 gave no sign of life for {lifeline.SILENCE:.0f} seconds: it died, or its machine did"
+    silence = f"error: process 1 gave no sign of life for {heartbeat.SILENCE:.0f} seconds: it died, or its machine did"
     assert errors(finish(first)) == (1, [silence + ADVICE])
     finish(second)
 

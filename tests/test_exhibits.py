@@ -18,7 +18,7 @@ from experiments.systems import build_gan
 from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.errors import UserError
-from jaxgan.images import save_png
+from jaxgan.host.images import save_png
 
 
 def run_of(model, names, **sizes):

@@ -81,7 +81,7 @@ def test_a_condition_decides_what_is_drawn(tmp_path):
 @pytest.mark.slow
 def test_a_tagged_folder_and_a_conditions_file(tmp_path):
     from jaxgan.data import avatars
-    from jaxgan.images import save_png
+    from jaxgan.host.images import save_png
 
     folder = tmp_path / "tagged"
     tags = []

@@ -13,13 +13,12 @@ import pytest
 from PIL import Image
 from test_training import files_of, first_state, make_job, several_steps
 
-from jaxgan import training
-from jaxgan.checkpoints import CheckpointError, Checkpoints
 from jaxgan.data import decode, folder
 from jaxgan.errors import UserError
-from jaxgan.training import Schedule, train
-from jaxgan.watch import Watch
-from jaxgan.workdir import Workdir
+from jaxgan.training.files.checkpoints import CheckpointError, Checkpoints
+from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.trainer import Schedule, train, trainer
+from jaxgan.training.watch import Watch
 
 # When one array cannot be written, Orbax leaves the loop in which TensorStore still writes the others: noise, no harm.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -31,7 +30,7 @@ CARGO = 100_000  # numbers in the state beside the tiny game's: a save that take
 def said(monkeypatch):
     """What a run reports, line by line."""
     lines = []
-    monkeypatch.setattr(training, "say", lines.append)
+    monkeypatch.setattr(trainer, "say", lines.append)
     return lines
 
 
@@ -66,7 +65,7 @@ def run(directory, happens=None, *, steps=30):
 
     state = {**first_state(), "cargo": jax.random.normal(jax.random.key(1), (CARGO,))}
     schedule = Schedule(steps, steps_per_call=1, log_every=5, sample_every=8, checkpoint_every=7)
-    with mock.patch.object(training, "Checkpoints", Noted), Workdir(directory) as workdir:
+    with mock.patch.object(trainer, "Checkpoints", Noted), Workdir(directory) as workdir:
         return train(state, make_job(step_fn), schedule, workdir, watch=Watch(probabilities=True))
 
 

@@ -17,14 +17,16 @@ from reference.cases import CASES, random_variables
 from experiments import command, restore
 from experiments.recipes import Recipe, resolve
 from experiments.systems import build_gan
-from jaxgan import images, interop, models, runlog, stored
-from jaxgan.checkpoints import Checkpoints
+from jaxgan import interop, models
 from jaxgan.data import cache, decode, folder, tags
 from jaxgan.errors import UserError, one_line
-from jaxgan.events import EventLog
+from jaxgan.host import images
 from jaxgan.host.digest import digest, digest_leaves
 from jaxgan.metrics import store
-from jaxgan.runlog import RunLog
+from jaxgan.training.files import checkpoint_format, metrics_log
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.metrics_log import RunLog
+from jaxgan.training.files.tensorboard import EventLog
 
 TARGETS = {}
 
@@ -224,7 +226,7 @@ def checkpoint_records(directory):
     def check(data):
         try:
             changed = json.loads(data)
-            changed["seal"] = stored.seal_of(changed)
+            changed["seal"] = checkpoint_format.seal_of(changed)
         except (ValueError, TypeError, RecursionError):
             return None
         path.write_text(json.dumps(changed))
@@ -245,7 +247,7 @@ def logs(directory):
         path.write_bytes(data)
         with RunLog(path, 20) as log:
             log.append(21, {"d_loss": 1.0})
-        lines = runlog.read(path)
+        lines = metrics_log.read(path)
         assert lines[-1] == {"step": 21, "d_loss": 1.0} and all(line["step"] <= 21 for line in lines)
         axes = MagicMock()  # drawing takes Matplotlib a tenth of a second
         images._plot(axes, lines, {"d_loss": ("", ""), "g_loss": ("", "")})

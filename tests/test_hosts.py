@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ports import free_port
 
-from jaxgan import lifeline
+from jaxgan.training.distributed import heartbeat
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = [
@@ -146,7 +146,7 @@ def test_the_death_of_one_ends_the_other_and_nothing_is_lost(killed, one_process
     assert status != 0
     said = [line for line in err.splitlines() if line.startswith("error: ")]
     reason = (
-        "process 0 is gone" if killed == 0 else f"process 1 gave no sign of life for {lifeline.SILENCE:.0f} seconds"
+        "process 0 is gone" if killed == 0 else f"process 1 gave no sign of life for {heartbeat.SILENCE:.0f} seconds"
     )
     assert len(said) == 1 and reason in said[0], err
     assert err.splitlines()[-1] == said[0] and said[0].endswith(

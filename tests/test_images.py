@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import images
+from jaxgan.host import images
+from jaxgan.training.files import plots
 
 
 def test_grid_tiles_row_by_row():
@@ -114,7 +115,7 @@ def lines_of(number):
 
 @pytest.mark.parametrize("number", [1, 401, 100_000])
 def test_losses_are_plotted(tmp_path, number):
-    assert images.save_losses(tmp_path / "losses.png", lines_of(number), title="a", probabilities=True)
+    assert plots.save_losses(tmp_path / "losses.png", lines_of(number), title="a", probabilities=True)
     with Image.open(tmp_path / "losses.png") as plot:
         assert plot.format == "PNG" and plot.size == (1080, 780)
         assert len(np.unique(np.asarray(plot.convert("RGB")).reshape(-1, 3), axis=0)) > 50
@@ -122,15 +123,15 @@ def test_losses_are_plotted(tmp_path, number):
 
 def test_losses_with_gaps_are_plotted(tmp_path):
     lines = [{"step": 1, "non_finite": ["d_loss"]}, {"step": 2, "g_loss": -3.0}]
-    assert images.save_losses(tmp_path / "losses.png", lines, title="a", probabilities=False)
-    assert not images.save_losses(tmp_path / "none.png", [], title="a", probabilities=True)
+    assert plots.save_losses(tmp_path / "losses.png", lines, title="a", probabilities=False)
+    assert not plots.save_losses(tmp_path / "none.png", [], title="a", probabilities=True)
     assert json.dumps(sorted(os.listdir(tmp_path))) == '["losses.png"]'
 
 
 def test_each_curve_has_its_own_name_and_a_band_from_the_least_to_the_greatest():
     values = {"d_loss": 1.0, "g_loss": 2.0, "d_real": 0.75, "d_fake": 0.25}
     lines = [{"step": step, **values, "g_loss": 4.0 * (step % 2)} for step in range(800)]  # bins of 0 and 4
-    losses, opinions = images.draw_losses(lines, title="a", probabilities=True).axes
+    losses, opinions = plots.draw_losses(lines, title="a", probabilities=True).axes
     drawn = {line.get_label(): set(line.get_ydata()) for axes in (losses, opinions) for line in axes.lines}
     assert {"discriminator": {1.0}, "generator": {2.0}}.items() <= drawn.items()
     assert {"D(x), real": {0.75}, "D(G(z)), generated": {0.25}}.items() <= drawn.items()
@@ -142,7 +143,7 @@ def test_matplotlib_is_imported_only_to_plot():
     import subprocess
     import sys
 
-    code = "import sys, jaxgan.images; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, jaxgan.host.images; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import losses, models, parallel
+from jaxgan import losses, models
 from jaxgan.errors import UserError
 from jaxgan.host.digest import digest
 from jaxgan.systems import adversarial
+from jaxgan.training import parallel
 
 STEPS, BATCH, PICTURES = 6, 8, 40
 

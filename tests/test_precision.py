@@ -9,8 +9,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgan import data, losses, models, parallel
+from jaxgan import data, losses, models
 from jaxgan.systems import adversarial
+from jaxgan.training import parallel
 
 BATCH = 128
 PLAYERS = ("discriminator", "generator")

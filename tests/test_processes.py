@@ -14,12 +14,13 @@ import pytest
 
 from experiments import cluster
 from experiments.cluster import Cluster, check
-from jaxgan import lifeline, parallel
 from jaxgan.errors import UserError
-from jaxgan.interruption import Interrupted
-from jaxgan.lifeline import Lifeline
-from jaxgan.processes import Processes
-from jaxgan.witness import Witness
+from jaxgan.training import parallel
+from jaxgan.training.distributed import heartbeat
+from jaxgan.training.distributed.crash_message import Witness
+from jaxgan.training.distributed.heartbeat import Lifeline
+from jaxgan.training.distributed.processes import Processes
+from jaxgan.training.signals import Interrupted
 
 
 class Store:
@@ -92,8 +93,8 @@ def test_what_was_told_long_ago_is_forgotten():
 
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch):
-    monkeypatch.setattr(lifeline, "_HEARING", 0.3)
-    monkeypatch.setattr(lifeline, "_LEAVING", 0.1)
+    monkeypatch.setattr(heartbeat, "_HEARING", 0.3)
+    monkeypatch.setattr(heartbeat, "_LEAVING", 0.1)
 
 
 class Line:
@@ -243,7 +244,7 @@ def test_an_error_of_a_collective_waits_for_the_reason():
 def test_the_witness_speaks_for_a_process_that_cannot(end, said):
     program = f"""
 import os, signal, sys
-from jaxgan.witness import Witness
+from jaxgan.training.distributed.crash_message import Witness
 with Witness() as witness:
     witness.remember("the first")
     witness.remember("the last\\none")

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from test_training import bad_until_branched, files_of, lines_of, make_job, run, several_steps
 
-from jaxgan import recording, stored, training
-from jaxgan.checkpoints import CheckpointError, Checkpoints
 from jaxgan.errors import UserError
 from jaxgan.host.files import AppendedFile
-from jaxgan.recording import Recorder
-from jaxgan.training import Collapsed
-from jaxgan.watch import Watch
-from jaxgan.workdir import Workdir
+from jaxgan.training.files import checkpoint_format, recording
+from jaxgan.training.files.checkpoints import CheckpointError, Checkpoints
+from jaxgan.training.files.recording import Recorder
+from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.trainer import Collapsed, trainer
+from jaxgan.training.watch import Watch
 
 
 def full_disk(*arguments):
@@ -52,7 +52,7 @@ def test_a_save_under_way_is_not_tried_again_in_the_place_of_another_run(tmp_pat
             monkeypatch.undo()
         raise FileNotFoundError
 
-    monkeypatch.setattr(stored, "sync_all", vanish)
+    monkeypatch.setattr(checkpoint_format, "sync_all", vanish)
     with pytest.raises(UserError, match=r"--workdir .*run: saving failed again"):
         run(tmp_path / "run")
     assert os.listdir(tmp_path / "run") == [".lock"]
@@ -71,7 +71,7 @@ def test_what_cannot_be_drawn_costs_no_state_and_is_drawn_by_the_next_start(tmp_
 
 def test_a_finished_run_that_is_drawn_is_not_drawn_again(tmp_path, monkeypatch):
     run(tmp_path)
-    monkeypatch.setattr(training, "draw_summary", full_disk)
+    monkeypatch.setattr(trainer, "draw_summary", full_disk)
     run(tmp_path)
     os.utime(tmp_path / "losses.png", (1, 1))  # of a run that ended at fewer steps
     with pytest.raises(OSError, match="No space left"):

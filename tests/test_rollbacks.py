@@ -23,13 +23,13 @@ from test_training import (
     several_steps,
 )
 
-from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
 from jaxgan.host.digest import digest
-from jaxgan.interruption import Interrupted
-from jaxgan.training import Collapsed, Job, Schedule, train
-from jaxgan.watch import Watch
-from jaxgan.workdir import Workdir
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.signals import Interrupted
+from jaxgan.training.trainer import Collapsed, Job, Schedule, train
+from jaxgan.training.watch import Watch
 
 
 @pytest.mark.parametrize("lag", [0, 1])

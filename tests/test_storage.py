@@ -10,9 +10,9 @@ import pytest
 from test_checkpoints import make_state, open_checkpoints, save_steps
 from test_training import make_job, run
 
-from jaxgan import checkpoints, stored
 from jaxgan.errors import UserError
 from jaxgan.host.digest import host_leaves
+from jaxgan.training.files import checkpoint_format, checkpoints
 
 # When one array cannot be read, Orbax leaves the loop in which TensorStore still reads the others: noise, no harm.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -56,14 +56,14 @@ def test_what_a_run_prunes_meanwhile_is_not_damaged_and_its_newest_is_found(tmp_
     writer, _ = open_checkpoints(tmp_path, keep=1)
     save_steps(writer, 1)
     reader, messages = open_checkpoints(tmp_path)
-    read = stored.read
+    read = checkpoint_format.read
 
     def read_too_late(directory, step):
         if step < 3:
             save_steps(writer, step + 1)  # which removes this one
         return read(directory, step)
 
-    monkeypatch.setattr(stored, "read", read_too_late)
+    monkeypatch.setattr(checkpoint_format, "read", read_too_late)
     assert reader.read_latest().step == 3
     assert messages == []
 
@@ -79,7 +79,7 @@ def test_what_a_run_prunes_meanwhile_is_not_damaged_and_its_newest_is_found(tmp_
 )
 def test_what_cannot_be_read_is_tried_again_and_never_called_damaged(tmp_path, monkeypatch, error, times):
     run(tmp_path, steps=14)
-    failures, read = [], stored._read
+    failures, read = [], checkpoint_format._read
 
     def refuse(directory, step):
         if step == 14 and len(failures) < times:
@@ -87,7 +87,7 @@ def test_what_cannot_be_read_is_tried_again_and_never_called_damaged(tmp_path, m
             raise error
         return read(directory, step)
 
-    monkeypatch.setattr(stored, "_read", refuse)
+    monkeypatch.setattr(checkpoint_format, "_read", refuse)
     if times == 1:
         run(tmp_path, steps=15)
     else:
@@ -142,9 +142,9 @@ def test_one_that_is_stored_with_a_number_that_is_none_is_not_damaged(tmp_path):
         saver.save(1, make_state(), {"sum": math.nan})
         saver.wait()
     assert os.listdir(saver.directory) == ["1"] and messages == []
-    record = stored.make_record(1, host_leaves(make_state()), {"sum": math.nan})
+    record = checkpoint_format.make_record(1, host_leaves(make_state()), {"sum": math.nan})
     record["metadata"]["sum"] = float("nan")  # another object: json makes one and the same of all
-    assert stored.is_stored(saver.directory, record)
+    assert checkpoint_format.is_stored(saver.directory, record)
 
 
 def test_an_empty_directory_is_no_checkpoint_that_is_set_aside(tmp_path):

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
-from jaxgan.events import read_records
 from jaxgan.host.digest import digest
-from jaxgan.interruption import Interrupted
-from jaxgan.training import Collapsed, Job, Schedule, train
-from jaxgan.watch import Watch
-from jaxgan.workdir import Workdir
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.tensorboard import read_records
+from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.signals import Interrupted
+from jaxgan.training.trainer import Collapsed, Job, Schedule, train
+from jaxgan.training.watch import Watch
 
 TIMINGS = ("images_per_sec", "data_wait")
 WATCH = Watch(probabilities=True, metrics_every=5)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from test_training import files_of, lines_of, make_job, run, several_steps
 
-from jaxgan import recording
 from jaxgan.errors import UserError
-from jaxgan.interruption import Interrupted
+from jaxgan.training.files import recording
+from jaxgan.training.signals import Interrupted
 
 
 def evaluate(state):

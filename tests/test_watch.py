@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_training import make_job, run, several_steps
 
-from jaxgan.watch import Watch, diversity
+from jaxgan.training.watch import Watch, diversity
 
 
 def line(step, d_real=0.7, d_fake=0.3, **more):

@@ -10,11 +10,11 @@ import pytest
 
 from jaxgan.errors import UserError
 from jaxgan.host.files import AppendedFile, remove_temporaries, replace_atomically, sync, write_text
-from jaxgan.workdir import Workdir
+from jaxgan.training.files.workdir import Workdir
 
 HOLDER = """
 import sys, time
-from jaxgan.workdir import Workdir
+from jaxgan.training.files.workdir import Workdir
 with Workdir(sys.argv[1]):
     print("locked", flush=True)
     time.sleep(60)

@@ -12,7 +12,8 @@ import numpy as np
 from experiments import sample
 from experiments.page.requests import Walk
 from experiments.restore import Run
-from jaxgan import images, sampling
+from jaxgan import sampling
+from jaxgan.host import images
 from jaxgan.metrics import spherical_interpolation
 
 FILES_KEPT = 100

@@ -10,7 +10,7 @@ from experiments.page import conditions, draw, requests
 from experiments.page.mistakes import told
 from experiments.page.shelf import Shelf
 from experiments.restore import read_dataset
-from jaxgan import images
+from jaxgan.host import images
 
 STATIONS = 9
 

@@ -10,9 +10,10 @@ from PIL import Image
 
 from experiments.launch import workdir_recipe
 from experiments.restore import read_dataset
-from jaxgan import images, runlog
-from jaxgan.checkpoints import Checkpoints
-from jaxgan.workdir import Workdir
+from jaxgan.host import images
+from jaxgan.training.files import metrics_log, plots
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.workdir import Workdir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ class Progress:
       checkpoint: the step of the newest checkpoint, if there is one.
     """
 
-    lines: list[runlog.Line]
+    lines: list[metrics_log.Line]
     grids: list[tuple[int, Path]]
     checkpoint: int | None
 
@@ -36,7 +37,7 @@ class Progress:
 def read(workdir: Workdir) -> Progress:
     """Reads a run as it is now."""
     steps = Checkpoints(workdir.checkpoints).steps()
-    return Progress(runlog.read(workdir.metrics), images.grids(workdir.samples), max(steps, default=None))
+    return Progress(metrics_log.read(workdir.metrics), images.grids(workdir.samples), max(steps, default=None))
 
 
 def signature(workdir: Workdir) -> str:
@@ -69,7 +70,7 @@ def curves(workdir: Workdir, progress: Progress) -> "Figure | None":
         return None
     recipe = workdir_recipe(str(workdir.path))
     probabilities = recipe.loss in ("nonsaturating", "minimax")
-    return images.draw_losses(progress.lines, title="", probabilities=probabilities)
+    return plots.draw_losses(progress.lines, title="", probabilities=probabilities)
 
 
 def read_grid(path: Path) -> np.ndarray:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.restore import Run, load_run, renewed
-from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError, printable
-from jaxgan.workdir import Workdir
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.workdir import Workdir
 
 KEPT = 4  # runs in memory at once
 

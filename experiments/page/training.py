@@ -9,8 +9,8 @@ import gradio as gr
 from experiments.page import progress, requests
 from experiments.page.mistakes import told
 from experiments.page.shelf import Shelf
-from jaxgan import images
 from jaxgan.errors import UserError
+from jaxgan.host import images
 
 SECONDS = 2.0  # between two looks at the run
 GRID = "Samples from fixed noise"

@@ -1,8 +1,8 @@
 """The two-player game: what is known after each step, the rules it is played by, and the step itself.
 
 Everything here is a pure function of arrays and an explicit key. ``train_step`` is what ONE device does with its
-share of the batch; ``jaxgan.parallel`` compiles it for one device or many. Whatever is random depends on the key, the
-step and an example's place in the global batch, so a run does not depend on how many devices carry it.
+share of the batch; ``jaxgan.training.parallel`` compiles it for one device or many. Whatever is random depends on the
+key, the step and an example's place in the global batch, so a run does not depend on how many devices carry it.
 """
 
 import dataclasses

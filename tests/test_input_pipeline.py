@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import feeding, parallel
 from jaxgan.data import order
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
 from jaxgan.systems.schedule import Rounds
+from jaxgan.training import input_pipeline, parallel
 
 COUNT, BATCH = 23, 4
 NUMBERS = np.arange(COUNT, dtype=np.uint8)
@@ -35,7 +35,7 @@ def step(state, batch, axis_name):
 
 def feed(placement, steps_per_call=3, rounds=None, conditional=False, **changes):
     settings = {"seed": 5, "batch_size": BATCH, **changes}
-    return feeding.Feed(
+    return input_pipeline.Feed(
         parallel.compile_step(step, mode="jit"),
         PICTURES,
         rounds=rounds or Rounds(),
@@ -105,7 +105,7 @@ def test_conditions_travel_with_their_pictures(placement):
 
 def test_waiting_is_counted(monkeypatch):
     one = feed("device")
-    monkeypatch.setattr(feeding.time, "perf_counter", itertools.count().__next__)  # a second passes at each look
+    monkeypatch.setattr(input_pipeline.time, "perf_counter", itertools.count().__next__)  # a second passes at each look
     one(jnp.int32(0), 0, 2)
     one(jnp.int32(2), 2, 4)  # in two parts
     assert one.waited == 3
@@ -121,9 +121,9 @@ def test_what_cannot_be_is_refused():
 
 def test_pictures_that_fit_stay_on_the_device():
     assert feed(None).placement == "device"
-    assert feeding.fits(PICTURES, jax.devices()[0])
+    assert input_pipeline.fits(PICTURES, jax.devices()[0])
     huge = Pictures(np.broadcast_to(np.uint8(0), (1 << 40, 8, 8, 3)), None, (), "0")
-    assert not feeding.fits(huge, jax.devices()[0])
+    assert not input_pipeline.fits(huge, jax.devices()[0])
     for limit, fit in ((4 * PICTURES.images.nbytes, True), (4 * PICTURES.images.nbytes - 1, False)):
         device = SimpleNamespace(memory_stats=lambda limit=limit: {"bytes_in_use": 0, "bytes_limit": limit})
-        assert feeding.fits(PICTURES, device) is fit
+        assert input_pipeline.fits(PICTURES, device) is fit

@@ -14,8 +14,8 @@ import numpy as np
 from jaxgan.data import order
 from jaxgan.data.pictures import Pictures
 from jaxgan.errors import UserError
-from jaxgan.parallel import Program
 from jaxgan.systems.schedule import Rounds
+from jaxgan.training.parallel import Program
 
 PLACEMENTS = ("device", "stream")
 LARGEST_SHARE = 0.25  # of a device's memory, for pictures

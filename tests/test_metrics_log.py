@@ -8,9 +8,9 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from jaxgan import events, runlog
-from jaxgan.events import EventLog, read_records
-from jaxgan.runlog import RunLog
+from jaxgan.training.files import metrics_log, tensorboard
+from jaxgan.training.files.metrics_log import RunLog
+from jaxgan.training.files.tensorboard import EventLog, read_records
 
 
 def write_lines(path, *steps, last_step=0):
@@ -51,7 +51,7 @@ def test_resuming_without_anything_beyond_leaves_the_file_alone(tmp_path):
     inode = path.stat().st_ino
     write_lines(path, 3, last_step=2)
     assert path.stat().st_ino == inode
-    assert [line["step"] for line in runlog.read(path)] == [1, 2, 3]
+    assert [line["step"] for line in metrics_log.read(path)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("cut", range(1, 25))
@@ -60,7 +60,7 @@ def test_a_torn_last_line_is_passed_over_and_cut_off(tmp_path, cut):
     write_lines(path, 1, 2)
     whole = path.read_bytes()
     os.truncate(path, len(whole) - cut)
-    assert [line["step"] for line in runlog.read(path)] == ([1, 2] if cut == 1 else [1])
+    assert [line["step"] for line in metrics_log.read(path)] == ([1, 2] if cut == 1 else [1])
     write_lines(path, last_step=1)
     assert path.read_bytes() == whole[: whole.index(b"\n") + 1]
 
@@ -81,17 +81,17 @@ def test_a_torn_last_line_is_passed_over_and_cut_off(tmp_path, cut):
 def test_what_is_no_line_is_passed_over(tmp_path, text):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"step": 1}\n' + text + b'\n{"step": 2}\n')
-    assert runlog.read(path) == [{"step": 1}, {"step": 2}]
+    assert metrics_log.read(path) == [{"step": 1}, {"step": 2}]
 
 
 def test_the_step_before_all_others_may_have_a_line(tmp_path):
     path = tmp_path / "metrics.jsonl"
     write_lines(path, 0, 1)
-    assert [line["step"] for line in runlog.read(path)] == [0, 1]
+    assert [line["step"] for line in metrics_log.read(path)] == [0, 1]
 
 
 def test_no_file_has_no_lines(tmp_path):
-    assert runlog.read(tmp_path / "none") == []
+    assert metrics_log.read(tmp_path / "none") == []
 
 
 # TensorBoard
@@ -164,7 +164,7 @@ def test_opening_a_file_costs_no_checksum_of_what_stays(tmp_path, monkeypatch):
     write_events(tmp_path, 1, 2, 3)
     [path] = tmp_path.iterdir()
     whole, inode, lengths = path.read_bytes(), path.stat().st_ino, []
-    monkeypatch.setattr(events, "masked_crc32c", lambda data: lengths.append(len(data)) or masked_crc32c(data))
+    monkeypatch.setattr(tensorboard, "masked_crc32c", lambda data: lengths.append(len(data)) or masked_crc32c(data))
     write_events(tmp_path, last_step=3)
     assert (path.read_bytes(), path.stat().st_ino) == (whole, inode)
     write_events(tmp_path, last_step=2)

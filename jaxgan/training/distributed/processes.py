@@ -17,7 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxgan.host.digest import is_key, key_data
-from jaxgan.parallel import replicate
+from jaxgan.training.parallel import replicate
 
 FOREVER = 100 * 365 * 24 * 3600 * 1000  # milliseconds
 _TOLD = "jaxgan/told"

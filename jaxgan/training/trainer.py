@@ -1,7 +1,7 @@
 """A run that can be killed at any moment and goes on to the bit: where it begins, to what it goes back, and its end.
 
-What lies in the workdir beyond the checkpoint that a run goes on from is cut off: `jaxgan.loop` does the steps, and
-writes a checkpoint last of all that falls on one.
+What lies in the workdir beyond the checkpoint that a run goes on from is cut off: `jaxgan.training.loop` does the
+steps, and writes a checkpoint last of all that falls on one.
 
 Of several processes the first alone reads and writes files, watches and prints. The others run the same steps, take the
 state to begin with from it, and stop or go back where it does.
@@ -10,17 +10,17 @@ state to begin with from it, and stop or go back where it does.
 import contextlib
 from typing import Any
 
-from jaxgan import parallel
-from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
 from jaxgan.host import console
-from jaxgan.interruption import StopSignals
-from jaxgan.job import Job, Schedule
-from jaxgan.loop import Alarmed, Collapsed, Position, Run, WritingRun, say
-from jaxgan.processes import Processes
-from jaxgan.recording import draw_summary, is_drawn, writing_to
-from jaxgan.watch import Alarm, Watch
-from jaxgan.workdir import Workdir
+from jaxgan.training import parallel
+from jaxgan.training.distributed.processes import Processes
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.recording import draw_summary, is_drawn, writing_to
+from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.job import Job, Schedule
+from jaxgan.training.loop import Alarmed, Collapsed, Position, Run, WritingRun, say
+from jaxgan.training.signals import StopSignals
+from jaxgan.training.watch import Alarm, Watch
 
 __all__ = ["Collapsed", "Job", "Schedule", "train"]
 

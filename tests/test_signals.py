@@ -11,8 +11,8 @@ import pytest
 import test_training
 from test_training import files_of, run
 
-from jaxgan.checkpoints import Checkpoints
 from jaxgan.host import console
+from jaxgan.training.files.checkpoints import Checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_stream_whose_disk_is_full_is_heard_again_later(monkeypatch):
 def test_a_signal_that_falls_into_a_callback_of_the_garbage_collector_is_not_lost(number, status, said):
     program = f"""
 import gc, os, signal, time
-from jaxgan.interruption import stop_by_exceptions
+from jaxgan.training.signals import stop_by_exceptions
 
 def callback(phase, info):
     gc.callbacks.remove(callback)

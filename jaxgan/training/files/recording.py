@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan import images, runlog
 from jaxgan.errors import UserError
-from jaxgan.events import EventLog
-from jaxgan.runlog import Line, RunLog
-from jaxgan.workdir import Workdir
+from jaxgan.host import images
+from jaxgan.training.files import metrics_log, plots
+from jaxgan.training.files.metrics_log import Line, RunLog
+from jaxgan.training.files.tensorboard import EventLog
+from jaxgan.training.files.workdir import Workdir
 
 
 class Recorder:
@@ -142,11 +143,11 @@ class Clock:
 
 
 def draw_summary(workdir: Workdir, title: str, probabilities: bool) -> None:
-    """Makes `evolution.gif` of the grids and `losses.png` of the log; see `jaxgan.images.save_losses`."""
+    """Makes `evolution.gif` of the grids and `losses.png` of the log; see `jaxgan.host.plots.save_losses`."""
     with writing_to(workdir):
         workdir.confirm()  # Another run may have taken the place of this one.
         images.save_evolution(workdir.evolution, workdir.samples)
-        images.save_losses(workdir.losses, runlog.read(workdir.metrics), title=title, probabilities=probabilities)
+        plots.save_losses(workdir.losses, metrics_log.read(workdir.metrics), title=title, probabilities=probabilities)
 
 
 def is_drawn(workdir: Workdir) -> bool:

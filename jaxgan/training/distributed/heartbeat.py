@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any
 
 from jaxgan.errors import UserError, named, one_line
-from jaxgan.interruption import Interrupted, StopSignals
-from jaxgan.processes import FOREVER
+from jaxgan.training.distributed.processes import FOREVER
+from jaxgan.training.signals import Interrupted, StopSignals
 
 SILENCE = 30.0  # seconds without a sign of life after which a process counts as dead
 PULSE = 2.0  # seconds between two signs of life
@@ -34,10 +34,10 @@ class Lifeline:
     faster and abort this one; the witness has a line for that too.
 
     Args:
-      store: the coordination service's client; see ``jaxgan.processes.store``.
+      store: the coordination service's client; see ``jaxgan.training.distributed.processes.store``.
       index: which process this is.
       count: how many there are.
-      remember: takes the line that is printed when this process is gone; see ``jaxgan.witness``.
+      remember: takes the line that is printed when this process is gone; see ``crash_message``.
       silence: seconds without a sign of life after which a process counts as dead.
       pulse: seconds between two signs of life.
       leave: ends the process, with a status.

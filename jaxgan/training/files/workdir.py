@@ -32,17 +32,17 @@ class Workdir:
 
     @property
     def metrics(self) -> Path:
-        """A JSON object a line; see `jaxgan.runlog`."""
+        """A JSON object a line; see `jaxgan.training.files.metrics_log`."""
         return self.path / "metrics.jsonl"
 
     @property
     def checkpoints(self) -> Path:
-        """Orbax checkpoints; see `jaxgan.checkpoints`."""
+        """Orbax checkpoints; see `jaxgan.training.files.checkpoints`."""
         return self.path / "checkpoints"
 
     @property
     def tensorboard(self) -> Path:
-        """Scalars and grids as TensorBoard reads them; see `jaxgan.events`."""
+        """Scalars and grids as TensorBoard reads them; see `jaxgan.training.files.tensorboard`."""
         return self.path / "tensorboard"
 
     @property

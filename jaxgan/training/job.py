@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxgan.errors import UserError
-from jaxgan.watch import Watch
+from jaxgan.training.watch import Watch
 
 OnCollapse = Literal["warn", "stop", "rollback"]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jaxgan.runlog import make_line
+from jaxgan.training.files.metrics_log import make_line
 
 Kind = Literal["non-finite", "saturated", "collapsed"]
 

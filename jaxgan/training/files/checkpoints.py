@@ -1,6 +1,6 @@
 """The checkpoints of a run: saved in the background, tried again, bounded in number, the newest intact one restored.
 
-What one of them is on the disk, and how it is verified, is in `jaxgan.stored`.
+What one of them is on the disk, and how it is verified, is in `jaxgan.training.files.checkpoint_format`.
 """
 
 import functools
@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan import stored
 from jaxgan.errors import UserError, named
 from jaxgan.host import console
 from jaxgan.host.digest import host_leaves
-from jaxgan.stored import Retention, Stored, UnreadableCheckpoint
+from jaxgan.training.files import checkpoint_format
+from jaxgan.training.files.checkpoint_format import Retention, Stored, UnreadableCheckpoint
 
 
 class CheckpointError(UserError):
@@ -156,21 +156,21 @@ class Checkpoints:
         self, step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any], confirm: Callable[[], None]
     ) -> None:
         confirm()
-        record = stored.make_record(step, leaves, metadata)
+        record = checkpoint_format.make_record(step, leaves, metadata)
         self.directory.mkdir(parents=True, exist_ok=True)
         self._sweep()
         # One that is there is of an attempt that failed after its last rename, or damaged.
-        if step in self.steps() and not stored.is_stored(self.directory, record):
+        if step in self.steps() and not checkpoint_format.is_stored(self.directory, record):
             self.set_aside([step])
         if step not in self.steps():
-            stored.write(self.directory, record, leaves)
-        stored.sync_all(self.directory, step)  # before any of those goes that a power cut would leave
+            checkpoint_format.write(self.directory, record, leaves)
+        checkpoint_format.sync_all(self.directory, step)  # before any of those goes that a power cut would leave
         for superfluous in self._retention.superfluous(self.steps()):
             _remove(self.directory / str(superfluous))
 
     def _sweep(self) -> None:
         """Removes what a dead process or a failed save left; Orbax's own sweep races with the save."""
-        for leftover in self.directory.glob(f"*{stored.TEMPORARY}"):
+        for leftover in self.directory.glob(f"*{checkpoint_format.TEMPORARY}"):
             shutil.rmtree(leftover, ignore_errors=True)
         for step in self.steps():
             _remove_empty(self.directory / str(step))
@@ -194,7 +194,7 @@ class Checkpoints:
         found = self.read_latest(at_most=at_most)
         if found is None:
             return None
-        return found.step, stored.rebuild(template, found, self.directory), found.metadata
+        return found.step, checkpoint_format.rebuild(template, found, self.directory), found.metadata
 
     def read_latest(self, *, at_most: int | None = None) -> Stored | None:
         """Reads the newest intact checkpoint as named arrays, without a template; see `restore_latest`."""
@@ -206,7 +206,7 @@ class Checkpoints:
                 if step in damaged or (at_most is not None and step > at_most):
                     continue
                 try:
-                    return stored.read(self.directory, step)
+                    return checkpoint_format.read(self.directory, step)
                 except UnreadableCheckpoint:
                     raise
                 except Exception as error:  # Damage shows as anything, from KeyError to bare Exception.
@@ -244,7 +244,7 @@ def _remove(path: Path) -> None:
     """Removes a directory in one stroke: it loses its name before its contents."""
     if path.exists():
         doomed = path.with_name(
-            f"{path.name}.deleted{stored.TEMPORARY}"
+            f"{path.name}.deleted{checkpoint_format.TEMPORARY}"
         )  # If this is killed, the next save sweeps it away.
         path.rename(doomed)
         shutil.rmtree(doomed)

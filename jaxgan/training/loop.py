@@ -14,15 +14,15 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxgan.checkpoints import Checkpoints
 from jaxgan.errors import UserError
 from jaxgan.host import console, progress
-from jaxgan.interruption import Interrupted, StopSignals
-from jaxgan.job import Job, Schedule
-from jaxgan.processes import Processes
-from jaxgan.recording import Recorder, draw_summary
-from jaxgan.watch import Alarm, Watch
-from jaxgan.workdir import Workdir
+from jaxgan.training.distributed.processes import Processes
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.recording import Recorder, draw_summary
+from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.job import Job, Schedule
+from jaxgan.training.signals import Interrupted, StopSignals
+from jaxgan.training.watch import Alarm, Watch
 
 
 class Collapsed(UserError):

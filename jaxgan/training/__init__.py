@@ -1,0 +1,1 @@
+"""Training of any system: the loop, its watch, its input pipeline, and the files of a run."""

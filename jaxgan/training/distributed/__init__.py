@@ -1,0 +1,1 @@
+"""Several processes that train together, and the end of one as the end of all."""
