@@ -13,7 +13,7 @@ from benchmarks.arithmetic import step_operations
 from experiments import command, launch, systems
 from experiments.recipes import Recipe, resolve
 from jaxgan import data
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.data.tags import CONDITION_NAMES
 from jaxgan.systems import adversarial
 from jaxgan.systems.schedule import Rounds

@@ -26,7 +26,7 @@ from experiments.recipes import Recipe, resolve
 from experiments.restore import load_run
 from experiments.systems import build_gan
 from jaxgan import models
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 from jaxgan.host import images
 from jaxgan.metrics import measured_colours, scores

@@ -16,7 +16,7 @@ from torch.nn import functional
 from benchmarks import machine, torch_networks
 from experiments.recipes import Recipe, resolve
 from jaxgan import models
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 
 CONDITION_DIMS = {"cgan_anime": 23, "cgan_mnist": 10}

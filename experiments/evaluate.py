@@ -18,7 +18,7 @@ from experiments.pictures import load_pictures
 from experiments.recipes import FEATURES, FEATURES_HELP, check_seed, option
 from experiments.restore import Run, load_run
 from experiments.systems import build_rounds
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 from jaxgan.metrics.entries import Scores
 

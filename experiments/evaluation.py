@@ -11,7 +11,7 @@ import numpy as np
 from experiments.pictures import reference_pictures, reference_split, resizing, teaching_pictures
 from experiments.recipes import Recipe
 from jaxgan import models, sampling
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 from jaxgan.host.progress import bar
 from jaxgan.metrics import features, generator_path_length, measured_colours, scores

@@ -18,7 +18,7 @@ from experiments.recipes import MOST_STEPS, RECIPES, Recipe, resolve
 from experiments.systems import build_gan, build_rounds, build_rules, is_conditional
 from jaxgan import models, sampling
 from jaxgan.data import tags
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError, printable
 from jaxgan.host import images
 from jaxgan.host.files import write_text

@@ -7,7 +7,7 @@ import numpy as np
 from experiments.recipes import Recipe
 from experiments.systems import is_conditional, native_image_size
 from jaxgan import data
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import NoSuchSplit, UserError
 
 RESIZING = "middle square, bicubic with anti-aliasing where the size differs"

@@ -25,12 +25,13 @@ from experiments.conditions import by_turns
 from experiments.exhibits import Exhibit
 from experiments.recipes import check_seed, option
 from experiments.restore import Run, load_run
-from jaxgan import projection, sampling
+from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.data.decode import decode
 from jaxgan.errors import UserError
 from jaxgan.host import images, progress
 from jaxgan.host.files import replace_atomically
+from jaxgan.sampling import projection
 
 LARGEST = 1_000_000
 SHOWS = ("samples", "interpolation", "conditions", "one_noise", "neighbours")

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from jaxgan import losses, models
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.host.digest import digest
 from jaxgan.ops import noise
 from jaxgan.systems import adversarial

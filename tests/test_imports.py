@@ -25,7 +25,6 @@ ROWS = {
     "data": 4,
     "metrics": 4,
     "sampling": 4,
-    "projection": 4,
     "interop": 4,
     "training": 5,
 }

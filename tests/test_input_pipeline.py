@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxgan.data import order
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 from jaxgan.systems.schedule import Rounds
 from jaxgan.training import input_pipeline, parallel

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 from jaxgan.metrics import features, store
 from jaxgan.metrics.classifiers import Recipe

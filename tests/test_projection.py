@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import models, projection, sampling
+from jaxgan import models, sampling
+from jaxgan.sampling import projection
 
 GAN = models.build("mlp_b", image_size=8, generator_width=32, discriminator_width=8, latent_dim=4)
 VARIABLES = models.init(GAN.generator, jax.random.key(0))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgan.data import order, stream
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 
 SIZE, SHAPE = 37, (6, 5, 3)
@@ -147,7 +147,7 @@ def test_a_program_that_leaves_a_stream_open_ends(tmp_path):
     program = """
 import numpy as np
 from jaxgan.data import stream
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 
 def numbers():
     while True:

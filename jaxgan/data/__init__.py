@@ -6,7 +6,7 @@ not in the cache yet.
 
 import os
 
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import NoSuchSplit, UserError, printable
 
 __all__ = ["Pictures", "load"]

@@ -24,7 +24,7 @@ import numpy as np
 
 from jaxgan.data import workers
 from jaxgan.data.arrays import ArraysWriter, BrokenEntryError, open_array
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import UserError, printable
 from jaxgan.host import progress

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxgan.data import cache, workers
 from jaxgan.data.decode import EXTENSIONS, decode, is_colour
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.data.tags import CONDITION_NAMES, read_tags
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import UserError, printable

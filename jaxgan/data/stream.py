@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.data.tensorflow import import_tensorflow
 
 Batch = dict[str, np.ndarray]

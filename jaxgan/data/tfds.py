@@ -12,7 +12,7 @@ from PIL import Image
 
 from jaxgan.data import cache
 from jaxgan.data.decode import fit
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.data.tensorflow import import_tensorflow
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import NoSuchSplit, UserError, printable

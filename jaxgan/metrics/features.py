@@ -15,7 +15,7 @@ import numpy as np
 from flax import traverse_util
 from numpy.typing import ArrayLike
 
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 from jaxgan.host.digest import digest_leaves
 from jaxgan.metrics import store

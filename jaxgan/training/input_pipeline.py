@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxgan.data import order
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 from jaxgan.systems.schedule import Rounds
 from jaxgan.training.parallel import Program

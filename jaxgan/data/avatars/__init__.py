@@ -17,7 +17,7 @@ from jaxgan.data.avatars.measure import measure_eye_colour, measure_hair_colour
 from jaxgan.data.avatars.palette import CONDITION_NAMES, EYE_COLOURS, HAIR_COLOURS, condition
 from jaxgan.data.avatars.scene import paint
 from jaxgan.data.avatars.traits import Traits, choose
-from jaxgan.data.pictures import Pictures
+from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 
 __all__ = [

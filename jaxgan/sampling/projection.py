@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import models, sampling
+from jaxgan import models
 from jaxgan.ops import pixels
+from jaxgan.sampling import generation
 
 _REPORTED = 25  # steps to a report
 
@@ -72,7 +73,7 @@ def project(
     if target.shape != gan.image_shape:
         raise ValueError(f"the target has shape {target.shape}, and the generator makes {gan.image_shape}")
     wanted = pixels.normalize(jnp.asarray(target))
-    losses = [_losses(gan.generator, variables, wanted, *part) for part in sampling.chunks(z, condition)]
+    losses = [_losses(gan.generator, variables, wanted, *part) for part in generation.chunks(z, condition)]
     chosen = np.argsort(np.concatenate(losses), kind="stable")[:starts]
     begun = z[chosen]
     its_condition = None if condition is None else condition[chosen]
@@ -84,7 +85,7 @@ def project(
         report(count)
     winner = int(np.argmin(state.least))
     found = state.nearest[winner : winner + 1]
-    picture = sampling.generate(gan, variables, found, None if its_condition is None else its_condition[winner, None])
+    picture = generation.generate(gan, variables, found, None if its_condition is None else its_condition[winner, None])
     return Projection(np.asarray(found[0]), int(chosen[winner]), picture[0], float(np.sqrt(state.least[winner])))
 
 
