@@ -10,8 +10,8 @@ import json
 from absl import flags
 
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
-from experiments import command
-from experiments.recipes import Recipe, resolve
+from experiments.cli import command
+from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["16", "64", "256"], "pictures in a batch")

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments import command, launch
-from experiments.evaluation import make_evaluator
-from experiments.recipes import Recipe, option, resolve
-from experiments.restore import load_run
+from experiments.cli import command
+from experiments.run import start
+from experiments.run.evaluation import make_evaluator
+from experiments.run.recipes import Recipe, option, resolve
+from experiments.run.restore import load_run
 from jaxgan import models
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files import metrics_log
@@ -88,7 +89,7 @@ def run(changes: dict[str, Any], seed: int, data_dir: str | None) -> Outcome:
         recipe = resolve(flags | {"workdir": f"{folder}/run"}, tuple(models.names()))
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             try:
-                launch.train(recipe, Processes())
+                start.train(recipe, Processes())
             except Collapsed as collapsed:
                 print(collapsed)
         lines = metrics_log.read(Path(folder) / "run" / "metrics.jsonl")

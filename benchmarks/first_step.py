@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from experiments import launch
+from experiments.run import start
 from jaxgan import models
 from jaxgan.training import input_pipeline
 
@@ -24,7 +24,7 @@ def main() -> None:
         os._exit(0)
 
     input_pipeline.Feed.__call__ = first
-    launch.main(tuple(models.names()))
+    start.main(tuple(models.names()))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ steps train on.
 import json
 
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare, in_this_process
-from experiments import command
-from experiments.recipes import Recipe, resolve
+from experiments.cli import command
+from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from benchmarks import machine, plain
 from benchmarks.arithmetic import step_operations
-from experiments import command, launch, systems
-from experiments.recipes import Recipe, resolve
+from experiments.cli import command
+from experiments.run import start, systems
+from experiments.run.recipes import Recipe, resolve
 from jaxgan import data
 from jaxgan.data.examples import Pictures
 from jaxgan.data.tags import CONDITION_NAMES
@@ -47,7 +48,7 @@ class JaxSide:
         step = functools.partial(adversarial.train_step, rules=rules)
         devices = jax.local_devices()[:1]
         program = plain.compile_step(step, devices) if plain_flax else parallel.compile_step(step, devices=devices)
-        self._steps = 1 if plain_flax else recipe.steps_per_call or launch._steps_per_call(recipe)
+        self._steps = 1 if plain_flax else recipe.steps_per_call or start._steps_per_call(recipe)
         self._feed = input_pipeline.Feed(
             program,
             pictures,

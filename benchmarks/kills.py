@@ -24,8 +24,8 @@ from typing import Any
 from tensorboardX.proto.event_pb2 import Event
 
 from benchmarks.machine import describe
-from experiments import command
-from experiments.recipes import option
+from experiments.cli import command
+from experiments.run.recipes import option
 from jaxgan.errors import UserError
 from jaxgan.training.files import metrics_log
 from jaxgan.training.files.checkpoints import Checkpoints

@@ -13,7 +13,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import machine
-from experiments import command
+from experiments.cli import command
 from jaxgan import metrics
 
 _COUNT = flags.DEFINE_integer("count", 10_000, "pictures of each side", lower_bound=200)

@@ -17,7 +17,7 @@ from jax import lax
 
 from benchmarks import machine, turns
 from benchmarks.plain import conv, conv_transpose
-from experiments import command
+from experiments.cli import command
 from jaxgan import ops
 
 # name: (kernel, stride, padding, height of the big side, its channels, height of the small side, its channels)

@@ -19,8 +19,8 @@ from absl import flags
 from benchmarks import machine
 from benchmarks.memory import PeakMemory
 from benchmarks.process import REPOSITORY, Process, environment
-from experiments import command
-from experiments.recipes import Recipe, resolve
+from experiments.cli import command
+from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 from jaxgan.training import input_pipeline
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from absl import flags
 
-from experiments import command
-from experiments.recipes import Recipe, resolve
+from experiments.cli import command
+from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 
 _CALLS = flags.DEFINE_integer("calls", 3, "calls of the step to look at", lower_bound=1)

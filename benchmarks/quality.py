@@ -19,12 +19,13 @@ import numpy as np
 from absl import flags
 
 from benchmarks import machine
-from experiments import command, launch
-from experiments.evaluation import make_evaluator
-from experiments.pictures import load_pictures
-from experiments.recipes import Recipe, resolve
-from experiments.restore import load_run
-from experiments.systems import build_gan
+from experiments.cli import command
+from experiments.run import start
+from experiments.run.evaluation import make_evaluator
+from experiments.run.recipes import Recipe, resolve
+from experiments.run.references import load_pictures
+from experiments.run.restore import load_run
+from experiments.run.systems import build_gan
 from jaxgan import models
 from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
@@ -40,7 +41,7 @@ _GRIDS = flags.DEFINE_string("grids", None, "a folder for a grid of the first 64
 
 def main() -> None:
     """The command."""
-    recipe = resolve(launch.given_settings(), tuple(models.names()))
+    recipe = resolve(start.given_settings(), tuple(models.names()))
     if wrong := [side for side in _SIDES.value if side not in ("jaxgan", "pytorch")]:
         raise UserError(f"--sides={wrong[0]}: choose of jaxgan and pytorch")
     if wrong := [seed for seed in _SEEDS.value if not seed.isdecimal()]:
@@ -80,13 +81,13 @@ def main() -> None:
 def pictures_seen(recipe: Recipe, pictures: int) -> int:
     """Real pictures that the discriminator was shown, repeats of one batch counted once."""
     batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
-    return launch.total_steps(recipe, pictures, batches) * batches * recipe.batch_size
+    return start.total_steps(recipe, pictures, batches) * batches * recipe.batch_size
 
 
 def jaxgan_pictures(recipe: Recipe, evaluator: Any) -> np.ndarray:
     """Trains as the commands do, and draws what is measured, uint8 (n, H, W, C)."""
     with tempfile.TemporaryDirectory() as workdir:
-        launch.train(dataclasses.replace(recipe, workdir=workdir), Processes())
+        start.train(dataclasses.replace(recipe, workdir=workdir), Processes())
         return evaluator.draw(load_run(workdir).state.sampling_variables)
 
 
@@ -98,7 +99,7 @@ def pytorch_pictures(recipe: Recipe, pictures: Pictures, z: jax.Array, condition
 
     side = TorchSide(recipe, channels_last=not recipe.model.startswith("mlp"), pictures=pictures)
     batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
-    side.run(launch.total_steps(recipe, len(pictures), batches))
+    side.run(start.total_steps(recipe, len(pictures), batches))
     side.generator.eval()
     arrays = [array for array in (z, conditions) if array is not None]
     inputs = [torch.from_numpy(np.array(array, np.float32)).to(side.device) for array in arrays]

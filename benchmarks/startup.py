@@ -19,8 +19,8 @@ from absl import flags
 
 from benchmarks import machine
 from benchmarks.process import REPOSITORY, environment
-from experiments import command
-from experiments.recipes import Recipe, resolve
+from experiments.cli import command
+from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 
 _STARTS = flags.DEFINE_integer("starts", 3, "starts of each kind", lower_bound=1)

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks import machine, torch_networks
-from experiments.recipes import Recipe, resolve
+from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError

@@ -12,8 +12,8 @@ from typing import Any
 from absl import flags
 
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
-from experiments import command
-from experiments.recipes import Recipe, resolve
+from experiments.cli import command
+from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 
 PEERS = ("torch", "torch_compile", "plain_flax", "none")

@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments import command, launch
-from experiments.recipes import option, resolve
+from experiments.cli import command
+from experiments.run import start
+from experiments.run.recipes import option, resolve
 from jaxgan import models
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.trainer import Collapsed
@@ -55,7 +56,7 @@ def run(flags: dict[str, Any], folder: str) -> dict[str, Any]:
     alarm = None
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            launch.train(recipe, Processes())
+            start.train(recipe, Processes())
     except Collapsed as collapsed:
         alarm = str(collapsed)
     return {"alarm": alarm, "seconds": round(time.monotonic() - began, 1)}

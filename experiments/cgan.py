@@ -5,9 +5,9 @@ python -m experiments.cgan --flagfile=cgan.flags --data_dir=FOLDER      # pictur
 python -m experiments.cgan --model=cgan_mnist --dataset=mnist           # digits by class
 """
 
-from experiments import launch
+from experiments.run import start
 
 MODELS = ("cgan_anime", "cgan_mnist")
 
 if __name__ == "__main__":
-    launch.main(MODELS)
+    start.main(MODELS)

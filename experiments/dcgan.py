@@ -5,9 +5,9 @@ python -m experiments.dcgan --flagfile=anime.flags                      # faces 
 python -m experiments.dcgan --model=dcgan_mnist_a --dataset=mnist
 """
 
-from experiments import launch
+from experiments.run import start
 
 MODELS = ("dcgan_anime_a", "dcgan_anime_b", "dcgan_64", "dcgan_mnist_a", "dcgan_mnist_keras")
 
 if __name__ == "__main__":
-    launch.main(MODELS)
+    start.main(MODELS)

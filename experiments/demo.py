@@ -16,9 +16,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from experiments import command
+from experiments.cli import command
 from experiments.page.shelf import Shelf
-from experiments.recipes import option
+from experiments.run.recipes import option
 from jaxgan.errors import UserError
 
 

@@ -12,12 +12,12 @@ import math
 import sys
 from typing import Any
 
-from experiments import command
-from experiments.evaluation import make_evaluator, plain_name
-from experiments.pictures import load_pictures
-from experiments.recipes import FEATURES, FEATURES_HELP, check_seed, option
-from experiments.restore import Run, load_run
-from experiments.systems import build_rounds
+from experiments.cli import command
+from experiments.run.evaluation import make_evaluator, plain_name
+from experiments.run.recipes import FEATURES, FEATURES_HELP, check_seed, option
+from experiments.run.references import load_pictures
+from experiments.run.restore import Run, load_run
+from experiments.run.systems import build_rounds
 from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError
 from jaxgan.metrics.entries import Scores

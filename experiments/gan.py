@@ -4,9 +4,9 @@ python -m experiments.gan --flagfile=mnist.flags            # mlp_b on MNIST
 python -m experiments.gan --model=mlp_keras --dataset=fashion_mnist
 """
 
-from experiments import launch
+from experiments.run import start
 
 MODELS = ("mlp_b", "mlp_a", "mlp_keras")
 
 if __name__ == "__main__":
-    launch.main(MODELS)
+    start.main(MODELS)

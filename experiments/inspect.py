@@ -10,9 +10,9 @@ import json
 
 import jax
 
-from experiments import command
-from experiments.recipes import option
-from experiments.restore import load_run
+from experiments.cli import command
+from experiments.run.recipes import option
+from experiments.run.restore import load_run
 from jaxgan.host.digest import digest
 
 

@@ -20,11 +20,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import command, exhibits
-from experiments.conditions import by_turns
-from experiments.exhibits import Exhibit
-from experiments.recipes import check_seed, option
-from experiments.restore import Run, load_run
+from experiments.cli import command
+from experiments.run import exhibits
+from experiments.run.conditions import by_turns
+from experiments.run.exhibits import Exhibit
+from experiments.run.recipes import check_seed, option
+from experiments.run.restore import Run, load_run
 from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.data.decode import decode

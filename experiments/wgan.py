@@ -3,9 +3,9 @@
 python -m experiments.wgan --flagfile=wgan.flags --data_dir=FOLDER
 """
 
-from experiments import launch
+from experiments.run import start
 
 MODELS = ("wgan_anime",)
 
 if __name__ == "__main__":
-    launch.main(MODELS)
+    start.main(MODELS)

@@ -4,10 +4,10 @@ import json
 
 import jax
 
-from experiments import command
-from experiments.launch import initial_state
-from experiments.recipes import resolve
-from experiments.systems import build_gan, build_rules
+from experiments.cli import command
+from experiments.run.recipes import resolve
+from experiments.run.start import initial_state
+from experiments.run.systems import build_gan, build_rules
 from jaxgan import models
 from jaxgan.data import tags
 from jaxgan.training.files.checkpoints import Checkpoints

@@ -16,8 +16,8 @@ from jax import lax
 
 from benchmarks import arithmetic, comparison, jax_side, machine, memory, plain, profile, train_step, turns
 from benchmarks.process import Process, SideFailed
-from experiments import systems
-from experiments.recipes import RECIPES, Recipe, resolve
+from experiments.run import systems
+from experiments.run.recipes import RECIPES, Recipe, resolve
 from jaxgan import ops
 from jaxgan.errors import UserError
 from jaxgan.systems import adversarial

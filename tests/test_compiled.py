@@ -6,7 +6,7 @@ import zlib
 import jax
 import pytest
 
-from experiments import compiled
+from experiments.cli import compiled
 
 
 @pytest.fixture

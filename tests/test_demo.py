@@ -14,9 +14,9 @@ from PIL import Image
 from small_run import NAMES, lay_out, save_checkpoint, small_run
 
 from experiments import sample
-from experiments.page import draw, guard, progress, requests
+from experiments.page import draw, guard, requests, status
 from experiments.page.shelf import Shelf
-from experiments.restore import load_run
+from experiments.run.restore import load_run
 from jaxgan.errors import UserError
 from jaxgan.host import images
 from jaxgan.training.files.workdir import Workdir
@@ -228,31 +228,31 @@ def test_models_of_classes_and_models_without_conditions_draw_too(tmp_path):
 def test_progress_is_read_while_a_run_goes_on(tmp_path):
     recipe = lay_out(tmp_path / "run")
     workdir = Workdir(tmp_path / "run")
-    found = progress.read(workdir)
+    found = status.read(workdir)
     assert (found.lines, found.grids, found.checkpoint) == ([], [], None)
-    assert progress.curves(workdir, found) is None
-    assert "no step logged yet · no checkpoint yet" in progress.describe(workdir, found)
-    seen = [progress.signature(workdir)]
+    assert status.curves(workdir, found) is None
+    assert "no step logged yet · no checkpoint yet" in status.describe(workdir, found)
+    seen = [status.signature(workdir)]
     workdir.metrics.write_text('{"step": 50, "d_loss": 1.0, "g_loss": 2.0, "images_per_sec": 1234.5}\n{"step": 1')
-    seen.append(progress.signature(workdir))
+    seen.append(status.signature(workdir))
     images.save_png(workdir.sample(50), np.full((4, 4, 1), 7, np.uint8))
-    seen.append(progress.signature(workdir))
+    seen.append(status.signature(workdir))
     save_checkpoint(tmp_path / "run", recipe, 40)
-    seen.append(progress.signature(workdir))
+    seen.append(status.signature(workdir))
     assert len(set(seen)) == 4
-    assert progress.signature(workdir) == seen[-1]
-    found = progress.read(workdir)
+    assert status.signature(workdir) == seen[-1]
+    found = status.read(workdir)
     told = "**cgan_anime** on avatars, 16×16 · step 50 · newest checkpoint 40 · 1,234 pictures/s"
-    assert progress.describe(workdir, found) == told
-    losses = progress.curves(workdir, found).axes[0]
+    assert status.describe(workdir, found) == told
+    losses = status.curves(workdir, found).axes[0]
     assert sorted(float(line.get_ydata()[0]) for line in losses.lines) == [1.0, 2.0]
     assert [step for step, _ in found.grids] == [50]
-    assert (progress.read_grid(found.grids[0][1]) == 7).all()
+    assert (status.read_grid(found.grids[0][1]) == 7).all()
     whole = workdir.sample(50).read_bytes()
     for position in range(8, len(whole)):  # the first bytes say that it is a PNG
         workdir.sample(50).write_bytes(whole[:position] + bytes([whole[position] ^ 0x40]) + whole[position + 1 :])
         with contextlib.suppress(OSError):  # all that it may raise
-            progress.read_grid(workdir.sample(50))
+            status.read_grid(workdir.sample(50))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from conftest import REPOSITORY
 from ports import free_port
 from test_hosts import alone, finish
 
-from experiments import cluster
+from experiments.run import cluster
 from jaxgan.training.distributed import heartbeat
 
 PROGRAM = """

@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 from test_tfds import write_dataset
 
-from experiments import evaluate, evaluation, pictures
-from experiments.launch import initial_state
-from experiments.recipes import resolve
-from experiments.restore import Run
-from experiments.systems import build_gan, build_rules
+from experiments import evaluate
+from experiments.run import evaluation, references
+from experiments.run.recipes import resolve
+from experiments.run.restore import Run
+from experiments.run.start import initial_state
+from experiments.run.systems import build_gan, build_rules
 from jaxgan.data import avatars, tags
 from jaxgan.errors import UserError
 from jaxgan.metrics import features
@@ -90,7 +91,7 @@ def test_more_pictures_than_real_ones_take_their_conditions_in_turn():
 
 
 def test_of_some_pictures_each_keeps_its_own_condition():
-    whole, some = pictures.load_pictures(RECIPE), pictures.reference_pictures(RECIPE, "train", 10, seed=3)
+    whole, some = references.load_pictures(RECIPE), references.reference_pictures(RECIPE, "train", 10, seed=3)
     for image, condition in zip(some.images, some.conditions, strict=True):
         (place,) = np.flatnonzero((whole.images == image).all(axis=(1, 2, 3)))
         np.testing.assert_array_equal(condition, whole.conditions[place])
@@ -100,8 +101,8 @@ def test_a_data_set_without_a_test_split_is_its_own_reference(tmp_path):
     write_dataset(tmp_path, shape=(16, 16, 3), count=30)
     flags = {"model": "dcgan_64", "dataset": "animals", "data_dir": str(tmp_path), "image_size": 16}
     recipe = resolve(flags, ("dcgan_64",))
-    assert pictures.reference_split(recipe) == "train"
-    train, test = pictures.teaching_pictures(recipe)
+    assert references.reference_split(recipe) == "train"
+    train, test = references.teaching_pictures(recipe)
     assert (len(train), len(test)) == (27, 3)
 
 
@@ -123,8 +124,8 @@ def test_the_network_is_taught_by_the_runs_own_pictures_whatever_it_is_measured_
     monkeypatch.setattr(features, "load", load)
     for against in (own, others):
         found = evaluation.make_evaluator(against, GAN, num=130, taught_by=own, progress=False)
-        assert found.real.digest == pictures.load_pictures(against).digest
-    assert taught == [pictures.teaching_pictures(own)[0].digest] * 2
+        assert found.real.digest == references.load_pictures(against).digest
+    assert taught == [references.teaching_pictures(own)[0].digest] * 2
 
 
 def test_the_log_gets_a_few_bare_numbers(variables):
@@ -180,26 +181,26 @@ def folder(tmp_path_factory):
 
 
 def test_a_folder_is_its_own_reference_and_keeps_a_tenth_for_the_networks_test(folder):
-    assert pictures.reference_split(folder) == "train"
-    whole = pictures.load_pictures(folder)
-    train, test = pictures.teaching_pictures(folder)
+    assert references.reference_split(folder) == "train"
+    whole = references.load_pictures(folder)
+    train, test = references.teaching_pictures(folder)
     np.testing.assert_array_equal(np.concatenate([train.images, test.images]), whole.images)
     assert len(test) == 4 and len({train.digest, test.digest, whole.digest}) == 3
-    some = pictures.reference_pictures(folder, "train", 10, seed=3)
+    some = references.reference_pictures(folder, "train", 10, seed=3)
     assert len(some) == 10 and all((image == whole.images).all(axis=(1, 2, 3)).any() for image in some.images)
-    other = pictures.reference_pictures(folder, "train", 10, seed=4)
+    other = references.reference_pictures(folder, "train", 10, seed=4)
     assert not np.array_equal(some.images, other.images)
 
 
 def test_pictures_seen_are_those_of_every_critic_step(folder):
     recipe = resolve({"model": "wgan_anime", "critic_warmup": True, "batch_size": 32}, ("wgan_anime",))
     run = Run(recipe, GAN, 27, None, (), "0" * 64)
-    described = evaluate._described(run, pictures.load_pictures(folder), same=True)
+    described = evaluate._described(run, references.load_pictures(folder), same=True)
     assert described["pictures_seen"] == (25 * 100 + 2 * 5) * 32
 
 
 def test_other_pictures_than_those_of_the_run_are_no_training_pictures(folder):
-    digest = pictures.load_pictures(folder).digest
-    assert len(pictures.training_pictures(folder, digest)) == 40
+    digest = references.load_pictures(folder).digest
+    assert len(references.training_pictures(folder, digest)) == 40
     with pytest.raises(UserError, match="--data_dir"):
-        pictures.training_pictures(folder, "0" * 64)
+        references.training_pictures(folder, "0" * 64)

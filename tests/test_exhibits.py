@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 from reference import cases
 
-from experiments import exhibits, sample
-from experiments.pictures import load_pictures
-from experiments.recipes import resolve
-from experiments.restore import Run
-from experiments.systems import build_gan
+from experiments import sample
+from experiments.run import exhibits
+from experiments.run.recipes import resolve
+from experiments.run.references import load_pictures
+from experiments.run.restore import Run
+from experiments.run.systems import build_gan
 from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.errors import UserError

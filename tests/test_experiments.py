@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from test_commands import REPOSITORY, arrays_of, inspected, logged, run
 
-from experiments.command import read_flag_lines
-from experiments.recipes import Recipe, resolve
+from experiments.cli import command
+from experiments.cli.command import read_flag_lines
+from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 
+FLAG_FILES = REPOSITORY / "experiments" / "flags"
 NARROW = ["--generator_width=4", "--discriminator_width=4", "--batch_size=8", "--num_examples=64", "--log_every=5"]
 EXPERIMENTS = {
     "gan": ("mnist.flags", ["--dataset=avatars", "--image_size=16"]),
@@ -22,12 +24,12 @@ EXPERIMENTS = {
 
 
 def test_every_flag_file_begins_with_the_command_that_runs_it():
-    for path in REPOSITORY.glob("*.flags"):
+    for path in FLAG_FILES.glob("*.flags"):
         first = path.read_text(encoding="utf-8").splitlines()[0]
         assert f"--flagfile={path.name}" in first or "make quickstart" in first
 
 
-@pytest.mark.parametrize("path", sorted(REPOSITORY.glob("*.flags")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(FLAG_FILES.glob("*.flags")), ids=lambda path: path.name)
 def test_every_flag_file_is_a_recipe_of_the_command_that_it_names(path):
     named = re.match(r"# .*python -m experiments\.(\w+) ", path.read_text(encoding="utf-8"))
     assert named and named[1] in EXPERIMENTS
@@ -38,7 +40,7 @@ def test_every_flag_file_is_a_recipe_of_the_command_that_it_names(path):
 
 
 def test_no_two_flag_files_write_into_one_workdir():
-    given = [read_flag_lines(Recipe, path) for path in REPOSITORY.glob("*.flags")]
+    given = [read_flag_lines(Recipe, path) for path in FLAG_FILES.glob("*.flags")]
     workdirs = [resolve(flags, tuple(models.names())).workdir for flags in given]
     assert len(set(workdirs)) == len(workdirs)
 
@@ -121,3 +123,14 @@ def test_real_mnist(command, flags, real_data, tmp_path):
     assert found["image_shape"][2] == 1
     described = json.loads((Path(tmp_path) / "run" / "dataset.json").read_text())
     assert described["pictures"] == 60_000
+
+
+def test_a_flag_file_that_comes_with_the_commands_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = command.flag_values(Recipe)
+    assert command.parse(["program", "--flagfile", "wgan.flags", "--steps=3"], values) == ["program"]
+    assert (values.model, values.steps) == ("wgan_anime", 3)
+    (tmp_path / "wgan.flags").write_text("--model=mlp_b\n")
+    mine = command.flag_values(Recipe)
+    command.parse(["program", "--flagfile=wgan.flags"], mine)
+    assert mine.model == "mlp_b"  # a file in the working directory comes first

@@ -14,9 +14,10 @@ from fuzzing import bounded, in_time, mutated
 from PIL import Image
 from reference.cases import CASES, random_variables
 
-from experiments import command, restore
-from experiments.recipes import Recipe, resolve
-from experiments.systems import build_gan
+from experiments.cli import command
+from experiments.run import restore
+from experiments.run.recipes import Recipe, resolve
+from experiments.run.systems import build_gan
 from jaxgan import interop, models
 from jaxgan.data import cache, decode, folder, tags
 from jaxgan.errors import UserError, one_line

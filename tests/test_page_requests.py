@@ -14,7 +14,7 @@ from small_run import small_run
 
 from experiments import sample
 from experiments.page import draw, requests
-from experiments.restore import load_run
+from experiments.run.restore import load_run
 from jaxgan.errors import UserError
 
 pytestmark = [

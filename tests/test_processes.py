@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import cluster
-from experiments.cluster import Cluster, check
+from experiments.run import cluster
+from experiments.run.cluster import Cluster, check
 from jaxgan.errors import UserError
 from jaxgan.training import parallel
 from jaxgan.training.distributed import heartbeat

@@ -8,8 +8,10 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import command, demo, evaluate, inspect, launch, recipes, sample, systems
-from experiments.recipes import RECIPES, resolve
+from experiments import demo, evaluate, inspect, sample
+from experiments.cli import command
+from experiments.run import recipes, start, systems
+from experiments.run.recipes import RECIPES, resolve
 from jaxgan import models
 from jaxgan.data import tags
 from jaxgan.errors import UserError
@@ -198,7 +200,7 @@ def test_a_name_may_have_spaces_quotes_and_letters_of_every_script(given_flags, 
     assert given == {"workdir": str(workdir), "data_dir": "relative/x"}
     workdir.mkdir()
     (workdir / "flags.txt").write_text(command.flag_lines(resolve(given, ALL)), encoding="utf-8")
-    assert launch.workdir_recipe(str(workdir)) == resolve(given, ALL)
+    assert start.workdir_recipe(str(workdir)) == resolve(given, ALL)
 
 
 @pytest.fixture
@@ -210,8 +212,8 @@ def begun(tmp_path):
         (tmp_path / "flags.txt").write_text(command.flag_lines(recipe), encoding="utf-8")
         for step in checkpoints:
             (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
-        monkeypatch.setattr(launch, "given_settings", lambda: {"workdir": str(tmp_path), **then})
-        return launch.recipe_from_flags(("dcgan_64", "dcgan_anime_b"))
+        monkeypatch.setattr(start, "given_settings", lambda: {"workdir": str(tmp_path), **then})
+        return start.recipe_from_flags(("dcgan_64", "dcgan_anime_b"))
 
     return begin
 
@@ -252,7 +254,7 @@ def test_before_the_first_checkpoint_other_flags_begin_another_run(begun, monkey
 
 def test_a_pass_counts_the_batches_of_every_critic_step():
     recipe = resolve({"model": "wgan_anime", "epochs": 2.0}, ALL)
-    assert launch.total_steps(recipe, 3200, 5) == 20  # 2 passes over 50 batches of 64, five to a step
+    assert start.total_steps(recipe, 3200, 5) == 20  # 2 passes over 50 batches of 64, five to a step
 
 
 @pytest.mark.parametrize(
@@ -277,9 +279,9 @@ def test_the_home_directory_is_meant_as_in_a_shell(given_flags, monkeypatch, tmp
 
 def test_more_steps_than_can_be_counted_are_refused():
     recipe = resolve({"model": "mlp_b", "epochs": 1e9}, ALL)
-    assert launch.total_steps(recipe, 200, 1) == 2 * 10**9
+    assert start.total_steps(recipe, 200, 1) == 2 * 10**9
     with pytest.raises(UserError, match=r"--epochs=1000000000\.0: 6,000,000,000 steps"):
-        launch.total_steps(recipe, 600, 1)
+        start.total_steps(recipe, 600, 1)
 
 
 @pytest.mark.parametrize("name", ["image_size", "latent_dim", "generator_width", "discriminator_width"])
@@ -429,7 +431,7 @@ def test_the_preview_is_8_by_8_of_all_conditions_in_turn_and_5_by_5_of_faces():
     ):
         recipe = resolve({"model": model}, ALL)
         gan = systems.build_gan(recipe, 3, len(names))
-        z, condition, columns = launch.preview_inputs(recipe, gan, names, jax.random.key(0))
+        z, condition, columns = start.preview_inputs(recipe, gan, names, jax.random.key(0))
         assert (len(z), columns) == shape
         assert (condition is None) == (not names)
         if names == digits:

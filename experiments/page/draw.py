@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments import sample
 from experiments.page.requests import Walk
-from experiments.restore import Run
+from experiments.run.restore import Run
 from jaxgan import sampling
 from jaxgan.host import images
 from jaxgan.metrics import spherical_interpolation

@@ -5,11 +5,11 @@ from typing import Any
 
 import gradio as gr
 
-from experiments.page import conditions, create, explore, training
+from experiments.page import condition_inputs, create_tab, explore_tab, training_tab
 from experiments.page.guard import Guard
 from experiments.page.mistakes import told
 from experiments.page.shelf import Shelf
-from experiments.restore import read_dataset
+from experiments.run.restore import read_dataset
 
 WAITING = 32  # requests in line; more are sent away
 KEEP_FILES = 3600  # seconds for which a picture can be downloaded
@@ -41,14 +41,14 @@ def build(shelf: Shelf, directory: Path) -> gr.Blocks:
             name = gr.Dropdown(names, value=names[0], label="Run", visible=len(names) > 1, elem_id="run")
         drawing = {"concurrency_id": "drawing", "concurrency_limit": 1}
         with gr.Tab("Create"):
-            choices = create.build(shelf, name, directory, drawing)
+            choices = create_tab.build(shelf, name, directory, drawing)
         with gr.Tab("Explore") as tab:
-            choices += explore.build(shelf, name, tab, drawing)
+            choices += explore_tab.build(shelf, name, tab, drawing)
         with gr.Tab("Training"):
-            show, inputs, outputs = training.build(shelf, name, status)
+            show, inputs, outputs = training_tab.build(shelf, name, status)
 
         def fit(chosen: Any) -> list[Any]:
-            fitted = conditions.fitting(tuple(read_dataset(shelf.workdir(chosen).path)["condition_names"]))
+            fitted = condition_inputs.fitting(tuple(read_dataset(shelf.workdir(chosen).path)["condition_names"]))
             return fitted + fitted
 
         for event in (page.load, name.change):

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from experiments.restore import Run, load_run, renewed
+from experiments.run.restore import Run, load_run, renewed
 from jaxgan.errors import UserError, printable
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.workdir import Workdir

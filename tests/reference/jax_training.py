@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.recipes import RECIPES
-from experiments.systems import build_rules
+from experiments.run.recipes import RECIPES
+from experiments.run.systems import build_rules
 from jaxgan.models import GAN
 from jaxgan.systems import adversarial
 from reference.recording import recorded

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from experiments.launch import workdir_recipe
-from experiments.restore import read_dataset
+from experiments.run.restore import read_dataset
+from experiments.run.start import workdir_recipe
 from jaxgan.host import images
 from jaxgan.training.files import metrics_log, plots
 from jaxgan.training.files.checkpoints import Checkpoints

@@ -15,10 +15,13 @@ from typing import Any, NoReturn, get_args, get_type_hints
 import jax
 from absl import app, flags, logging
 
-from experiments.compiled import keep_compiled_programs
+from experiments.cli.compiled import keep_compiled_programs
 from jaxgan.errors import UserError, one_line, printable
 from jaxgan.host.console import silence
 from jaxgan.training.signals import Interrupted, stop_by_exceptions
+
+FLAG_FILES = Path(__file__).resolve().parent.parent / "flags"
+"""The flag files that come with the commands; `--flagfile=anime.flags` finds them from any folder."""
 
 
 def define_flags(schema: type, defaults: Any = None, helps: Mapping[str, str] | None = None) -> None:
@@ -217,17 +220,26 @@ def parse(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[s
 
 
 def _files_first(arguments: Sequence[str]) -> list[str]:
-    """The arguments with those before the others that name flag files: of two values absl takes the later one."""
+    """Moves the arguments that name flag files before the others: of two values absl takes the later one."""
     files: list[str] = []
     others: list[str] = []
     left = list(arguments)
     while left:
         argument = left.pop(0)
-        into = files if argument.lstrip("-").partition("=")[0] == "flagfile" and argument.startswith("-") else others
-        into.append(argument)
-        if into is files and "=" not in argument and left:
-            files.append(left.pop(0))
+        name, equals, value = argument.partition("=")
+        if not argument.startswith("-") or name.lstrip("-") != "flagfile":
+            others.append(argument)
+        elif equals or left:
+            files.append(f"--flagfile={_find_flag_file(value if equals else left.pop(0))}")
+        else:
+            files.append(argument)
     return files + others
+
+
+def _find_flag_file(name: str) -> str:
+    """Returns the path of a flag file: in the working directory, or else among those that come with the commands."""
+    shipped = FLAG_FILES / name
+    return str(shipped) if Path(name).name == name and not Path(name).exists() and shipped.is_file() else name
 
 
 def _said(error: Exception, names: Iterable[str]) -> str:

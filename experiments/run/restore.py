@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 
-from experiments.launch import initial_state, workdir_recipe
-from experiments.recipes import Recipe
-from experiments.systems import build_gan, build_rules
+from experiments.run.recipes import Recipe
+from experiments.run.start import initial_state, workdir_recipe
+from experiments.run.systems import build_gan, build_rules
 from jaxgan import models
 from jaxgan.errors import UserError
 from jaxgan.systems import adversarial

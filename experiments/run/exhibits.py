@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.conditions import every
-from experiments.pictures import training_pictures
-from experiments.restore import Run
+from experiments.run.conditions import every
+from experiments.run.references import training_pictures
+from experiments.run.restore import Run
 from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.errors import UserError

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from experiments.recipes import Recipe
+from experiments.run.recipes import Recipe
 from jaxgan import losses, models
 from jaxgan.errors import UserError
 from jaxgan.metrics.heads import heads_of

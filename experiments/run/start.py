@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import cluster, command, conditions, evaluation
-from experiments.cluster import Cluster
-from experiments.pictures import load_pictures
-from experiments.recipes import MOST_STEPS, RECIPES, Recipe, resolve
-from experiments.systems import build_gan, build_rounds, build_rules, is_conditional
+from experiments.cli import command
+from experiments.run import cluster, conditions, evaluation
+from experiments.run.cluster import Cluster
+from experiments.run.recipes import MOST_STEPS, RECIPES, Recipe, resolve
+from experiments.run.references import load_pictures
+from experiments.run.systems import build_gan, build_rounds, build_rules, is_conditional
 from jaxgan import models, sampling
 from jaxgan.data import tags
 from jaxgan.data.examples import Pictures

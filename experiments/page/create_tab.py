@@ -11,10 +11,10 @@ from typing import Any
 import gradio as gr
 
 from experiments import sample
-from experiments.page import conditions, draw, requests
+from experiments.page import condition_inputs, draw, requests
 from experiments.page.mistakes import told
 from experiments.page.shelf import Shelf
-from experiments.restore import read_dataset
+from experiments.run.restore import read_dataset
 
 
 def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, Any]) -> list[gr.Dropdown]:
@@ -31,7 +31,7 @@ def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, A
     """
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            choices = conditions.drop_downs()
+            choices = condition_inputs.drop_downs()
             with gr.Row():
                 seed = gr.Number(
                     0,

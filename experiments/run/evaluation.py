@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.pictures import reference_pictures, reference_split, resizing, teaching_pictures
-from experiments.recipes import Recipe
+from experiments.run.recipes import Recipe
+from experiments.run.references import reference_pictures, reference_split, resizing, teaching_pictures
 from jaxgan import models, sampling
 from jaxgan.data.examples import Pictures
 from jaxgan.errors import UserError

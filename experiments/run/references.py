@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from experiments.recipes import Recipe
-from experiments.systems import is_conditional, native_image_size
+from experiments.run.recipes import Recipe
+from experiments.run.systems import is_conditional, native_image_size
 from jaxgan import data
 from jaxgan.data.examples import Pictures
 from jaxgan.errors import NoSuchSplit, UserError

@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from experiments.page import conditions, draw, requests
+from experiments.page import condition_inputs, draw, requests
 from experiments.page.mistakes import told
 from experiments.page.shelf import Shelf
-from experiments.restore import read_dataset
+from experiments.run.restore import read_dataset
 from jaxgan.host import images
 
 STATIONS = 9
@@ -19,7 +19,7 @@ def build(shelf: Shelf, name: gr.Dropdown, tab: gr.Tab, drawing: dict[str, Any])
     """Lays out the tab; its arguments, and what it returns, are those of the first tab."""
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            choices = conditions.drop_downs()
+            choices = condition_inputs.drop_downs()
             with gr.Row():
                 first = gr.Number(
                     0, label="From seed", precision=0, min_width=120, minimum=0, maximum=requests.LARGEST_SEED

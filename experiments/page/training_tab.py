@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from experiments.page import progress, requests
+from experiments.page import requests, status
 from experiments.page.mistakes import told
 from experiments.page.shelf import Shelf
 from jaxgan.errors import UserError
@@ -67,10 +67,10 @@ def _look(shelf: Shelf, name: Any, seen: tuple[str, int], index: Any) -> tuple[A
     """What was seen, the status, the curves, the slider and its grid; a slider at the newest grid stays there."""
     workdir = shelf.workdir(name)
     signature, number = seen
-    now = progress.signature(workdir)
+    now = status.signature(workdir)
     if now == signature:
         return (gr.skip(),) * 5
-    found = progress.read(workdir)
+    found = status.read(workdir)
     slider, grid = gr.skip(), gr.skip()
     newest = len(found.grids)
     if newest != number or not number:
@@ -78,7 +78,7 @@ def _look(shelf: Shelf, name: Any, seen: tuple[str, int], index: Any) -> tuple[A
         if requests.position(index, newest or 1) >= number:
             slider = {**slider, "value": max(newest, 1)}
             grid = _grid(found.grids, newest)
-    return (now, newest), progress.describe(workdir, found), progress.curves(workdir, found), slider, grid
+    return (now, newest), status.describe(workdir, found), status.curves(workdir, found), slider, grid
 
 
 def _show(shelf: Shelf, name: Any, index: Any) -> Any:
@@ -93,6 +93,6 @@ def _grid(grids: list[tuple[int, Path]], index: int) -> Any:
         return gr.update(value=None, label=GRID)
     step, path = grids[index - 1]
     try:
-        return gr.update(value=progress.read_grid(path), label=f"{GRID}, step {step:,}")
+        return gr.update(value=status.read_grid(path), label=f"{GRID}, step {step:,}")
     except OSError:
         return gr.skip()

@@ -1,0 +1,1 @@
+"""From flags to a run, and from a run's directory back to what it trained."""
