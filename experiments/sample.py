@@ -114,7 +114,9 @@ def check(asked: Sample) -> None:
 
 def _noise(run: Run, asked: Sample, count: int) -> jax.Array:
     key = jax.random.key(asked.seed)
-    return sampling.fixed_latents(key, run.gan, count, mean=asked.mean, std=asked.std, truncation=asked.truncation)
+    return sampling.fixed_latents(
+        key, run.gan.generator, count, mean=asked.mean, std=asked.std, truncation=asked.truncation
+    )
 
 
 def draw(run: Run, asked: Sample) -> tuple[np.ndarray, np.ndarray]:
@@ -136,10 +138,12 @@ def draw(run: Run, asked: Sample) -> tuple[np.ndarray, np.ndarray]:
     variables = run.state.sampling_variables
     condition = None if labels is None else jnp.asarray(labels, jnp.float32)
     if asked.best_of is None:
-        pictures = sampling.generate(run.gan, variables, z, condition)
+        pictures = sampling.generate(run.gan.generator, variables, z, condition)
     else:
         judge = run.state.discriminator.variables
-        pictures, order = sampling.best(run.gan, variables, judge, z, asked.num, condition)
+        pictures, order = sampling.best(
+            run.gan.generator, variables, run.gan.discriminator, judge, z, asked.num, condition
+        )
         labels = None if labels is None else labels[order]
     return pictures, np.zeros((len(pictures), 0), np.uint8) if labels is None else labels
 
@@ -169,7 +173,7 @@ def _projection(run: Run, asked: Sample) -> Exhibit:
     labels = conditions(run, asked.condition, CANDIDATES)
     with progress.bar(what="descending", total=DESCENT) as bar:
         found = projection.project(
-            run.gan,
+            run.gan.generator,
             run.state.sampling_variables,
             target,
             _noise(run, asked, CANDIDATES),

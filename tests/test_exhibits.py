@@ -36,12 +36,12 @@ DIGITS = run_of("cgan_mnist", tuple("0123456789"), latent_dim=4)
 
 
 def noise(run, count):
-    return sampling.fixed_latents(jax.random.key(3), run.gan, count)
+    return sampling.fixed_latents(jax.random.key(3), run.gan.generator, count)
 
 
 def drawn(run, z, conditions=None):
     given = None if conditions is None else jnp.asarray(conditions, jnp.float32)
-    return sampling.generate(run.gan, run.state.sampling_variables, z, given)
+    return sampling.generate(run.gan.generator, run.state.sampling_variables, z, given)
 
 
 def test_the_pictures_of_these_runs_tell_noises_and_conditions_apart():

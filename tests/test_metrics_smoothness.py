@@ -62,13 +62,15 @@ def test_a_generators_path_has_the_models_noise_and_one_condition_an_arc():
     gan = models.build("cgan_mnist", image_size=8, generator_width=2, discriminator_width=2, latent_dim=4)
     variables = models.init(gan.generator, jax.random.key(0))
     conditions = np.eye(10, dtype=np.uint8)[[3, 1, 4]]
-    gan = dataclasses.replace(gan, latent_std=0.5)
+    gan = dataclasses.replace(gan, generator=gan.generator.clone(latent_std=0.5))
 
     def embed(z):
-        pictures = sampling.draw(gan, variables, 0.5 * z, jnp.asarray(conditions[np.arange(len(z)) % 3], jnp.float32))
+        pictures = sampling.draw(
+            gan.generator, variables, 0.5 * z, jnp.asarray(conditions[np.arange(len(z)) % 3], jnp.float32)
+        )
         return pictures[:, :4]
 
     key = jax.random.key(1)
-    found = generator_path_length(gan, variables, lambda x: x[:, :4], key, conditions=conditions, samples=20)
+    found = generator_path_length(gan.generator, variables, lambda x: x[:, :4], key, conditions=conditions, samples=20)
     assert found.value > 0
     assert found == path_length(embed, key, latent_dim=4, samples=20)

@@ -11,11 +11,11 @@ from jaxgan.ops import pixels
 GAN = models.build("dcgan_64", image_size=8, generator_width=4, discriminator_width=4, latent_dim=6)
 G = models.init(GAN.generator, jax.random.key(0))
 D = models.init(GAN.discriminator, jax.random.key(1))
-Z = sampling.fixed_latents(jax.random.key(2), GAN, sampling.CHUNK + 7)
+Z = sampling.fixed_latents(jax.random.key(2), GAN.generator, sampling.CHUNK + 7)
 
 
 def test_pictures_are_those_of_the_generator_in_evaluation_mode_however_many_there_are():
-    images = sampling.generate(GAN, G, Z)
+    images = sampling.generate(GAN.generator, G, Z)
     expected = pixels.quantize(GAN.generator.apply(G, Z, train=False))
     assert images.dtype == np.uint8
     assert images.shape == (sampling.CHUNK + 7, 8, 8, 3)
@@ -23,11 +23,11 @@ def test_pictures_are_those_of_the_generator_in_evaluation_mode_however_many_the
 
 
 def test_the_best_are_those_that_the_discriminator_scores_highest():
-    images = sampling.generate(GAN, G, Z)
-    scores = sampling.scores(GAN, D, images)
+    images = sampling.generate(GAN.generator, G, Z)
+    scores = sampling.scores(GAN.discriminator, D, images)
     expected = GAN.discriminator.apply(D, pixels.normalize(jnp.asarray(images)), train=False)
     np.testing.assert_allclose(scores, expected, atol=1e-4)
-    best, chosen = sampling.best(GAN, G, D, Z, 5)
+    best, chosen = sampling.best(GAN.generator, G, GAN.discriminator, D, Z, 5)
     assert sorted(scores)[-5:] == sorted(scores[chosen])
     assert (np.diff(scores[chosen]) <= 0).all()
     np.testing.assert_array_equal(best, images[chosen])
@@ -35,45 +35,49 @@ def test_the_best_are_those_that_the_discriminator_scores_highest():
 
 def test_latents_have_the_models_own_spread():
     wide = models.build("cgan_anime")
-    z = np.asarray(sampling.fixed_latents(jax.random.key(0), wide, 2000))
+    z = np.asarray(sampling.fixed_latents(jax.random.key(0), wide.generator, 2000))
     np.testing.assert_allclose(z.std(), np.exp(-1 / np.pi), rtol=0.01)
-    moved = np.asarray(sampling.fixed_latents(jax.random.key(0), wide, 2000, mean=2.0, std=0.5))
+    moved = np.asarray(sampling.fixed_latents(jax.random.key(0), wide.generator, 2000, mean=2.0, std=0.5))
     np.testing.assert_allclose(moved, 2 + 0.5 * z, rtol=1e-5, atol=1e-6)
 
 
 def test_conditions_reach_the_generator():
     gan = models.build("cgan_mnist", image_size=8, generator_width=2, discriminator_width=2, latent_dim=4)
     variables = models.init(gan.generator, jax.random.key(0))
-    z = sampling.fixed_latents(jax.random.key(1), gan, 3)
-    first, second = (sampling.generate(gan, variables, z, jnp.eye(10)[jnp.full(3, digit)]) for digit in (0, 7))
+    z = sampling.fixed_latents(jax.random.key(1), gan.generator, 3)
+    first, second = (
+        sampling.generate(gan.generator, variables, z, jnp.eye(10)[jnp.full(3, digit)]) for digit in (0, 7)
+    )
     assert not np.array_equal(first, second)
 
 
 def test_inputs_and_conditions_come_in_equal_numbers():
     gan = models.build("cgan_mnist", image_size=8, generator_width=2, discriminator_width=2, latent_dim=4)
     variables = models.init(gan.generator, jax.random.key(0))
-    z = sampling.fixed_latents(jax.random.key(1), gan, sampling.CHUNK + 1)
+    z = sampling.fixed_latents(jax.random.key(1), gan.generator, sampling.CHUNK + 1)
     with pytest.raises(ValueError, match="inputs, and conditions"):
-        sampling.generate(gan, variables, z, jnp.zeros((sampling.CHUNK, 10)))
+        sampling.generate(gan.generator, variables, z, jnp.zeros((sampling.CHUNK, 10)))
     with pytest.raises(ValueError, match="0 inputs"):
-        sampling.generate(GAN, G, Z[:0])
+        sampling.generate(GAN.generator, G, Z[:0])
     with pytest.raises(ValueError, match="truncation must be above 0"):
-        sampling.fixed_latents(jax.random.key(0), GAN, 3, truncation=-1.0)
+        sampling.fixed_latents(jax.random.key(0), GAN.generator, 3, truncation=-1.0)
 
 
 def test_truncated_noise_has_no_tails_and_depends_on_its_place_alone():
-    z = np.asarray(sampling.fixed_latents(jax.random.key(0), GAN, 3000, truncation=1.0))
+    z = np.asarray(sampling.fixed_latents(jax.random.key(0), GAN.generator, 3000, truncation=1.0))
     assert np.abs(z).max() <= 1.0 and np.abs(z).max() > 0.99
     # The standard deviation of a normal distribution cut off at 1 is sqrt(1 - 2 φ(1) / (2 Φ(1) - 1)).
     np.testing.assert_allclose(z.std(), 0.5396, rtol=0.02)
-    few = sampling.fixed_latents(jax.random.key(0), GAN, 3, truncation=1.0)
+    few = sampling.fixed_latents(jax.random.key(0), GAN.generator, 3, truncation=1.0)
     np.testing.assert_array_equal(few, z[:3])
-    wide = np.asarray(sampling.fixed_latents(jax.random.key(0), models.build("cgan_anime"), 500, truncation=0.5))
+    wide = np.asarray(
+        sampling.fixed_latents(jax.random.key(0), models.build("cgan_anime").generator, 500, truncation=0.5)
+    )
     assert np.abs(wide).max() <= 0.5 * np.exp(-1 / np.pi)
 
 
 def test_drawn_pictures_are_those_before_the_rounding():
-    drawn = sampling.draw(GAN, G, Z)
+    drawn = sampling.draw(GAN.generator, G, Z)
     assert drawn.dtype == jnp.float32 and drawn.shape == (sampling.CHUNK + 7, 8, 8, 3)
-    assert np.abs(np.asarray(pixels.quantize(drawn)).astype(int) - sampling.generate(GAN, G, Z)).max() <= 1
+    assert np.abs(np.asarray(pixels.quantize(drawn)).astype(int) - sampling.generate(GAN.generator, G, Z)).max() <= 1
     assert len(np.unique(np.asarray(drawn))) > 256

@@ -40,13 +40,15 @@ def on_the_way(run: Run, walk: Walk, fractions: np.ndarray) -> np.ndarray:
     Raises:
       UserError: where the run cannot take the condition.
     """
-    start, end = (sampling.fixed_latents(jax.random.key(seed), run.gan, 1) for seed in (walk.first, walk.second))
+    start, end = (
+        sampling.fixed_latents(jax.random.key(seed), run.gan.generator, 1) for seed in (walk.first, walk.second)
+    )
     z = spherical_interpolation(start, end, np.asarray(fractions, np.float32))
     condition = sample.conditions(run, walk.condition, 1)
     if condition is None:
-        return sampling.generate(run.gan, run.state.sampling_variables, z)
+        return sampling.generate(run.gan.generator, run.state.sampling_variables, z)
     repeated = jnp.repeat(jnp.asarray(condition, jnp.float32), len(fractions), axis=0)
-    return sampling.generate(run.gan, run.state.sampling_variables, z, repeated)
+    return sampling.generate(run.gan.generator, run.state.sampling_variables, z, repeated)
 
 
 def save(directory: Path, image: np.ndarray, asked: sample.Sample, step: int) -> Path:

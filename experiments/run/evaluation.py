@@ -85,7 +85,9 @@ class Evaluator:
         parts = [slice(start, start + _SLAB) for start in range(0, len(self.z), _SLAB)]
         return np.concatenate(
             [
-                sampling.generate(self.gan, variables, self.z[part], None if conditions is None else conditions[part])
+                sampling.generate(
+                    self.gan.generator, variables, self.z[part], None if conditions is None else conditions[part]
+                )
                 for part in bar(parts, "drawing pictures", unit="k", shown=self.progress)
             ]
         )
@@ -95,7 +97,12 @@ class Evaluator:
         key = jax.random.fold_in(jax.random.key(self.seed), len(self.z))  # the pictures' latents took those before it
         network = self.reference.network
         length = generator_path_length(
-            self.gan, variables, lambda x: network.apply(x).features, key, conditions=self.conditions, samples=PATHS
+            self.gan.generator,
+            variables,
+            lambda x: network.apply(x).features,
+            key,
+            conditions=self.conditions,
+            samples=PATHS,
         )
         context = scores.describe(PATHS, self.reference, self.seed)
         kept = {name: context[name] for name in ("n", "resolution", "seed", "feature_network")}
@@ -148,7 +155,7 @@ def make_evaluator(
         gan,
         scores.make_reference(network, real.images, split=split, resize=resizing(recipe), seed=seed),
         real,
-        sampling.fixed_latents(jax.random.key(seed), gan, num),
+        sampling.fixed_latents(jax.random.key(seed), gan.generator, num),
         real.conditions[np.arange(num) % len(real)] if gan.condition_dim and real.conditions is not None else None,
         read_colours=recipe.dataset == "avatars",
         seed=seed,

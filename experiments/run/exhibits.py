@@ -99,5 +99,5 @@ def conditions_of(run: Run) -> np.ndarray:
 
 def _drawn(run: Run, z: jax.Array, conditions: np.ndarray | None, columns: int) -> Exhibit:
     condition = None if conditions is None else jnp.asarray(conditions, jnp.float32)
-    pictures = sampling.generate(run.gan, run.state.sampling_variables, z, condition)
+    pictures = sampling.generate(run.gan.generator, run.state.sampling_variables, z, condition)
     return Exhibit(pictures, np.zeros((len(pictures), 0), np.uint8) if conditions is None else conditions, columns)

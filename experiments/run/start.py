@@ -156,7 +156,9 @@ def train(recipe: Recipe, processes: Processes) -> None:
             description=_description(recipe, gan, state, pictures, program, feed),
             step_fn=feed,
             compile=feed.compile,
-            preview=lambda state: sampling.generate(gan, parallel.local(state.sampling_variables), z, condition),
+            preview=lambda state: sampling.generate(
+                gan.generator, parallel.local(state.sampling_variables), z, condition
+            ),
             evaluate=None if measure is None else lambda state: measure(parallel.local(state.sampling_variables)),
             pictures_per_step=recipe.batch_size * rounds.usual,
             columns=columns,
@@ -204,7 +206,7 @@ def preview_inputs(
     `cgan_mnist`, all by turns.
     """
     if not gan.condition_dim:
-        return sampling.fixed_latents(key, gan, GRID), None, 8
+        return sampling.fixed_latents(key, gan.generator, GRID), None, 8
     if recipe.conditions is not None:
         try:
             rows = tags.read_conditions(recipe.conditions, condition_names)
@@ -216,9 +218,9 @@ def preview_inputs(
         columns = CONDITIONS
     else:
         turns = conditions.by_turns(condition_names, gan.condition_dim, GRID)
-        return sampling.fixed_latents(key, gan, GRID), jnp.asarray(turns, jnp.float32), 8
+        return sampling.fixed_latents(key, gan.generator, GRID), jnp.asarray(turns, jnp.float32), 8
     repeated = jnp.asarray(np.repeat(rows, columns, axis=0), jnp.float32)
-    return sampling.fixed_latents(key, gan, len(repeated)), repeated, columns
+    return sampling.fixed_latents(key, gan.generator, len(repeated)), repeated, columns
 
 
 def _devices(recipe: Recipe) -> list[jax.Device]:

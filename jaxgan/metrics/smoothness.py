@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxgan import models, sampling
 from jaxgan.metrics.estimate import Estimate, mean_estimate
+from jaxgan.models import Network
+from jaxgan.models.inference import draw
 from jaxgan.ops.latent_paths import spherical_interpolation
 
 
@@ -48,7 +48,7 @@ def path_length(
 
 
 def generator_path_length(
-    gan: models.GAN,
+    generator: Network,
     variables: Any,
     embed: Callable[[jax.Array], ArrayLike],
     key: jax.Array,
@@ -59,7 +59,7 @@ def generator_path_length(
     """The path length of a generator; both ends of an arc are of the model's own noise, under one condition.
 
     Args:
-        gan: the networks.
+        generator: the network that draws.
         variables: the generator's variables.
         embed: pictures (n, H, W, C) in [-1, 1] -> features (n, ...).
         key: see `path_length`.
@@ -69,10 +69,10 @@ def generator_path_length(
 
     def features(z: jax.Array) -> ArrayLike:
         turns = np.arange(len(z)) % (1 if conditions is None else len(conditions))
-        condition = None if conditions is None else jnp.asarray(conditions[turns], jnp.float32)
-        return embed(sampling.draw(gan, variables, gan.latent_std * z, condition))
+        condition = None if conditions is None else conditions[turns]
+        return embed(draw(generator, variables, generator.latent_std * z, condition))
 
-    return path_length(features, key, latent_dim=gan.latent_dim, samples=samples)
+    return path_length(features, key, latent_dim=generator.latent_dim, samples=samples)
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))

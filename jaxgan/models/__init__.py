@@ -76,9 +76,11 @@ def build(name: str, **overrides: Any) -> GAN:
 
 
 def init(network: Network, key: jax.Array) -> dict[str, Any]:
-    """Fresh variables of a network: {"params": …, "batch_stats": …}, the latter empty where nothing is normalised."""
-    variables = _init(network, key)
-    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
+    """Initialises a network: {"params": …, "batch_stats": …}, the latter empty where nothing is normalised, and more.
+
+    Further collections, such as the vectors of spectral normalisation, are there by their own names.
+    """
+    return {"batch_stats": {}, **_init(network, key)}
 
 
 @functools.partial(jax.jit, static_argnums=0)  # compiled, the forward pass is not computed

@@ -145,12 +145,8 @@ def cgan_anime(
     }
     return GAN(
         name="cgan_anime",
-        generator=AnimeGenerator(latent_dim=latent_dim, width=generator_width, **shared),
+        generator=AnimeGenerator(latent_dim=latent_dim, latent_std=ANIME_LATENT_STD, width=generator_width, **shared),
         discriminator=AnimeDiscriminator(width=discriminator_width, **shared),
-        latent_dim=latent_dim,
-        condition_dim=condition_dim,
-        image_shape=shared["image_shape"],
-        latent_std=ANIME_LATENT_STD,
     )
 
 
@@ -172,7 +168,4 @@ def cgan_mnist(
         name="cgan_mnist",
         generator=MnistGenerator(latent_dim=latent_dim, width=generator_width, **shared),
         discriminator=MnistDiscriminator(width=discriminator_width, dropout_rate=dropout_rate, **shared),
-        latent_dim=latent_dim,
-        condition_dim=condition_dim,
-        image_shape=image_shape,
     )

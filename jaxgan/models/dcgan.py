@@ -103,8 +103,6 @@ def dcgan_anime_a(
             widths=tuple(discriminator_width * n for n in (1, 2, 4, 8)),
             tail=(start - 1, 2, 0),
         ),
-        latent_dim=latent_dim,
-        image_shape=image_shape,
     )
 
 
@@ -141,8 +139,6 @@ def dcgan_anime_b(
             head=(5, 3, 1),
             tail=(4, 1, 0),
         ),
-        latent_dim=latent_dim,
-        image_shape=image_shape,
     )
 
 
@@ -177,8 +173,6 @@ def dcgan_64(
             widths=tuple(discriminator_width * n for n in factors),
             tail=(4, 1, 0),
         ),
-        latent_dim=latent_dim,
-        image_shape=image_shape,
     )
 
 

@@ -147,8 +147,6 @@ def dcgan_mnist_a(
         discriminator=DiscriminatorA(
             dtype=dtype, image_shape=image_shape, width=discriminator_width, dropout_rate=dropout_rate
         ),
-        latent_dim=latent_dim,
-        image_shape=image_shape,
     )
 
 
@@ -170,6 +168,4 @@ def dcgan_mnist_keras(
         discriminator=KerasDiscriminator(
             dtype=dtype, image_shape=image_shape, width=discriminator_width, dropout_rate=dropout_rate
         ),
-        latent_dim=latent_dim,
-        image_shape=image_shape,
     )

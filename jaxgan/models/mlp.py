@@ -107,8 +107,6 @@ def mlp_a(
             activation=_leaky_relu_001,
             dropout_rate=dropout_rate,
         ),
-        latent_dim=latent_dim,
-        image_shape=image_shape,
     )
 
 
@@ -135,8 +133,6 @@ def mlp_b(
             widths=(discriminator_width, discriminator_width),
             dropout_rate=dropout_rate,
         ),
-        latent_dim=latent_dim,
-        image_shape=image_shape,
     )
 
 
@@ -173,6 +169,4 @@ def mlp_keras(
             dropout_rate=dropout_rate,
             **keras,
         ),
-        latent_dim=latent_dim,
-        image_shape=image_shape,
     )

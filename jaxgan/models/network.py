@@ -26,6 +26,7 @@ class Network(nn.Module):
     sync_batch_norm: bool = True  # batch statistics of the global batch, or of each device's share
     image_shape: tuple[int, int, int] = (28, 28, 1)
     latent_dim: int = 0  # 0 for a discriminator
+    latent_std: float = 1.0  # standard deviation of the latents
     condition_dim: int = 0  # 0 for a family without a condition
 
     @property
@@ -44,25 +45,37 @@ class GAN:
     """A generator and a discriminator that fit each other.
 
     Attributes:
-      name: the id under which ``models.build`` made it.
+      name: the id under which `models.build` made it.
       generator: a Linen module, (z[, y]) -> x in [−1, 1].
       discriminator: a Linen module, (x[, y]) -> logits (N,).
-      latent_dim: length of z.
-      condition_dim: length of y, 0 for a family without a condition.
-      image_shape: (height, width, channels).
-      latent_std: the standard deviation of z.
     """
 
     name: str
     generator: Network
     discriminator: Network
-    latent_dim: int
-    image_shape: tuple[int, int, int]
-    condition_dim: int = 0
-    latent_std: float = 1.0
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of z."""
+        return self.generator.latent_dim
+
+    @property
+    def latent_std(self) -> float:
+        """Standard deviation of z."""
+        return self.generator.latent_std
+
+    @property
+    def condition_dim(self) -> int:
+        """Length of y, 0 for a family without a condition."""
+        return self.generator.condition_dim
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.generator.image_shape
 
     def on(self, axis_name: str | None, sync_batch_norm: bool = True) -> "GAN":
-        """The same pair for batches that are split over a mapped axis; see ``layers.BatchNorm`` for the statistics."""
+        """Returns the same pair for batches that are split over a mapped axis; see `layers.BatchNorm`."""
         return dataclasses.replace(
             self,
             generator=self.generator.clone(axis_name=axis_name, sync_batch_norm=sync_batch_norm),

@@ -80,6 +80,4 @@ def wgan_anime(
         discriminator=Discriminator(
             widths=tuple(discriminator_width * n for n in (1, 2, 4, 8, 16)), tail=(start, 1, 0), **keras
         ),
-        latent_dim=latent_dim,
-        image_shape=image_shape,
     )

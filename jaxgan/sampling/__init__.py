@@ -1,5 +1,6 @@
 """Pictures from trained networks: samples, the best of many, projections."""
 
-from jaxgan.sampling.generation import CHUNK, best, chunks, draw, fixed_latents, generate, scores
+from jaxgan.models.inference import CHUNK, chunks, draw, generate, scores
+from jaxgan.sampling.generation import best, fixed_latents
 
 __all__ = ["CHUNK", "best", "chunks", "draw", "fixed_latents", "generate", "scores"]

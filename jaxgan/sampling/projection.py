@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgan import models
+from jaxgan.models import Network
+from jaxgan.models.inference import apply, chunks, generate
 from jaxgan.ops import pixels
-from jaxgan.sampling import generation
 
 _REPORTED = 25  # steps to a report
 
@@ -37,7 +37,7 @@ class Projection(NamedTuple):
 
 
 def project(
-    gan: models.GAN,
+    generator: Network,
     variables: Any,
     target: np.ndarray,
     z: jax.Array,
@@ -55,7 +55,7 @@ def project(
     (`wgan_anime` always normalises by its batch), the picture alone may differ from the one that was looked at.
 
     Args:
-        gan: the networks.
+        generator: the network that draws.
         variables: the generator's variables.
         target: uint8 (H, W, C), of the generator's shape.
         z: candidates, (N, latent_dim).
@@ -70,10 +70,10 @@ def project(
     """
     if starts < 1 or steps < 1 or len(z) < 1:
         raise ValueError(f"starts, steps and candidates must be at least 1: {starts}, {steps}, {len(z)}")
-    if target.shape != gan.image_shape:
-        raise ValueError(f"the target has shape {target.shape}, and the generator makes {gan.image_shape}")
+    if target.shape != generator.image_shape:
+        raise ValueError(f"the target has shape {target.shape}, and the generator makes {generator.image_shape}")
     wanted = pixels.normalize(jnp.asarray(target))
-    losses = [_losses(gan.generator, variables, wanted, *part) for part in generation.chunks(z, condition)]
+    losses = [_losses(generator, variables, wanted, *part) for part in chunks(z, condition)]
     chosen = np.argsort(np.concatenate(losses), kind="stable")[:starts]
     begun = z[chosen]
     its_condition = None if condition is None else condition[chosen]
@@ -81,11 +81,11 @@ def project(
     state = _Descent(begun, rate.adam().init(begun), begun, jnp.full(len(chosen), jnp.inf))
     for done in range(0, steps, _REPORTED):
         count = min(_REPORTED, steps - done)
-        state = _descend(gan.generator, rate, variables, wanted, its_condition, state, count)
+        state = _descend(generator, rate, variables, wanted, its_condition, state, count)
         report(count)
     winner = int(np.argmin(state.least))
     found = state.nearest[winner : winner + 1]
-    picture = generation.generate(gan, variables, found, None if its_condition is None else its_condition[winner, None])
+    picture = generate(generator, variables, found, None if its_condition is None else its_condition[winner, None])
     return Projection(np.asarray(found[0]), int(chosen[winner]), picture[0], float(np.sqrt(state.least[winner])))
 
 
@@ -110,17 +110,16 @@ class _Descent(NamedTuple):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _losses(
-    generator: models.Network, variables: Any, target: jax.Array, z: jax.Array, condition: jax.Array | None
+    generator: Network, variables: Any, target: jax.Array, z: jax.Array, condition: jax.Array | None
 ) -> jax.Array:
     """Mean square difference of each latent's picture from the target, (N,)."""
-    inputs = (z,) if condition is None else (z, condition)
-    images: Any = generator.apply(variables, *inputs, train=False)
+    images = apply(generator, variables, z, condition)
     return jnp.mean((images.astype(jnp.float32) - target) ** 2, axis=(1, 2, 3))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _descend(
-    generator: models.Network,
+    generator: Network,
     rate: _Rate,
     variables: Any,
     target: jax.Array,

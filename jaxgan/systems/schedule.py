@@ -1,34 +1,95 @@
-"""How many batches each step takes: arithmetic, so that any step finds its batches at once."""
+"""The batches that each step takes: arithmetic, so that any step finds its examples at once."""
 
 import dataclasses
+import itertools
+from typing import NamedTuple
 
-WARM_STEPS, WARM_EVERY, WARM_ROUNDS = 25, 500, 100
+WARM_STEPS, WARM_EVERY, WARM_BATCHES = 25, 500, 100
+
+
+class Batches(NamedTuple):
+    """What one step takes.
+
+    Attributes:
+      rounds: batches, stacked along the first axis of what the step gets.
+      size: examples in each, over all devices.
+      phase: index of the phase of training; a step is compiled for each.
+    """
+
+    rounds: int
+    size: int
+    phase: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """A phase of training.
+
+    Attributes:
+      first_step: the step at which it begins; 0 for the first phase.
+      batch_size: examples in a batch, over all devices.
+    """
+
+    first_step: int
+    batch_size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchSchedule:
+    """The batches of every step.
+
+    Attributes:
+      batch_size: examples in a batch of the first phase, over all devices.
+      batches_per_step: batches of an ordinary step: the critic's steps where each takes a new batch, else 1.
+      warmup: whether the first 25 steps and every 500th take 100 batches, so that the critic is near its optimum when
+        it matters.
+      later_phases: the phases after the first, by rising first steps.
+
+    Reference:
+      Arjovsky et al., "Wasserstein GAN", 2017: the authors' own program, for `warmup`.
+    """
+
+    batch_size: int
+    batches_per_step: int = 1
+    warmup: bool = False
+    later_phases: tuple[Phase, ...] = ()
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """All phases."""
+        return (Phase(0, self.batch_size), *self.later_phases)
+
+    def at(self, step: int) -> Batches:
+        """Returns what a step takes."""
+        warm = self.warmup and (step < WARM_STEPS or step % WARM_EVERY == 0)
+        phase = sum(step >= phase.first_step for phase in self.later_phases)
+        return Batches(WARM_BATCHES if warm else self.batches_per_step, self.phases[phase].batch_size, phase)
+
+    def examples_before(self, step: int) -> int:
+        """Counts the examples that all steps before this one take."""
+        bounds = [min(phase.first_step, step) for phase in self.phases] + [step]
+        batches = [self._batches_before(end) - self._batches_before(start) for start, end in itertools.pairwise(bounds)]
+        return sum(count * phase.batch_size for count, phase in zip(batches, self.phases, strict=True))
+
+    def _batches_before(self, step: int) -> int:
+        total = self.batches_per_step * step
+        if self.warmup and step:
+            warm_steps = min(step, WARM_STEPS) + -(-step // WARM_EVERY) - 1  # step 0 is in both
+            total += (WARM_BATCHES - self.batches_per_step) * warm_steps
+        return total
 
 
 @dataclasses.dataclass(frozen=True)
 class Rounds:
-    """The batches of a step.
-
-    Attributes:
-      usual: batches of an ordinary step: the critic's steps where each takes a new batch, else 1.
-      warmup: whether the first 25 steps and every 500th take 100, so that the critic is near its optimum when it
-        matters.
-
-    Reference:
-      Arjovsky et al., "Wasserstein GAN", 2017: the authors' own program, for ``warmup``.
-    """
+    """The number of batches of a step; `BatchSchedule` takes its place."""
 
     usual: int = 1
     warmup: bool = False
 
     def at(self, step: int) -> int:
         """Batches that a step takes."""
-        return WARM_ROUNDS if self.warmup and (step < WARM_STEPS or step % WARM_EVERY == 0) else self.usual
+        return BatchSchedule(1, self.usual, self.warmup).at(step).rounds
 
     def before(self, step: int) -> int:
         """Batches that all steps before this one take."""
-        total = self.usual * step
-        if self.warmup and step:
-            warm_steps = min(step, WARM_STEPS) + -(-step // WARM_EVERY) - 1  # step 0 is in both
-            total += (WARM_ROUNDS - self.usual) * warm_steps
-        return total
+        return BatchSchedule(1, self.usual, self.warmup).examples_before(step)

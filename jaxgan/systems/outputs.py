@@ -1,0 +1,134 @@
+"""What a trained system can be asked for: samples, scores of pictures, reconstructions, exhibits, measures."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgan.errors import UserError
+from jaxgan.models import Network, inference
+from jaxgan.ops import noise
+
+
+@dataclasses.dataclass(frozen=True)
+class Exhibit:
+    """Pictures that belong side by side.
+
+    Attributes:
+      images: uint8 (N, H, W, C), row by row.
+      labels: the condition of each, uint8 (N, c); c = 0 without conditions.
+      columns: pictures in a row; None: about as many as there are rows.
+      apart: how many columns at the left stand apart from the others.
+      rows: a caption for each row, or ().
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    columns: int | None = None
+    apart: int = 0
+    rows: tuple[str, ...] = ()
+
+
+class Measure(NamedTuple):
+    """A number that a system's own measure gives.
+
+    Attributes:
+      value: the number.
+      standard_error: of the number, or None.
+      meaning: what it says, in a few words.
+    """
+
+    value: float
+    standard_error: float | None
+    meaning: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentOutput:
+    """Pictures drawn from latents.
+
+    Attributes:
+      network: maps latents (N, latent_dim), and for conditional systems a condition, to images in [−1, 1].
+      variables: state -> the network's variables.
+    """
+
+    network: Network
+    variables: Callable[[Any], Any]
+
+    def latents(
+        self, key: jax.Array, count: int, *, mean: float = 0.0, std: float = 1.0, truncation: float | None = None
+    ) -> jax.Array:
+        """Draws latents, mean + std · (the network's own noise, truncated), (count, latent_dim)."""
+        network = self.network
+        return mean + std * noise.latents(key, count, network.latent_dim, std=network.latent_std, truncation=truncation)
+
+    def images(self, state: Any, z: jax.Array, condition: Any = None) -> np.ndarray:
+        """Draws pictures, uint8 (N, H, W, C), from latents (N, latent_dim) and conditions (N, condition_dim)."""
+        return inference.generate(self.network, self.variables(state), z, condition)
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreOutput:
+    """How real a discriminator believes pictures to be.
+
+    Attributes:
+      network: maps images in [−1, 1], and for conditional systems a condition, to logits (N,).
+      variables: state -> the network's variables.
+    """
+
+    network: Network
+    variables: Callable[[Any], Any]
+
+    def scores(self, state: Any, images: np.ndarray, condition: Any = None) -> np.ndarray:
+        """Scores pictures, uint8 (N, H, W, C), with logits (N,)."""
+        return inference.scores(self.network, self.variables(state), images, condition)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """What commands may ask of a system; None and {} where it has nothing to give.
+
+    Attributes:
+      latent: pictures from latents.
+      score: logits of pictures.
+      reconstruct: (state, uint8 images (N, H, W, C)) -> uint8 images of the same shape.
+      translate: direction -> (state, uint8 images) -> uint8 images.
+      exhibits: name -> (state, images, count, seed) -> Exhibit: pictures that `experiments.sample --show=NAME` shows;
+        `images` are training pictures, uint8.
+      measure: (state, uint8 images, key) -> {name: Measure}, of pictures that the system has not seen; shown by
+        `experiments.evaluate`.
+    """
+
+    latent: LatentOutput | None = None
+    score: ScoreOutput | None = None
+    reconstruct: Callable[[Any, np.ndarray], np.ndarray] | None = None
+    translate: Mapping[str, Callable[[Any, np.ndarray], np.ndarray]] = dataclasses.field(default_factory=dict)
+    exhibits: Mapping[str, Callable[..., Exhibit]] = dataclasses.field(default_factory=dict)
+    measure: Callable[[Any, np.ndarray, jax.Array], Mapping[str, Measure]] | None = None
+
+    def require(self, name: str, system: str) -> Any:
+        """Returns an output.
+
+        Args:
+          name: one of the attributes.
+          system: the system's name, for the message.
+
+        Raises:
+          UserError: if the system does not have it.
+        """
+        output = getattr(self, name)
+        if not output:
+            raise UserError(f"{system} {LACKING[name]}")
+        return output
+
+
+LACKING = {
+    "latent": "draws no samples from latents",
+    "score": "has no discriminator that scores pictures",
+    "reconstruct": "does not reconstruct pictures",
+    "translate": "does not translate pictures",
+    "measure": "has no measures of its own",
+}
+"""What a refusal says, by output."""
