@@ -15,9 +15,10 @@ from test_training import files_of, first_state, make_job, several_steps
 
 from jaxgan.data import decode, folder
 from jaxgan.errors import UserError
+from jaxgan.training import trainer
 from jaxgan.training.files.checkpoints import CheckpointError, Checkpoints
 from jaxgan.training.files.workdir import Workdir
-from jaxgan.training.trainer import Schedule, train, trainer
+from jaxgan.training.trainer import Schedule, train
 from jaxgan.training.watch import Watch
 
 # When one array cannot be written, Orbax leaves the loop in which TensorStore still writes the others: noise, no harm.

@@ -11,11 +11,12 @@ from test_training import bad_until_branched, files_of, lines_of, make_job, run,
 
 from jaxgan.errors import UserError
 from jaxgan.host.files import AppendedFile
+from jaxgan.training import trainer
 from jaxgan.training.files import checkpoint_format, recording
 from jaxgan.training.files.checkpoints import CheckpointError, Checkpoints
 from jaxgan.training.files.recording import Recorder
 from jaxgan.training.files.workdir import Workdir
-from jaxgan.training.trainer import Collapsed, trainer
+from jaxgan.training.trainer import Collapsed
 from jaxgan.training.watch import Watch
 
 
