@@ -1,13 +1,13 @@
-"""The two-player game: what is known after each step, the rules it is played by, and the step itself.
+"""The two-player game: its state, the rules by which systems differ, and the training step.
 
-Everything here is a pure function of arrays and an explicit key. ``train_step`` is what ONE device does with its
-share of the batch; ``jaxgan.training.parallel`` compiles it for one device or many. Whatever is random depends on the
+Everything here is a pure function of arrays and an explicit key. `train_step` is what ONE device does with its
+share of the batch; `jaxgan.training.parallel` compiles it for one device or many. Whatever is random depends on the
 key, the step and an example's place in the global batch, so a run does not depend on how many devices carry it.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,22 +17,13 @@ from flax import struct
 from jaxgan import models, transforms
 from jaxgan.ops import noise, pixels
 from jaxgan.systems import negatives
+from jaxgan.systems.players import Player, apply, mean_over_devices, moving_average, new_player, update
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
-
-
-class Player(struct.PyTreeNode):
-    """One network and its optimiser."""
-
-    params: Any
-    batch_stats: Any
-    opt_state: Any
-
-    @property
-    def variables(self) -> dict[str, Any]:
-        """What the network's ``apply`` takes."""
-        return {"params": self.params, "batch_stats": self.batch_stats}
+Augmentation = Callable[[jax.Array, jax.Array, str | None], jax.Array]
+Judge = Callable[[jax.Array], jax.Array]
+Penalty = Callable[[Judge, jax.Array, jax.Array, jax.Array, str | None], jax.Array]
 
 
 class GANState(struct.PyTreeNode):
@@ -64,10 +55,10 @@ class Rules:
 
     Attributes:
       gan: the two networks.
-      discriminator_loss: of logits (real, fake); with ``matching_aware`` of (real, wrong_condition, wrong_image, fake).
+      discriminator_loss: of logits (real, fake); with `matching_aware` of (real, wrong_condition, wrong_image, fake).
       generator_loss: of the logits of generated examples.
       generator_optimizer: an optax transformation.
-      discriminator_optimizer: an optax transformation; the bound ``clip`` is put behind it.
+      discriminator_optimizer: an optax transformation; the bound `clip` is put behind it.
       critic_steps: discriminator steps to one generator step.
       new_batch_each_critic_step: each of them sees pictures and noise of its own (WGAN), or all share one batch.
       reuse_noise: the discriminator's noise serves the generator too; one forward pass of the generator is then enough.
@@ -80,6 +71,12 @@ class Rules:
       clip_normalization: whether the scales and biases of batch normalisation are bounded as well.
       average_decay: decay of the moving average of the generator, or None for no average.
       augment: applied to the real pictures: (key, images in [−1, 1], axis_name) -> images, or None.
+      augment_both: applied to all pictures that the discriminator sees, real and generated, in both players' steps:
+        (key, images in [−1, 1], axis_name) -> images, differentiable, or None.
+      discriminator_penalty: added to the discriminator's loss: (judge, real, fake, key, axis_name) -> scalar, or None.
+        `judge` maps images (N, H, W, C) to logits (N,) under the real examples' conditions; both sets of pictures are
+        as the discriminator sees them. Its metric is "d_penalty".
+      penalty_every: the penalty is added at every such step, times this number (a lazy penalty).
       sync_batch_norm: batch statistics are taken over the global batch, or by each device over its own share.
       score: what is logged of the logits: the probability (default), or the identity for critics.
     """
@@ -98,7 +95,10 @@ class Rules:
     clip: float | None = None
     clip_normalization: bool = True
     average_decay: float | None = None
-    augment: Callable[[jax.Array, jax.Array, str | None], jax.Array] | None = None
+    augment: Augmentation | None = None
+    augment_both: Augmentation | None = None
+    discriminator_penalty: Penalty | None = None
+    penalty_every: int = 1
     sync_batch_norm: bool = True
     score: Callable[[jax.Array], jax.Array] = jax.nn.sigmoid
 
@@ -120,16 +120,44 @@ class Rules:
 
 
 def not_normalization(params: Any) -> Any:
-    """True for every parameter outside batch normalisation, as a tree like ``params``."""
+    """True for every parameter outside batch normalisation, as a tree like `params`."""
     return jax.tree_util.tree_map_with_path(lambda path, _: "BatchNorm" not in jax.tree_util.keystr(path), params)
 
 
+class StepKeys(NamedTuple):
+    """The keys of one training step, each for one use.
+
+    Attributes:
+      noise: the latents of the generator's own step.
+      critic: folded with the index of a critic step: its latents and its dropout.
+      negatives: the wrong conditions and pictures.
+      augment: the augmentation of real pictures, folded with the index of a critic step.
+      augment_both: the augmentation of all pictures, folded likewise.
+      penalty: the discriminator's penalty, folded likewise.
+    """
+
+    noise: jax.Array
+    critic: jax.Array
+    negatives: jax.Array
+    augment: jax.Array
+    augment_both: jax.Array
+    penalty: jax.Array
+
+
+def step_keys(state: GANState) -> StepKeys:
+    """Derives the keys of the step that comes next."""
+    key = jax.random.fold_in(state.key, state.step)
+    # The first four are the key's children 0 to 3, so the others are folded with what follows.
+    return StepKeys(*jax.random.split(key, 4), jax.random.fold_in(key, 4), jax.random.fold_in(key, 5))
+
+
 def init_state(key: jax.Array, rules: Rules) -> GANState:
-    """The state before the first step."""
+    """Initialises the state before the first step."""
     generator_key, discriminator_key, run_key = jax.random.split(key, 3)
-    generator = _new_player(generator_key, rules.gan.generator, rules.generator_optimizer)
-    discriminator = _new_player(discriminator_key, rules.gan.discriminator, rules.bounded_discriminator_optimizer)
+    generator = new_player(generator_key, rules.gan.generator, rules.generator_optimizer)
+    discriminator = new_player(discriminator_key, rules.gan.discriminator, rules.bounded_discriminator_optimizer)
     if rules.clip is not None:
+        # The bound holds from the start: apply it alone, as an update of zero.
         bound = dataclasses.replace(rules, discriminator_optimizer=optax.identity()).bounded_discriminator_optimizer
         params = discriminator.params
         updates, _ = bound.update(jax.tree.map(jnp.zeros_like, params), bound.init(params), params)
@@ -138,81 +166,82 @@ def init_state(key: jax.Array, rules: Rules) -> GANState:
     return GANState(jnp.zeros((), jnp.int32), run_key, generator, discriminator, average)
 
 
-def _new_player(key: jax.Array, network: models.Network, optimizer: optax.GradientTransformation) -> Player:
-    variables = models.init(network, key)
-    return Player(variables["params"], variables["batch_stats"], optimizer.init(variables["params"]))
-
-
 def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | None = None) -> tuple[GANState, Metrics]:
-    """One generator step, with the discriminator steps that belong to it.
+    """Takes one generator step, with the discriminator steps that belong to it.
 
     Args:
       state: the state before the step; the same on every device.
       batch: "image" with shape (rounds, N, H, W, C), or (N, H, W, C) for one round, uint8 or floating-point in
         [−1, 1], and for conditional families "condition" with shape (rounds, N, condition_dim). There is one round,
-        or, where ``rules.new_batch_each_critic_step``, one for each critic step: there are then as many of these as
-        rounds, more in a warm-up than ``rules.critic_steps``. N is this device's share.
+        or, where `rules.new_batch_each_critic_step`, one for each critic step: there are then as many of these as
+        rounds, more in a warm-up than `rules.critic_steps`. N is this device's share.
       rules: the game's rules.
       axis_name: the mapped axis over which the global batch is split, if any.
 
     Returns:
       The state after the step, and metrics, scalars of the whole global batch: "d_loss", "g_loss", and "d_real" and
       "d_fake", the mean score of real and of generated examples (all of the discriminator as the last critic step saw
-      it).
+      it); "d_penalty" where there is a penalty.
     """
     gan = rules.gan.on(axis_name, rules.sync_batch_norm)
-    keys = dict(zip(("noise", "critic", "wrong", "augment"), jax.random.split(_step_key(state), 4), strict=True))
+    keys = step_keys(state)
     rounds = _rounds(batch, rules)
 
     def generate(params: Any, key: jax.Array, conditions: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
         z = noise.latents(key, rounds["image"].shape[1], gan.latent_dim, std=gan.latent_std, axis_name=axis_name)
-        variables = {"params": params, "batch_stats": state.generator.batch_stats}
-        fakes, updates = gan.generator.apply(variables, z, *conditions, train=True, mutable=["batch_stats"])
-        return fakes, updates.get("batch_stats", {})
+        return apply(gan.generator, {**state.generator.variables, "params": params}, z, *conditions)
 
-    # The generator does not change during the critic's steps, so its own forward pass may come first.
+    # The generator does not change during the critic's steps, so its own forward pass may come first: its pictures then
+    # serve the critic too where the noise is reused, and the pass is differentiated only once, by `pull_back`.
     last_conditions = _conditions(jax.tree.map(lambda leaf: leaf[-1], rounds))
-    fakes, pull_back, generator_stats = jax.vjp(
-        lambda params: generate(params, keys["noise"], last_conditions), state.generator.params, has_aux=True
+    fakes, pull_back, generator_collections = jax.vjp(
+        lambda params: generate(params, keys.noise, last_conditions), state.generator.params, has_aux=True
     )
 
     def critic_step(discriminator: Player, inputs: tuple[jax.Array, Batch]) -> tuple[Player, Metrics]:
         index, current = inputs
-        critic_key, noise_key = jax.random.split(jax.random.fold_in(keys["critic"], index))
+        # A critic step draws its latents from its own key: `keys.noise` is the generator step's.
+        critic_key, noise_key = jax.random.split(jax.random.fold_in(keys.critic, index))
         images, conditions = pixels.normalize(current["image"]), _conditions(current)
         if rules.augment is not None:
-            images = rules.augment(jax.random.fold_in(keys["augment"], index), images, axis_name)
+            images = rules.augment(jax.random.fold_in(keys.augment, index), images, axis_name)
         generated = fakes if rules.reuse_noise else generate(state.generator.params, noise_key, conditions)[0]
+        generated = jax.lax.stop_gradient(generated)
+        if rules.augment_both is not None:
+            real_key, fake_key = jax.random.split(jax.random.fold_in(keys.augment_both, index))
+            images = rules.augment_both(real_key, images, axis_name)
+            generated = rules.augment_both(fake_key, generated, axis_name)
         # As in tutorial 000, the mismatches of a batch stay while it is judged again.
-        wrong = jax.random.fold_in(keys["wrong"], index) if rules.new_batch_each_critic_step else keys["wrong"]
-        examples = _examples(images, conditions, jax.lax.stop_gradient(generated), wrong, rules, axis_name)
-        return _discriminator_update(discriminator, examples, critic_key, rules, gan, axis_name)
+        wrong = jax.random.fold_in(keys.negatives, index) if rules.new_batch_each_critic_step else keys.negatives
+        examples = _examples(images, conditions, generated, wrong, rules, axis_name)
+        penalty = _penalty(images, conditions, generated, state.step * rules.critic_steps + index, keys, rules)
+        return _discriminator_update(discriminator, examples, penalty, critic_key, rules, gan, axis_name)
 
     count = rounds["image"].shape[0]
     discriminator, history = jax.lax.scan(critic_step, state.discriminator, (jnp.arange(count), rounds))
 
     def generator_loss(images: jax.Array) -> jax.Array:
-        key = jax.random.fold_in(keys["critic"], count)
+        # The critic's steps have used the keys folded with 0 to count − 1.
+        if rules.augment_both is not None:
+            images = rules.augment_both(jax.random.fold_in(keys.augment_both, count), images, axis_name)
+        key = jax.random.fold_in(keys.critic, count)
         (logits,), _ = _judge(discriminator, [(images, *last_conditions)], key, rules, gan)
         return rules.generator_loss(logits)
 
     g_loss, fake_gradient = jax.value_and_grad(generator_loss)(fakes)
     (gradient,) = pull_back(fake_gradient)
-    generator = _update(state.generator, gradient, rules.generator_optimizer, axis_name)
-    generator = generator.replace(batch_stats=generator_stats)
+    generator = update(state.generator, gradient, rules.generator_optimizer, axis_name)
+    generator = generator.with_collections(generator_collections)
 
-    metrics = {**jax.tree.map(lambda values: values[-1], history), "g_loss": _mean(g_loss, axis_name)}
-    average = _moving_average(state, generator, rules)
+    metrics = {**jax.tree.map(lambda values: values[-1], history), "g_loss": mean_over_devices(g_loss, axis_name)}
+    average = state.average
+    if rules.average_decay is not None:
+        average = moving_average(state.average, generator.variables, rules.average_decay, state.step)
     return GANState(state.step + 1, state.key, generator, discriminator, average), metrics
 
 
-def _step_key(state: GANState) -> jax.Array:
-    """The key of everything random in this step."""
-    return jax.random.fold_in(state.key, state.step)
-
-
 def _rounds(batch: Batch, rules: Rules) -> Batch:
-    """The batch of each critic step, stacked: (critic steps, N, …)."""
+    """Stacks the batch of each critic step: (critic steps, N, …)."""
     if batch["image"].ndim == 4:
         if rules.new_batch_each_critic_step and rules.critic_steps > 1:
             raise ValueError("these rules take a batch for each critic step, (rounds, N, H, W, C), and got one")
@@ -225,7 +254,7 @@ def _rounds(batch: Batch, rules: Rules) -> Batch:
 
 
 def _conditions(batch: Batch) -> tuple[jax.Array, ...]:
-    """The conditions as the networks take them: a tuple of none or one float array (N, condition_dim)."""
+    """Returns the conditions as the networks take them: a tuple of none or one float array (N, condition_dim)."""
     return (batch["condition"].astype(jnp.float32),) if "condition" in batch else ()
 
 
@@ -237,7 +266,7 @@ def _examples(
     rules: Rules,
     axis_name: str | None,
 ) -> list[tuple[jax.Array, ...]]:
-    """What the discriminator judges: its logits come in the order of its loss's arguments."""
+    """Lists what the discriminator judges: its logits come in the order of its loss's arguments."""
     if not rules.matching_aware:
         return [(images, *conditions), (fakes, *conditions)]
     condition_key, image_key = jax.random.split(key)
@@ -254,69 +283,81 @@ def _examples(
     return [(images, condition), (images, wrong_condition), (wrong_image, condition), (fakes, condition)]
 
 
+def _penalty(
+    images: jax.Array,
+    conditions: tuple[jax.Array, ...],
+    fakes: jax.Array,
+    critic_updates: jax.Array,
+    keys: StepKeys,
+    rules: Rules,
+) -> Callable[[Player, models.GAN, str | None], jax.Array] | None:
+    """Binds the penalty of one critic step to its pictures: a function of the discriminator, or None without one."""
+    if rules.discriminator_penalty is None:
+        return None
+    penalty, every = rules.discriminator_penalty, rules.penalty_every
+    judge_key, penalty_key = jax.random.split(jax.random.fold_in(keys.penalty, critic_updates))
+
+    def of(discriminator: Player, gan: models.GAN, axis_name: str | None) -> jax.Array:
+        def judge(pictures: jax.Array) -> jax.Array:
+            # Batch statistics are those of these pictures; the running ones do not learn from them.
+            return _judge(discriminator, [(pictures, *conditions)], judge_key, rules, gan)[0][0]
+
+        def value() -> jax.Array:
+            return every * penalty(judge, images, fakes, penalty_key, axis_name).astype(jnp.float32)
+
+        return value() if every == 1 else jax.lax.cond(critic_updates % every == 0, value, lambda: jnp.zeros(()))
+
+    return of
+
+
 def _discriminator_update(
     discriminator: Player,
     examples: Sequence[tuple[jax.Array, ...]],
+    penalty: Callable[[Player, models.GAN, str | None], jax.Array] | None,
     key: jax.Array,
     rules: Rules,
     gan: models.GAN,
     axis_name: str | None,
 ) -> tuple[Player, Metrics]:
-    """One step of the discriminator on the examples, its bound included."""
+    """Takes one step of the discriminator on the examples, its bound included."""
 
-    def loss(params: Any) -> tuple[jax.Array, tuple[list[jax.Array], Any]]:
-        logits, batch_stats = _judge(discriminator.replace(params=params), examples, key, rules, gan)
-        return rules.discriminator_loss(*logits), (logits, batch_stats)
+    def loss(params: Any) -> tuple[jax.Array, tuple[Metrics, list[jax.Array], Any]]:
+        player = discriminator.replace(params=params)
+        logits, collections = _judge(player, examples, key, rules, gan)
+        d_loss = rules.discriminator_loss(*logits)
+        if penalty is None:
+            return d_loss, ({"d_loss": d_loss}, logits, collections)
+        d_penalty = penalty(player, gan, axis_name)
+        return d_loss + d_penalty, ({"d_loss": d_loss, "d_penalty": d_penalty}, logits, collections)
 
-    (d_loss, (logits, batch_stats)), gradient = jax.value_and_grad(loss, has_aux=True)(discriminator.params)
-    discriminator = _update(discriminator, gradient, rules.bounded_discriminator_optimizer, axis_name)
+    gradient, (metrics, logits, collections) = jax.grad(loss, has_aux=True)(discriminator.params)
+    discriminator = update(discriminator, gradient, rules.bounded_discriminator_optimizer, axis_name)
     scores = [jnp.mean(rules.score(values.astype(jnp.float32))) for values in (logits[0], logits[-1])]
-    metrics = {"d_loss": d_loss, "d_real": scores[0], "d_fake": scores[1]}
-    return discriminator.replace(batch_stats=batch_stats), _mean(metrics, axis_name)
+    metrics = {**metrics, "d_real": scores[0], "d_fake": scores[1]}
+    return discriminator.with_collections(collections), mean_over_devices(metrics, axis_name)
 
 
 def _judge(
     discriminator: Player, examples: Sequence[tuple[jax.Array, ...]], key: jax.Array, rules: Rules, gan: models.GAN
 ) -> tuple[list[jax.Array], Any]:
-    """The logits (N,) of each part of the examples and each of its conditions, and the batch statistics afterwards."""
+    """Returns the logits (N,) of each part of the examples and each of its conditions, and the collections afterwards.
 
-    def apply(batch_stats: Any, inputs: Sequence[jax.Array], part: int) -> tuple[jax.Array, Any]:
-        logits, updates = gan.discriminator.apply(
-            {"params": discriminator.params, "batch_stats": batch_stats},
-            *inputs,
-            train=True,
-            mutable=["batch_stats"],
-            rngs={"dropout": jax.random.fold_in(key, part)},
-        )
-        return logits, updates.get("batch_stats", {})
+    The parts pass the discriminator one after the other, each with dropout of its own, and its running statistics learn
+    from each; with `rules.joint_batch` they pass together.
+    """
+
+    def pass_through(player: Player, inputs: Sequence[jax.Array], part: int) -> tuple[jax.Array, Any]:
+        rngs = {"dropout": jax.random.fold_in(key, part)}
+        return apply(gan.discriminator, player.variables, *inputs, rngs=rngs)
 
     if rules.joint_batch and len(examples) > 1:
         # Interleaved, so that an example's place in the global batch is the same on any number of devices.
         joint = [jnp.stack(column, axis=1).reshape(-1, *column[0].shape[1:]) for column in zip(*examples, strict=True)]
-        joint_logits, batch_stats = apply(discriminator.batch_stats, joint, 0)
-        return list(joint_logits.reshape(-1, len(examples)).T), batch_stats
-    logits, batch_stats = [], discriminator.batch_stats
+        joint_logits, collections = pass_through(discriminator, joint, 0)
+        return list(joint_logits.reshape(-1, len(examples)).T), collections
+    logits: list[jax.Array] = []
     for part, inputs in enumerate(examples):
-        values, batch_stats = apply(batch_stats, inputs, part)
+        values, collections = pass_through(discriminator, inputs, part)
+        discriminator = discriminator.with_collections(collections)
         logits += [values] if values.ndim == 1 else [values[:, place] for place in range(values.shape[1])]
-    return logits, batch_stats
-
-
-def _update(player: Player, gradient: Any, optimizer: optax.GradientTransformation, axis_name: str | None) -> Player:
-    """The player after one step of its optimiser along the gradient averaged over all devices."""
-    updates, opt_state = optimizer.update(_mean(gradient, axis_name), player.opt_state, player.params)
-    return player.replace(params=optax.apply_updates(player.params, updates), opt_state=opt_state)
-
-
-def _mean(tree: Any, axis_name: str | None) -> Any:
-    """The mean over devices of each leaf."""
-    return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
-
-
-def _moving_average(state: GANState, generator: Player, rules: Rules) -> Any:
-    """The average moved towards the new generator; quickly at first, so that it forgets the random start."""
-    if rules.average_decay is None:
-        return None
-    steps = state.step.astype(jnp.float32)
-    decay = jnp.minimum(rules.average_decay, (1.0 + steps) / (10.0 + steps))
-    return optax.incremental_update(generator.variables, state.average, 1.0 - decay)
+    return logits, collections
