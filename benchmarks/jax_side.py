@@ -14,7 +14,7 @@ from experiments.cli import command
 from experiments.run import start, systems
 from experiments.run.recipes import Recipe, resolve
 from jaxgan import data
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.data.tags import CONDITION_NAMES
 from jaxgan.systems import adversarial
 from jaxgan.systems.schedule import Rounds
@@ -39,7 +39,7 @@ class JaxSide:
       pictures: what it is trained on; random ones unless given.
     """
 
-    def __init__(self, recipe: Recipe, *, plain_flax: bool = False, pictures: Pictures | None = None) -> None:
+    def __init__(self, recipe: Recipe, *, plain_flax: bool = False, pictures: Examples | None = None) -> None:
         if plain_flax:
             plain.use_plain_convolutions()
         pictures = pictures or random_pictures(recipe)
@@ -121,14 +121,14 @@ def _rounds(recipe: Recipe) -> Rounds:
     return Rounds(recipe.critic_steps if recipe.new_batch_each_critic_step else 1)
 
 
-def random_pictures(recipe: Recipe, batches: int = 8) -> Pictures:
+def random_pictures(recipe: Recipe, batches: int = 8) -> Examples:
     """Noise of the shape that a recipe trains on: the speed does not depend on what the pictures show."""
     size, rng = systems.native_image_size(recipe), np.random.default_rng(0)
     colours = 1 if "mnist" in recipe.model or recipe.model.startswith("mlp") else 3
     count = max(batches * recipe.batch_size, 256)
     images = rng.integers(0, 256, (count, size, size, colours), np.uint8)
     if not systems.is_conditional(recipe):
-        return Pictures(images, None, (), "")
+        return Examples(images, None, (), "")
     names = tuple(map(str, range(10))) if "mnist" in recipe.model else CONDITION_NAMES
     conditions = np.eye(len(names), dtype=np.uint8)[rng.integers(0, len(names), count)]
-    return Pictures(images, conditions, names, "")
+    return Examples(images, conditions, names, "")

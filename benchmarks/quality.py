@@ -27,7 +27,7 @@ from experiments.run.references import load_pictures
 from experiments.run.restore import load_run
 from experiments.run.systems import build_gan
 from jaxgan import models
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.host import images
 from jaxgan.metrics import measured_colours, scores
@@ -91,7 +91,7 @@ def jaxgan_pictures(recipe: Recipe, evaluator: Any) -> np.ndarray:
         return evaluator.draw(load_run(workdir).state.sampling_variables)
 
 
-def pytorch_pictures(recipe: Recipe, pictures: Pictures, z: jax.Array, conditions: np.ndarray | None) -> np.ndarray:
+def pytorch_pictures(recipe: Recipe, pictures: Examples, z: jax.Array, conditions: np.ndarray | None) -> np.ndarray:
     """Trains the tutorial's rules in PyTorch, and draws from the same noise in evaluation mode."""
     import torch
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from benchmarks import machine, torch_networks
 from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 
 CONDITION_DIMS = {"cgan_anime": 23, "cgan_mnist": 10}
@@ -74,7 +74,7 @@ class TorchSide:
         channels_last: bool,
         compiled: bool = False,
         shares_work: bool = False,
-        pictures: Pictures | None = None,
+        pictures: Examples | None = None,
     ) -> None:
         self.recipe, self.channels_last = recipe, channels_last
         self.one_forward = shares_work or recipe.model in REUSES_FAKES
@@ -114,7 +114,7 @@ class TorchSide:
             rows = torch.randint(0, self.condition_dim, (self.count,), device=self.device)
             self.conditions = torch.eye(self.condition_dim, device=self.device)[rows]
 
-    def _take_data(self, pictures: Pictures) -> None:
+    def _take_data(self, pictures: Examples) -> None:
         """Puts real pictures and their conditions in the place of random ones."""
         images = torch.from_numpy(np.array(pictures.images))
         self.pictures = (images if self.channels_last else images.permute(0, 3, 1, 2).contiguous()).to(self.device)

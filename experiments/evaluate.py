@@ -18,7 +18,7 @@ from experiments.run.recipes import FEATURES, FEATURES_HELP, check_seed, option
 from experiments.run.references import load_pictures
 from experiments.run.restore import Run, load_run
 from experiments.run.systems import build_rounds
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.metrics.entries import Scores
 
@@ -120,7 +120,7 @@ def _weights(asked: Evaluate) -> tuple[str, str] | None:
     )
 
 
-def _described(run: Run, pictures: Pictures, same: bool) -> dict[str, Any]:
+def _described(run: Run, pictures: Examples, same: bool) -> dict[str, Any]:
     return {
         "workdir": run.recipe.workdir,
         "model": run.recipe.model,

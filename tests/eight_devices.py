@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from jaxgan import losses, models
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.host.digest import digest
 from jaxgan.ops import noise
 from jaxgan.systems import adversarial
@@ -22,7 +22,7 @@ from jaxgan.training.files.checkpoints import Checkpoints
 COUNTS = (1, 2, 4, 8)
 STEPS, HALF, BATCH = 20, 10, 16
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 1)).astype(np.uint8)
-PICTURES = Pictures(IMAGES, None, (), "0")
+PICTURES = Examples(IMAGES, None, (), "0")
 GAN = models.build("dcgan_64", image_size=16, channels=1, generator_width=2, discriminator_width=2, latent_dim=5)
 RULES = adversarial.Rules(
     gan=GAN,

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from jaxgan.data import order
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.systems.schedule import Rounds
 from jaxgan.training import input_pipeline, parallel
 
 COUNT, BATCH = 23, 4
 NUMBERS = np.arange(COUNT, dtype=np.uint8)
-PICTURES = Pictures(
+PICTURES = Examples(
     np.broadcast_to(NUMBERS[:, None, None, None], (COUNT, 2, 2, 1)),
     np.eye(COUNT, dtype=np.uint8),
     tuple(map(str, range(COUNT))),
@@ -122,7 +122,7 @@ def test_what_cannot_be_is_refused():
 def test_pictures_that_fit_stay_on_the_device():
     assert feed(None).placement == "device"
     assert input_pipeline.fits(PICTURES, jax.devices()[0])
-    huge = Pictures(np.broadcast_to(np.uint8(0), (1 << 40, 8, 8, 3)), None, (), "0")
+    huge = Examples(np.broadcast_to(np.uint8(0), (1 << 40, 8, 8, 3)), None, (), "0")
     assert not input_pipeline.fits(huge, jax.devices()[0])
     for limit, fit in ((4 * PICTURES.images.nbytes, True), (4 * PICTURES.images.nbytes - 1, False)):
         device = SimpleNamespace(memory_stats=lambda limit=limit: {"bytes_in_use": 0, "bytes_limit": limit})

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.metrics import features, store
 from jaxgan.metrics.classifiers import Recipe
@@ -24,7 +24,7 @@ def pictures(count, seed, labelled=True):
     images[labels == 1, 4:] += 120
     conditions = np.eye(2, dtype=np.uint8)[labels] if labelled else None
     digest = hashlib.sha256(images.tobytes()).hexdigest()
-    return Pictures(images, conditions, ("above", "below") if labelled else (), digest)
+    return Examples(images, conditions, ("above", "below") if labelled else (), digest)
 
 
 def load(cache_dir, name="bars", recipe=RECIPE, labelled=True):

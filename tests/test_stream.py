@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgan.data import order, stream
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 
 SIZE, SHAPE = 37, (6, 5, 3)
@@ -20,8 +20,8 @@ def pictures(request, tmp_path):
     np.save(tmp_path / "images.npy", random.integers(0, 256, (SIZE, *SHAPE), np.uint8))
     images = np.load(tmp_path / "images.npy", mmap_mode="r")
     if request.param == "without":
-        return Pictures(images, None, (), "")
-    return Pictures(images, random.integers(0, 2, (SIZE, 4), np.uint8), tuple("abcd"), "")
+        return Examples(images, None, (), "")
+    return Examples(images, random.integers(0, 2, (SIZE, 4), np.uint8), tuple("abcd"), "")
 
 
 def numbers_of_steps(first, last, shape=(2, 3, 8)):
@@ -147,13 +147,13 @@ def test_a_program_that_leaves_a_stream_open_ends(tmp_path):
     program = """
 import numpy as np
 from jaxgan.data import stream
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 
 def numbers():
     while True:
         yield np.arange(8)
 
-batches = stream.stream(Pictures(np.zeros((8, 64, 64, 3), np.uint8), None, (), ""), numbers())
+batches = stream.stream(Examples(np.zeros((8, 64, 64, 3), np.uint8), None, (), ""), numbers())
 print(next(batches)["image"].shape)
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

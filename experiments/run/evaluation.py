@@ -11,7 +11,7 @@ import numpy as np
 from experiments.run.recipes import Recipe
 from experiments.run.references import reference_pictures, reference_split, resizing, teaching_pictures
 from jaxgan import models, sampling
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.host.progress import bar
 from jaxgan.metrics import features, generator_path_length, measured_colours, scores
@@ -43,7 +43,7 @@ class Evaluator:
 
     gan: models.GAN
     reference: scores.Reference
-    real: Pictures
+    real: Examples
     z: jax.Array
     conditions: np.ndarray | None
     read_colours: bool

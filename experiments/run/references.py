@@ -7,13 +7,13 @@ import numpy as np
 from experiments.run.recipes import Recipe
 from experiments.run.systems import is_conditional, native_image_size
 from jaxgan import data
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import NoSuchSplit, UserError
 
 RESIZING = "middle square, bicubic with anti-aliasing where the size differs"
 
 
-def load_pictures(recipe: Recipe, split: str = "train") -> Pictures:
+def load_pictures(recipe: Recipe, split: str = "train") -> Examples:
     """The pictures that a recipe trains on, or another split of them."""
     return data.load(
         str(recipe.dataset),
@@ -25,7 +25,7 @@ def load_pictures(recipe: Recipe, split: str = "train") -> Pictures:
     )
 
 
-def training_pictures(recipe: Recipe, digest: str) -> Pictures:
+def training_pictures(recipe: Recipe, digest: str) -> Examples:
     """The pictures that a run was trained on.
 
     Raises:
@@ -50,7 +50,7 @@ def reference_split(recipe: Recipe) -> str:
     return "test"
 
 
-def reference_pictures(recipe: Recipe, split: str, count: int, seed: int) -> Pictures:
+def reference_pictures(recipe: Recipe, split: str, count: int, seed: int) -> Examples:
     """At most `count` pictures of a split, chosen by the seed; avatars are drawn for it, as many as are asked for."""
     if recipe.dataset == "avatars" and split != "train":
         recipe = dataclasses.replace(recipe, num_examples=count)
@@ -62,7 +62,7 @@ def reference_pictures(recipe: Recipe, split: str, count: int, seed: int) -> Pic
     return dataclasses.replace(pictures, images=pictures.images[chosen], conditions=conditions)
 
 
-def teaching_pictures(recipe: Recipe) -> tuple[Pictures, Pictures]:
+def teaching_pictures(recipe: Recipe) -> tuple[Examples, Examples]:
     """What a feature network learns from, and what it is tested on.
 
     Avatars: 10,000 and 2,000, so that runs on any number of them share one network. TFDS: the splits "train" and

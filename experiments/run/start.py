@@ -19,7 +19,7 @@ from experiments.run.references import load_pictures
 from experiments.run.systems import build_gan, build_rounds, build_rules, is_conditional
 from jaxgan import models, sampling
 from jaxgan.data import tags
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError, printable
 from jaxgan.host import images
 from jaxgan.host.files import write_text
@@ -235,7 +235,7 @@ def _steps_per_call(recipe: Recipe) -> int:
     return 1 if jax.default_backend() == "cpu" else 20
 
 
-def _check_same(pictures: Pictures, workdir: Workdir) -> None:
+def _check_same(pictures: Examples, workdir: Workdir) -> None:
     """Raises a UserError where the checkpoints of a workdir are of other pictures, or nothing tells of which."""
     if not _has_checkpoints(workdir):
         return
@@ -253,7 +253,7 @@ def _check_same(pictures: Pictures, workdir: Workdir) -> None:
         )
 
 
-def _remember(recipe: Recipe, pictures: Pictures, workdir: Workdir) -> None:
+def _remember(recipe: Recipe, pictures: Examples, workdir: Workdir) -> None:
     """Writes the run's flags and what it trains on."""
     described = {
         "dataset": recipe.dataset,
@@ -270,7 +270,7 @@ def _remember(recipe: Recipe, pictures: Pictures, workdir: Workdir) -> None:
         raise UserError(f"--workdir={recipe.workdir}: cannot be written to ({error.strerror})") from error
 
 
-def _check_common(pictures: Pictures, recipe: Recipe, processes: Processes) -> None:
+def _check_common(pictures: Examples, recipe: Recipe, processes: Processes) -> None:
     """Raises a UserError where this process has other pictures than the first."""
     first = processes.tell(lambda: pictures.digest)
     if first != pictures.digest:
@@ -280,7 +280,7 @@ def _check_common(pictures: Pictures, recipe: Recipe, processes: Processes) -> N
         )
 
 
-def _watch(recipe: Recipe, pictures: Pictures) -> watch.Watch:
+def _watch(recipe: Recipe, pictures: Examples) -> watch.Watch:
     return watch.Watch(
         probabilities=recipe.loss in ("nonsaturating", "minimax"),
         nonsaturating=recipe.loss == "nonsaturating",
@@ -292,7 +292,7 @@ def _description(
     recipe: Recipe,
     gan: models.GAN,
     state: Any,
-    pictures: Pictures,
+    pictures: Examples,
     program: parallel.Program,
     feed: input_pipeline.Feed,
 ) -> str:

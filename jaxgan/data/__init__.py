@@ -6,10 +6,10 @@ not in the cache yet.
 
 import os
 
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import NoSuchSplit, UserError, printable
 
-__all__ = ["Pictures", "load"]
+__all__ = ["Examples", "load"]
 
 _AVATAR_SEEDS = {"train": 0, "test": 1}
 
@@ -23,7 +23,7 @@ def load(
     num_examples: int = 30_000,
     split: str = "train",
     cache_dir: str | os.PathLike | None = None,
-) -> Pictures:
+) -> Examples:
     """Opens a source of pictures by its name.
 
     Args:

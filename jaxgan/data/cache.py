@@ -24,7 +24,7 @@ import numpy as np
 
 from jaxgan.data import workers
 from jaxgan.data.arrays import ArraysWriter, BrokenEntryError, open_array
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import UserError, printable
 from jaxgan.host import progress
@@ -60,7 +60,7 @@ def load_or_build(
     condition_names: Sequence[str] = (),
     cache_dir: str | os.PathLike | None = None,
     description: str,
-) -> Pictures:
+) -> Examples:
     """Opens the entry, or draws its examples one by one in parallel processes.
 
     Args:
@@ -96,7 +96,7 @@ def load_or_build(
     )
 
 
-def find(kind: str, settings: dict[str, Any], *, cache_dir: str | os.PathLike | None = None) -> Pictures | None:
+def find(kind: str, settings: dict[str, Any], *, cache_dir: str | os.PathLike | None = None) -> Examples | None:
     """Opens an entry and verifies every byte of it; None if it is absent, or broken, which one line on stderr says."""
     directory = cache_directory(cache_dir) / _entry_name(kind, settings)
     if not os.path.exists(directory):
@@ -118,7 +118,7 @@ def build(
     condition_names: Sequence[str] = (),
     cache_dir: str | os.PathLike | None = None,
     description: str,
-) -> Pictures:
+) -> Examples:
     """Writes an entry from chunks of examples, in order, and opens it; takes the place of a broken one.
 
     The chunks may hold fewer than `expected_count` examples in total: the entry has as many as came. Each is written at
@@ -170,7 +170,7 @@ def _entry_name(kind: str, settings: dict[str, Any]) -> str:
     return f"{re.sub('[^A-Za-z0-9_.]+', '-', kind).lstrip('.')}-{key[:32]}"
 
 
-def _open(directory: Path, settings: dict[str, Any]) -> Pictures:
+def _open(directory: Path, settings: dict[str, Any]) -> Examples:
     try:
         meta = json.loads((directory / "meta.json").read_bytes())
         if meta["format"] != _FORMAT:
@@ -187,10 +187,10 @@ def _open(directory: Path, settings: dict[str, Any]) -> Pictures:
     except Exception as error:  # damage shows as anything, from KeyError to RecursionError
         raise BrokenEntryError(f"{type(error).__name__}: {printable(error)}") from None
     digest = hashlib.sha256(json.dumps([meta["images"], meta["conditions"]], sort_keys=True).encode()).hexdigest()
-    return Pictures(images, conditions, names, digest)
+    return Examples(images, conditions, names, digest)
 
 
-def _put_in_place(temporary: Path, final: Path, settings: dict[str, Any]) -> Pictures:
+def _put_in_place(temporary: Path, final: Path, settings: dict[str, Any]) -> Examples:
     """Renames a whole entry into its place; uses the one that is there if another process was first."""
     pictures = _open(temporary, settings)  # the mapping follows the files wherever they are moved
     for _ in range(10):

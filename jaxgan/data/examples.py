@@ -7,7 +7,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Examples:
     """A set of pictures, decoded once and memory-mapped.
 
     Attributes:
@@ -37,8 +37,8 @@ class Pictures:
         """Length of a condition vector; 0 without conditions."""
         return len(self.condition_names)
 
-    def part(self, start: int, stop: int) -> "Pictures":
+    def part(self, start: int, stop: int) -> "Examples":
         """The pictures from `start` up to `stop`, as a set of its own."""
         conditions = None if self.conditions is None else self.conditions[start:stop]
         digest = hashlib.sha256(f"{self.digest} {start} {stop}".encode()).hexdigest()
-        return Pictures(self.images[start:stop], conditions, self.condition_names, digest)
+        return Examples(self.images[start:stop], conditions, self.condition_names, digest)

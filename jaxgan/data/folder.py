@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxgan.data import cache, workers
 from jaxgan.data.decode import EXTENSIONS, decode, is_colour
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.data.tags import CONDITION_NAMES, read_tags
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import UserError, printable
@@ -30,7 +30,7 @@ def load(
     channels: int | None = None,
     cache_dir: str | os.PathLike | None = None,
     tags: bool = False,
-) -> Pictures:
+) -> Examples:
     """Opens all pictures of a folder, however nested and named; decodes them in parallel the first time.
 
     JPEG, PNG, WebP, BMP and GIF files (first frame) are found by their extension, in the order of their paths. Hidden
@@ -145,7 +145,7 @@ def _build(
     conditions: dict[str, np.ndarray] | None,
     settings: dict,
     cache_dir: str | os.PathLike | None,
-) -> Pictures:
+) -> Examples:
     image_size = settings["image_size"]
     channels = settings["channels"] or (3 if any(is_colour(root / file.path) for file in files) else 1)
     shape = (image_size, image_size, channels)

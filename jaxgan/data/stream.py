@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.data.tensorflow import import_tensorflow
 
 Batch = dict[str, np.ndarray]
@@ -14,7 +14,7 @@ Batch = dict[str, np.ndarray]
 _BATCHES_IN_FLIGHT = 2
 
 
-def gather(pictures: Pictures, numbers: np.ndarray) -> Batch:
+def gather(pictures: Examples, numbers: np.ndarray) -> Batch:
     """The examples of these numbers.
 
     Args:
@@ -34,7 +34,7 @@ def gather(pictures: Pictures, numbers: np.ndarray) -> Batch:
     return {name: array.take(numbers, axis=0) for name, array in arrays.items()}
 
 
-def stream(pictures: Pictures, numbers: Iterable[np.ndarray]) -> Generator[Batch, None, None]:
+def stream(pictures: Examples, numbers: Iterable[np.ndarray]) -> Generator[Batch, None, None]:
     """Yields `gather(pictures, n)` for each n of `numbers`, read ahead by tf.data while the batch before is in use.
 
     Two batches are ready or being read, so memory holds no more. The stream begins where `numbers` begins: with

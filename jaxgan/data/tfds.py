@@ -12,7 +12,7 @@ from PIL import Image
 
 from jaxgan.data import cache
 from jaxgan.data.decode import fit
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.data.tensorflow import import_tensorflow
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import NoSuchSplit, UserError, printable
@@ -28,7 +28,7 @@ def load(
     data_dir: str | os.PathLike | None = None,
     split: str = "train",
     cache_dir: str | os.PathLike | None = None,
-) -> Pictures:
+) -> Examples:
     """Opens a data set that has an `image` feature, such as "mnist"; downloads and prepares it where it is not yet.
 
     Pictures are cut and resized as those of a folder are; a `label` feature of classes becomes a one-hot condition.

@@ -15,7 +15,7 @@ import numpy as np
 from flax import traverse_util
 from numpy.typing import ArrayLike
 
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.host.digest import digest_leaves
 from jaxgan.metrics import store
@@ -64,8 +64,8 @@ class FeatureNetwork:
 
 def load(
     dataset_name: str,
-    train: Pictures,
-    test: Pictures,
+    train: Examples,
+    test: Examples,
     *,
     recipe: Recipe | None = None,
     cache_dir: str | Path | None = None,
@@ -182,7 +182,7 @@ def default_recipe(count: int, image_shape: tuple[int, ...]) -> Recipe:
     return Recipe(epochs=max(1, round(pictures_seen / count)))
 
 
-def _train(train: Pictures, test: Pictures, recipe: Recipe, progress: bool) -> tuple[Variables, dict[str, float]]:
+def _train(train: Examples, test: Examples, recipe: Recipe, progress: bool) -> tuple[Variables, dict[str, float]]:
     """The trained variables, and the share of the test pictures that each head gets right."""
     heads = heads_of(train.condition_names) or ROTATIONS
     images, conditions = _labelled(train, seed=0)
@@ -192,7 +192,7 @@ def _train(train: Pictures, test: Pictures, recipe: Recipe, progress: bool) -> t
     return variables, {head.name: _accuracy(logits[:, head.columns], head.labels(conditions)) for head in heads}
 
 
-def _labelled(pictures: Pictures, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _labelled(pictures: Examples, seed: int) -> tuple[np.ndarray, np.ndarray]:
     if pictures.conditions is not None:
         return pictures.images, pictures.conditions
     return rotated(pictures.images[:_PICTURES_TURNED], seed)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxgan.data import order
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.systems.schedule import Rounds
 from jaxgan.training.parallel import Program
@@ -45,7 +45,7 @@ class Feed:
     def __init__(
         self,
         program: Program,
-        pictures: Pictures,
+        pictures: Examples,
         *,
         seed: int,
         batch_size: int,
@@ -134,16 +134,16 @@ class Feed:
 
         pictures = self._pictures
         if not self._conditional:
-            pictures = Pictures(pictures.images, None, (), pictures.digest)
+            pictures = Examples(pictures.images, None, (), pictures.digest)
         return iter(stream.stream(pictures, numbers()))
 
 
-def usual_placement(program: Program, pictures: Pictures) -> str:
+def usual_placement(program: Program, pictures: Examples) -> str:
     """Where the pictures are best kept: on the devices if they fit."""
     return "device" if fits(pictures, program.local_devices[0]) else "stream"
 
 
-def fits(pictures: Pictures, device: jax.Device) -> bool:
+def fits(pictures: Examples, device: jax.Device) -> bool:
     """Whether the pictures leave a device most of its memory."""
     statistics = device.memory_stats() or {}
     memory = statistics.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -17,7 +17,7 @@ from jaxgan.data.avatars.measure import measure_eye_colour, measure_hair_colour
 from jaxgan.data.avatars.palette import CONDITION_NAMES, EYE_COLOURS, HAIR_COLOURS, condition
 from jaxgan.data.avatars.scene import paint
 from jaxgan.data.avatars.traits import Traits, choose
-from jaxgan.data.examples import Pictures
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 
 __all__ = [
@@ -91,7 +91,7 @@ def draw_example(index: int, *, seed: int, size: int) -> tuple[np.ndarray, np.nd
     return avatar.image, condition(avatar.hair, avatar.eyes)
 
 
-def load(*, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.PathLike | None = None) -> Pictures:
+def load(*, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.PathLike | None = None) -> Examples:
     """Opens a set of faces with their hair and eye colours; draws it, in parallel processes, if it is not cached.
 
     Args:
