@@ -11,16 +11,16 @@ from absl import flags
 
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
 from experiments.cli import command
-from experiments.run.recipes import Recipe, resolve
-from jaxgan import models
+from experiments.run.recipes import all_options, resolve
+from jaxgan import systems
 
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["16", "64", "256"], "pictures in a batch")
 
 
 def main() -> None:
     """The command."""
-    given = command.given_flags(Recipe)
-    recipe = resolve(given, tuple(models.names()))
+    given = command.given_flags(all_options())
+    recipe = resolve(given, systems.names())
     sides = {
         f"batch {size}": {"side": "jaxgan", "flags": {**given, "model": recipe.model, "batch_size": int(size)}}
         for size in _BATCH_SIZES.value
@@ -32,5 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
+    command.define_flags(all_options())
     command.run(main)

@@ -20,9 +20,10 @@ import numpy as np
 from experiments.cli import command
 from experiments.run import start
 from experiments.run.evaluation import make_evaluator
-from experiments.run.recipes import Recipe, option, resolve
+from experiments.run.recipes import Recipe, resolve
 from experiments.run.restore import load_run
-from jaxgan import models
+from jaxgan import systems
+from jaxgan.systems.settings import option
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files import metrics_log
 from jaxgan.training.trainer import Collapsed
@@ -86,7 +87,7 @@ def run(changes: dict[str, Any], seed: int, data_dir: str | None) -> Outcome:
     flags |= {"sample_every": steps, "checkpoint_every": 100 if "on_collapse" in changes else steps}
     said = io.StringIO()
     with tempfile.TemporaryDirectory() as folder:
-        recipe = resolve(flags | {"workdir": f"{folder}/run"}, tuple(models.names()))
+        recipe = resolve(flags | {"workdir": f"{folder}/run"}, systems.names())
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             try:
                 start.train(recipe, Processes())
@@ -99,16 +100,15 @@ def run(changes: dict[str, Any], seed: int, data_dir: str | None) -> Outcome:
 def measured(recipe: Recipe, lines: list[metrics_log.Line], said: str) -> Outcome:
     """The scores of a run's last checkpoint, and what the watch had to say."""
     trained = load_run(recipe.workdir)
-    evaluator = make_evaluator(recipe, trained.gan, num=10_000, progress=False)
-    variables = trained.state.sampling_variables
-    scores = evaluator(variables)
+    evaluator = make_evaluator(recipe, trained.system, num=10_000, progress=False)
+    scores = evaluator(trained.state)
     alarm = re.search(r"Step (\d+): (.*?)\. What usually helps", said)
     last = lines[-max(len(lines) // 10, 1) :]
     row: dict[str, Any] = {"alarm": alarm and f"step {alarm[1]}: {alarm[2]}", "steps": trained.step}
     row["batch_size"] = recipe.batch_size
     row |= {name: round(scores[name]["value"], 2) for name in ("fid", "mode_coverage")}
     row |= {name: round(float(np.mean([line[name] for line in last])), 4) for name in ("d_real", "d_fake")}
-    return Outcome(lines, evaluator.draw(variables)[:16], row)
+    return Outcome(lines, evaluator.draw(trained.state)[:16], row)
 
 
 def draw(outcomes: dict[str, Outcome]) -> Any:

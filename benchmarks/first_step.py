@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from experiments.run import start
-from jaxgan import models
+from jaxgan import systems
 from jaxgan.training import input_pipeline
 
 IMPORTED = time.monotonic()
@@ -24,7 +24,7 @@ def main() -> None:
         os._exit(0)
 
     input_pipeline.Feed.__call__ = first
-    start.main(tuple(models.names()))
+    start.main(systems.names())
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ import json
 
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare, in_this_process
 from experiments.cli import command
-from experiments.run.recipes import Recipe, resolve
-from jaxgan import models
+from experiments.run.recipes import all_options, resolve
+from jaxgan import systems
 
 
 def main() -> None:
     """The command."""
-    given = {"steps_per_call": 10, **command.given_flags(Recipe)}
-    recipe = resolve(given, tuple(models.names()))
+    given = {"steps_per_call": 10, **command.given_flags(all_options())}
+    recipe = resolve(given, systems.names())
     given["model"] = recipe.model
     fused = {"side": "jaxgan", "flags": given}
     single = {"side": "jaxgan", "flags": {**given, "steps_per_call": 1}}
@@ -30,5 +30,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
+    command.define_flags(all_options())
     command.run(main)

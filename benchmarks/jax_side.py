@@ -1,6 +1,5 @@
 """The library's side: the step that the commands train with, fed as they feed it."""
 
-import functools
 import time
 from collections import deque
 from typing import Any
@@ -11,14 +10,16 @@ import numpy as np
 from benchmarks import machine, plain
 from benchmarks.arithmetic import step_operations
 from experiments.cli import command
-from experiments.run import start, systems
+from experiments.run import start
 from experiments.run.recipes import Recipe, resolve
-from jaxgan import data
+from jaxgan import data, models
 from jaxgan.data.examples import Examples
 from jaxgan.data.tags import CONDITION_NAMES
-from jaxgan.systems import adversarial
-from jaxgan.systems.schedule import Rounds
-from jaxgan.training import input_pipeline, parallel
+from jaxgan.systems import gan
+from jaxgan.systems.schedule import BatchSchedule
+from jaxgan.training import parallel
+from jaxgan.training.fit import Devices
+from jaxgan.training.input_pipeline import InputPipeline
 
 
 def build(description: dict[str, Any]) -> "JaxSide":
@@ -26,7 +27,7 @@ def build(description: dict[str, Any]) -> "JaxSide":
     command._set_up_process()
     recipe = resolve(description["flags"], (description["flags"]["model"],))
     folder = description.get("folder")
-    pictures = data.load("folder", image_size=systems.native_image_size(recipe), data_dir=folder) if folder else None
+    pictures = data.load("folder", image_size=recipe.picture_size, data_dir=folder) if folder else None
     return JaxSide(recipe, plain_flax=description["side"] == "plain_flax", pictures=pictures)
 
 
@@ -43,26 +44,24 @@ class JaxSide:
         if plain_flax:
             plain.use_plain_convolutions()
         pictures = pictures or random_pictures(recipe)
-        gan = systems.build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
-        rules = systems.build_rules(recipe, gan)
-        step = functools.partial(adversarial.train_step, rules=rules)
+        system = start.build_system(recipe, pictures)
         devices = jax.local_devices()[:1]
-        program = plain.compile_step(step, devices) if plain_flax else parallel.compile_step(step, devices=devices)
-        self._steps = 1 if plain_flax else recipe.steps_per_call or start._steps_per_call(recipe)
-        self._feed = input_pipeline.Feed(
-            program,
+        compile_step = plain.compile_step if plain_flax else lambda step, devices: parallel.compile_step(step, devices=devices)
+        program = compile_step(system.step, devices)
+        self._steps = 1 if plain_flax else Devices(steps_per_call=recipe.steps_per_call).calls(system)
+        self._feed = InputPipeline(
+            [program],
             pictures,
+            inputs=system.inputs,
+            schedule=BatchSchedule(system.schedule.batch_size, system.schedule.batches_per_step),  # no warm-up
             seed=recipe.seed,
-            batch_size=recipe.batch_size,
-            rounds=_rounds(recipe),
             steps_per_call=self._steps,
-            conditional=systems.is_conditional(recipe),
             placement=recipe.placement,
         )
-        state = jax.jit(functools.partial(adversarial.init_state, rules=rules))(jax.random.key(recipe.seed))
+        state = jax.jit(system.init)(jax.random.key(recipe.seed))
         self._state, self._done, self._seconds = program.place_state(state), 0, 0.0
         self._recipe, self._images = recipe, images_per_call(recipe, self._steps)
-        self._operations = step_operations(rules, recipe.batch_size) * self._steps
+        self._operations = step_operations(system.step.keywords["rules"], recipe.batch_size) * self._steps
 
     def facts(self) -> dict[str, Any]:
         """What a comparison needs to know."""
@@ -114,21 +113,18 @@ class JaxSide:
 
 def images_per_call(recipe: Recipe, steps: int) -> int:
     """The real pictures that so many steps take."""
-    return recipe.batch_size * _rounds(recipe).usual * steps
-
-
-def _rounds(recipe: Recipe) -> Rounds:
-    return Rounds(recipe.critic_steps if recipe.new_batch_each_critic_step else 1)
+    schedule = gan.schedule(recipe)
+    return schedule.batch_size * schedule.batches_per_step * steps
 
 
 def random_pictures(recipe: Recipe, batches: int = 8) -> Examples:
     """Noise of the shape that a recipe trains on: the speed does not depend on what the pictures show."""
-    size, rng = systems.native_image_size(recipe), np.random.default_rng(0)
-    colours = 1 if "mnist" in recipe.model or recipe.model.startswith("mlp") else 3
+    size, rng = recipe.picture_size, np.random.default_rng(0)
+    colours = models.build(recipe.model).image_shape[-1]
     count = max(batches * recipe.batch_size, 256)
     images = rng.integers(0, 256, (count, size, size, colours), np.uint8)
-    if not systems.is_conditional(recipe):
-        return Examples(images, None, (), "")
-    names = tuple(map(str, range(10))) if "mnist" in recipe.model else CONDITION_NAMES
+    if not recipe.family.conditional:
+        return Examples({"image": images}, (), "")
+    names = CONDITION_NAMES if colours == 3 else tuple(map(str, range(10)))
     conditions = np.eye(len(names), dtype=np.uint8)[rng.integers(0, len(names), count)]
-    return Examples(images, conditions, names, "")
+    return Examples({"image": images, "condition": conditions}, names, "")

@@ -25,8 +25,8 @@ from tensorboardX.proto.event_pb2 import Event
 
 from benchmarks.machine import describe
 from experiments.cli import command
-from experiments.run.recipes import option
 from jaxgan.errors import UserError
+from jaxgan.systems.settings import option
 from jaxgan.training.files import metrics_log
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.tensorboard import read_records

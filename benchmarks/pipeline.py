@@ -20,8 +20,8 @@ from benchmarks import machine
 from benchmarks.memory import PeakMemory
 from benchmarks.process import REPOSITORY, Process, environment
 from experiments.cli import command
-from experiments.run.recipes import Recipe, resolve
-from jaxgan import models
+from experiments.run.recipes import all_options, resolve
+from jaxgan import models, systems
 from jaxgan.training import input_pipeline
 
 _PICTURES = flags.DEFINE_integer("pictures", 3000, "how many pictures to write where no folder is given", lower_bound=1)
@@ -39,8 +39,8 @@ print(json.dumps({"pictures": len(pictures), "seconds": seconds, "cache_mb": pic
 
 def main() -> None:
     """The command."""
-    given = command.given_flags(Recipe)
-    recipe = resolve(given, tuple(models.names()))
+    given = command.given_flags(all_options())
+    recipe = resolve(given, systems.names())
     size = recipe.image_size or models.build(recipe.model).image_shape[0]
     with tempfile.TemporaryDirectory() as scratch, environment(JAXGAN_CACHE_DIR=f"{scratch}/cache"):
         folder = recipe.data_dir or write_pictures(Path(scratch) / "pictures", _PICTURES.value)
@@ -106,5 +106,5 @@ def share_of_waiting(given: dict[str, Any], seconds: float) -> float:
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
+    command.define_flags(all_options())
     command.run(main)

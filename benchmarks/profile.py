@@ -17,8 +17,8 @@ from typing import Any
 from absl import flags
 
 from experiments.cli import command
-from experiments.run.recipes import Recipe, resolve
-from jaxgan import models
+from experiments.run.recipes import all_options, resolve
+from jaxgan import systems
 
 _CALLS = flags.DEFINE_integer("calls", 3, "calls of the step to look at", lower_bound=1)
 _ROWS = flags.DEFINE_integer("rows", 25, "rows of each table", lower_bound=1)
@@ -32,7 +32,7 @@ def main() -> None:
     from benchmarks.jax_side import JaxSide
 
     command._set_up_process()
-    recipe = resolve(command.given_flags(Recipe), tuple(models.names()))
+    recipe = resolve(command.given_flags(all_options()), systems.names())
     with tempfile.TemporaryDirectory() as folder:
         side = JaxSide(recipe)
         text = side.compiled_text()
@@ -102,5 +102,5 @@ def shares(events: list[tuple[str, float]], key: Any) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
+    command.define_flags(all_options())
     command.run(main)

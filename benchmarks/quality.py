@@ -22,11 +22,10 @@ from benchmarks import machine
 from experiments.cli import command
 from experiments.run import start
 from experiments.run.evaluation import make_evaluator
-from experiments.run.recipes import Recipe, resolve
+from experiments.run.recipes import Recipe, all_options, resolve, total_steps
 from experiments.run.references import load_pictures
 from experiments.run.restore import load_run
-from experiments.run.systems import build_gan
-from jaxgan import models
+from jaxgan import models, systems
 from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.host import images
@@ -41,7 +40,7 @@ _GRIDS = flags.DEFINE_string("grids", None, "a folder for a grid of the first 64
 
 def main() -> None:
     """The command."""
-    recipe = resolve(start.given_settings(), tuple(models.names()))
+    recipe = resolve(command.given_flags(all_options()), systems.names())
     if wrong := [side for side in _SIDES.value if side not in ("jaxgan", "pytorch")]:
         raise UserError(f"--sides={wrong[0]}: choose of jaxgan and pytorch")
     if wrong := [seed for seed in _SEEDS.value if not seed.isdecimal()]:
@@ -51,8 +50,7 @@ def main() -> None:
 
         check(recipe)
     pictures = load_pictures(recipe)
-    gan = build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim)
-    evaluator = make_evaluator(recipe, gan, num=_NUM.value, progress=False)
+    evaluator = make_evaluator(recipe, start.build_system(recipe, pictures), num=_NUM.value, progress=False)
     for seed in map(int, _SEEDS.value):
         for side in _SIDES.value:
             seeded = dataclasses.replace(recipe, seed=seed)
@@ -81,14 +79,14 @@ def main() -> None:
 def pictures_seen(recipe: Recipe, pictures: int) -> int:
     """Real pictures that the discriminator was shown, repeats of one batch counted once."""
     batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
-    return start.total_steps(recipe, pictures, batches) * batches * recipe.batch_size
+    return total_steps(recipe, pictures, batches * recipe.batch_size) * batches * recipe.batch_size
 
 
 def jaxgan_pictures(recipe: Recipe, evaluator: Any) -> np.ndarray:
     """Trains as the commands do, and draws what is measured, uint8 (n, H, W, C)."""
     with tempfile.TemporaryDirectory() as workdir:
         start.train(dataclasses.replace(recipe, workdir=workdir), Processes())
-        return evaluator.draw(load_run(workdir).state.sampling_variables)
+        return evaluator.draw(load_run(workdir).state)
 
 
 def pytorch_pictures(recipe: Recipe, pictures: Examples, z: jax.Array, conditions: np.ndarray | None) -> np.ndarray:
@@ -97,9 +95,9 @@ def pytorch_pictures(recipe: Recipe, pictures: Examples, z: jax.Array, condition
 
     from benchmarks.torch_side import TorchSide
 
-    side = TorchSide(recipe, channels_last=not recipe.model.startswith("mlp"), pictures=pictures)
+    side = TorchSide(recipe, channels_last=models.build(recipe.model).generator.convolutional, pictures=pictures)
     batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
-    side.run(start.total_steps(recipe, len(pictures), batches))
+    side.run(total_steps(recipe, len(pictures), batches * recipe.batch_size))
     side.generator.eval()
     arrays = [array for array in (z, conditions) if array is not None]
     inputs = [torch.from_numpy(np.array(array, np.float32)).to(side.device) for array in arrays]
@@ -110,5 +108,5 @@ def pytorch_pictures(recipe: Recipe, pictures: Examples, z: jax.Array, condition
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
+    command.define_flags(all_options())
     command.run(main)

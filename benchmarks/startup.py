@@ -20,16 +20,16 @@ from absl import flags
 from benchmarks import machine
 from benchmarks.process import REPOSITORY, environment
 from experiments.cli import command
-from experiments.run.recipes import Recipe, resolve
-from jaxgan import models
+from experiments.run.recipes import all_options, resolve
+from jaxgan import systems
 
 _STARTS = flags.DEFINE_integer("starts", 3, "starts of each kind", lower_bound=1)
 
 
 def main() -> None:
     """The command."""
-    given = command.given_flags(Recipe)
-    recipe = resolve(given, tuple(models.names()))
+    given = command.given_flags(all_options())
+    recipe = resolve(given, systems.names())
     given = {"num_examples": max(64, recipe.batch_size), **given, "model": recipe.model}
     cold, warm, busy = [], [], []
     with tempfile.TemporaryDirectory() as scratch, environment(JAXGAN_CACHE_DIR=f"{scratch}/cache"):
@@ -69,5 +69,5 @@ def medians(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
+    command.define_flags(all_options())
     command.run(main)

@@ -50,7 +50,7 @@ def check(recipe: Recipe) -> None:
     """Raises a UserError for a rule that this side does not know: the two sides would play different games."""
     if recipe.loss not in ("nonsaturating", "wasserstein"):
         raise UserError(f"--loss={recipe.loss}: PyTorch's side does not know it; give --sides=jaxgan")
-    for field in dataclasses.fields(Recipe):
+    for field in dataclasses.fields(recipe):
         if field.name in OF_JAXGAN_ALONE and getattr(recipe, field.name) != field.default:
             raise UserError(f"--{field.name}: PyTorch's side does not know it; give --sides=jaxgan")
 

@@ -13,8 +13,8 @@ from absl import flags
 
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
 from experiments.cli import command
-from experiments.run.recipes import Recipe, resolve
-from jaxgan import models
+from experiments.run.recipes import Recipe, all_options, resolve
+from jaxgan import models, systems
 
 PEERS = ("torch", "torch_compile", "plain_flax", "none")
 
@@ -23,8 +23,8 @@ _PEER = flags.DEFINE_enum("peer", "torch", PEERS, "what jaxgan is compared with"
 
 def main() -> None:
     """The command."""
-    given = command.given_flags(Recipe)
-    recipe = resolve(given, tuple(models.names()))
+    given = command.given_flags(all_options())
+    recipe = resolve(given, systems.names())
     given = {**given, "model": recipe.model}
     sides = {"jaxgan": {"side": "jaxgan", "flags": given}, **peers(recipe, given, _PEER.value)}
     result = compare(sides, rounds=ROUNDS.value, turn_seconds=TURN_SECONDS.value)
@@ -41,7 +41,9 @@ def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[st
         return {"plain Flax": {"side": "plain_flax", "flags": given}}
     compiled = peer == "torch_compile"
     name = "torch.compile" if compiled else "PyTorch eager"
-    layouts = ("contiguous",) if recipe.model.startswith("mlp") else ("contiguous", "channels_last")
+    layouts = (
+        ("contiguous",) if not models.build(recipe.model).generator.convolutional else ("contiguous", "channels_last")
+    )
     precisions = (recipe.precision,) if compiled else ("float32", "bfloat16")
 
     def side(layout: str, precision: str, **more: Any) -> dict[str, Any]:
@@ -75,5 +77,5 @@ def against_the_fastest(
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
+    command.define_flags(all_options())
     command.run(main)

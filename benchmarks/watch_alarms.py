@@ -17,8 +17,9 @@ from typing import Any
 
 from experiments.cli import command
 from experiments.run import start
-from experiments.run.recipes import option, resolve
-from jaxgan import models
+from experiments.run.recipes import resolve
+from jaxgan import systems
+from jaxgan.systems.settings import option
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.trainer import Collapsed
 
@@ -51,7 +52,7 @@ KINDS: dict[str, tuple[bool, dict[str, Any]]] = {  # whether they collapse, and 
 
 def run(flags: dict[str, Any], folder: str) -> dict[str, Any]:
     """Trains to the end or to the first alarm."""
-    recipe = resolve({**flags, "workdir": folder, "on_collapse": "stop", "sample_every": 1000}, tuple(models.names()))
+    recipe = resolve({**flags, "workdir": folder, "on_collapse": "stop", "sample_every": 1000}, systems.names())
     began, said = time.monotonic(), io.StringIO()
     alarm = None
     try:

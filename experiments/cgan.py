@@ -7,7 +7,5 @@ python -m experiments.cgan --model=cgan_mnist --dataset=mnist           # digits
 
 from experiments.run import start
 
-MODELS = ("cgan_anime", "cgan_mnist")
-
 if __name__ == "__main__":
-    start.main(MODELS)
+    start.main("cgan")

@@ -18,8 +18,8 @@ from typing import Any
 
 from experiments.cli import command
 from experiments.page.shelf import Shelf
-from experiments.run.recipes import option
 from jaxgan.errors import UserError
+from jaxgan.systems.settings import option
 
 
 @dataclasses.dataclass(frozen=True)

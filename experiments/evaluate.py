@@ -14,13 +14,13 @@ from typing import Any
 
 from experiments.cli import command
 from experiments.run.evaluation import make_evaluator, plain_name
-from experiments.run.recipes import FEATURES, FEATURES_HELP, check_seed, option
+from experiments.run.recipes import FEATURES, FEATURES_HELP
 from experiments.run.references import load_pictures
-from experiments.run.restore import Run, load_run
-from experiments.run.systems import build_rounds
+from experiments.run.restore import TrainedRun, load_run
 from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.metrics.entries import Scores
+from jaxgan.systems.settings import check_seed, option
 
 LARGEST = 1_000_000
 
@@ -57,12 +57,12 @@ def main() -> None:
     same = training.digest == run.pictures_digest
     if not same and recipe.dataset != "folder":
         raise UserError(f"--data_dir: the run was trained on other pictures of {recipe.dataset} than these")
-    if training.image_shape != run.gan.image_shape:
-        shapes = ["×".join(map(str, shape)) for shape in (training.image_shape, run.gan.image_shape)]
+    if training.image_shape != run.system.image_shape:
+        shapes = ["×".join(map(str, shape)) for shape in (training.image_shape, run.system.image_shape)]
         raise UserError(f"--data_dir={recipe.data_dir}: its pictures are {shapes[0]}, those of the run {shapes[1]}")
     evaluate = make_evaluator(
         recipe,
-        run.gan,
+        run.system,
         num=asked.num,
         seed=asked.seed,
         kind=asked.features,
@@ -70,11 +70,10 @@ def main() -> None:
         split=asked.split,
         taught_by=recipe if same else run.recipe,
     )
-    variables = run.state.sampling_variables
     # Of Inception v3's features of a whole training set, a small machine takes hours.
     training_images = training.images if same and asked.feature_weights is None else None
-    found = evaluate(variables, training_images=training_images, extrapolate=asked.extrapolate)
-    found["path_length"] = evaluate.path_length(variables)
+    found = evaluate(run.state, training_images=training_images, extrapolate=asked.extrapolate)
+    found["path_length"] = evaluate.path_length(run.state)
     if asked.format == "table":
         command.answer(table(found))
     else:
@@ -120,12 +119,12 @@ def _weights(asked: Evaluate) -> tuple[str, str] | None:
     )
 
 
-def _described(run: Run, pictures: Examples, same: bool) -> dict[str, Any]:
+def _described(run: TrainedRun, pictures: Examples, same: bool) -> dict[str, Any]:
     return {
         "workdir": run.recipe.workdir,
         "model": run.recipe.model,
         "step": run.step,
-        "pictures_seen": build_rounds(run.recipe).before(run.step) * run.recipe.batch_size,
+        "pictures_seen": run.system.schedule.examples_before(run.step),
         "seed": run.recipe.seed,
         "dataset": run.recipe.dataset,
         "dataset_sha256": pictures.digest,

@@ -6,7 +6,5 @@ python -m experiments.gan --model=mlp_keras --dataset=fashion_mnist
 
 from experiments.run import start
 
-MODELS = ("mlp_b", "mlp_a", "mlp_keras")
-
 if __name__ == "__main__":
-    start.main(MODELS)
+    start.main("gan")

@@ -8,12 +8,11 @@ Two runs with the same digest are the same to the bit.
 import dataclasses
 import json
 
-import jax
-
 from experiments.cli import command
-from experiments.run.recipes import option
 from experiments.run.restore import load_run
 from jaxgan.host.digest import digest
+from jaxgan.systems.settings import option
+from jaxgan.training.fit import count_parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +25,12 @@ class Inspect:
 def main() -> None:
     """Reads the newest intact checkpoint and describes it."""
     run = load_run(command.given_flags(Inspect).get("workdir"))
-    players = {"generator": run.state.generator, "discriminator": run.state.discriminator}
+    networks = run.system.networks(run.state)
     described = {
         "step": run.step,
         "digest": digest(run.state),
-        "parameters": {name: sum(leaf.size for leaf in jax.tree.leaves(p.params)) for name, p in players.items()},
-        "image_shape": list(run.gan.image_shape),
+        "parameters": {name: count_parameters(params) for name, params in networks.items()},
+        "image_shape": list(run.system.image_shape),
         "condition_names": list(run.condition_names),
         "flags": {name: value for name, value in dataclasses.asdict(run.recipe).items() if value is not None},
     }

@@ -17,22 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.cli import command
 from experiments.run import exhibits
-from experiments.run.conditions import by_turns
 from experiments.run.exhibits import Exhibit
-from experiments.run.recipes import check_seed, option
-from experiments.run.restore import Run, load_run
+from experiments.run.restore import TrainedRun, load_run
 from jaxgan import sampling
 from jaxgan.data import tags
+from jaxgan.data.conditions import in_turn, name_of
 from jaxgan.data.decode import decode
 from jaxgan.errors import UserError
 from jaxgan.host import images, progress
 from jaxgan.host.files import replace_atomically
 from jaxgan.sampling import projection
+from jaxgan.systems.settings import check_seed, option
 
 LARGEST = 1_000_000
 SHOWS = ("samples", "interpolation", "conditions", "one_noise", "neighbours")
@@ -81,7 +80,7 @@ def main() -> None:
     else:
         exhibit = _exhibit(run, asked)
     write(Path(asked.out), exhibit)
-    print(f"{len(exhibit.pictures)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
+    print(f"{len(exhibit.images)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
 
 
 def check(asked: Sample) -> None:
@@ -112,19 +111,17 @@ def check(asked: Sample) -> None:
         raise UserError(f"--out={asked.out}: only --show=interpolation makes an animation; choose a .png")
 
 
-def _noise(run: Run, asked: Sample, count: int) -> jax.Array:
+def _latents(run: TrainedRun, asked: Sample, count: int) -> jax.Array:
     key = jax.random.key(asked.seed)
-    return sampling.fixed_latents(
-        key, run.gan.generator, count, mean=asked.mean, std=asked.std, truncation=asked.truncation
-    )
+    return run.latent.latents(key, count, mean=asked.mean, std=asked.std, truncation=asked.truncation)
 
 
-def draw(run: Run, asked: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Plain samples, or the best of many, drawn by a run: a pure function of the two.
+def draw(run: TrainedRun, asked: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Draws plain samples, or the best of many: a pure function of a run and of flags.
 
     Args:
-      run: the run to draw from; ``asked.workdir`` is not looked at.
-      asked: flags that ``check`` lets pass.
+      run: the run to draw from; `asked.workdir` is not looked at.
+      asked: flags that `check` lets pass.
 
     Returns:
       Pictures, uint8 (num, H, W, C), and the condition of each, uint8 (num, c); c = 0 without conditions.
@@ -134,21 +131,16 @@ def draw(run: Run, asked: Sample) -> tuple[np.ndarray, np.ndarray]:
     """
     candidates = _candidates(asked)
     labels = conditions(run, asked.condition, candidates)
-    z = _noise(run, asked, candidates)
-    variables = run.state.sampling_variables
-    condition = None if labels is None else jnp.asarray(labels, jnp.float32)
-    if asked.best_of is None:
-        pictures = sampling.generate(run.gan.generator, variables, z, condition)
-    else:
-        judge = run.state.discriminator.variables
-        pictures, order = sampling.best(
-            run.gan.generator, variables, run.gan.discriminator, judge, z, asked.num, condition
-        )
-        labels = None if labels is None else labels[order]
+    z = _latents(run, asked, candidates)
+    pictures = run.latent.images(run.state, z, labels)
+    if asked.best_of is not None:
+        judge = run.system.outputs.require("score", run.recipe.model)
+        order = sampling.best(judge.scores(run.state, pictures, labels), asked.num)
+        pictures, labels = pictures[order], None if labels is None else labels[order]
     return pictures, np.zeros((len(pictures), 0), np.uint8) if labels is None else labels
 
 
-def _exhibit(run: Run, asked: Sample) -> Exhibit:
+def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
     """What --show asks for, of about --num pictures."""
     if asked.show == "neighbours":
         fewer = dataclasses.replace(asked, num=max(1, asked.num // (1 + exhibits.NEAREST)))
@@ -156,16 +148,16 @@ def _exhibit(run: Run, asked: Sample) -> Exhibit:
     if asked.show == "interpolation":
         walks = asked.out.endswith(".gif")
         count = max(3, asked.num // exhibits.STATION) if walks else 2 * max(1, asked.num // (2 * exhibits.STEPS))
-        z, labels = _noise(run, asked, count), conditions(run, asked.condition, count)
+        z, labels = _latents(run, asked, count), conditions(run, asked.condition, count)
         return exhibits.walk(run, z, labels, asked.num) if walks else exhibits.interpolation(run, z, labels)
     every = len(exhibits.conditions_of(run))
-    z = _noise(run, asked, max(1, asked.num // every) * every)
+    z = _latents(run, asked, max(1, asked.num // every) * every)
     return exhibits.all_conditions(run, z, one_noise=asked.show == "one_noise")
 
 
-def _projection(run: Run, asked: Sample) -> Exhibit:
+def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
     """The picture that was given, and the nearest that the generator makes."""
-    height, _, channels = run.gan.image_shape
+    height, _, channels = run.system.image_shape
     try:
         target = decode(str(asked.project), height, channels)
     except Exception as error:  # Pillow raises almost anything for a damaged file
@@ -173,15 +165,15 @@ def _projection(run: Run, asked: Sample) -> Exhibit:
     labels = conditions(run, asked.condition, CANDIDATES)
     with progress.bar(what="descending", total=DESCENT) as bar:
         found = projection.project(
-            run.gan.generator,
-            run.state.sampling_variables,
+            run.latent.network,
+            run.latent.variables(run.state),
             target,
-            _noise(run, asked, CANDIDATES),
-            None if labels is None else jnp.asarray(labels, jnp.float32),
+            _latents(run, asked, CANDIDATES),
+            labels,
             steps=DESCENT,
             report=bar.update,
         )
-    drawn = "" if labels is None else f", as {_named(labels[found.candidate], run.condition_names)}"
+    drawn = "" if labels is None else f", as {name_of(labels[found.candidate], run.condition_names)}"
     print(f"Nearest: root mean square difference {found.difference:.3f}, of pixels in [-1, 1]{drawn}")
     both = np.zeros((2, 0), np.uint8) if labels is None else np.repeat(labels[found.candidate][None], 2, axis=0)
     return Exhibit(np.stack([target, found.picture]), both, columns=2, apart=1)
@@ -208,9 +200,9 @@ def _candidates(asked: Sample) -> int:
     return asked.num if asked.best_of is None else asked.best_of
 
 
-def conditions(run: Run, text: str | None, count: int) -> np.ndarray | None:
+def conditions(run: TrainedRun, text: str | None, count: int) -> np.ndarray | None:
     """A condition for each picture, uint8 (count, c), or None for networks without."""
-    if not run.gan.condition_dim:
+    if not run.condition_dim:
         if text is not None:
             raise UserError(f"--condition: {run.recipe.model} takes no condition; train a model of experiments.cgan")
         return None
@@ -219,16 +211,12 @@ def conditions(run: Run, text: str | None, count: int) -> np.ndarray | None:
             return np.repeat(tags.parse_condition(text, run.condition_names)[None], count, axis=0)
         except UserError as error:
             raise UserError(f"--condition: {error}") from None
-    return by_turns(run.condition_names, run.gan.condition_dim, count)
-
-
-def _named(condition: np.ndarray, names: tuple[str, ...]) -> str:
-    return " ".join(name for name, chosen in zip(names, condition, strict=True) if chosen)
+    return in_turn(run.condition_names, run.condition_dim, count)
 
 
 def write(path: Path, exhibit: Exhibit) -> None:
     """Writes pictures in the form that the path's ending names."""
-    pictures, columns = exhibit.pictures, exhibit.columns
+    pictures, columns = exhibit.images, exhibit.columns
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":

@@ -5,7 +5,5 @@ python -m experiments.wgan --flagfile=wgan.flags --data_dir=FOLDER
 
 from experiments.run import start
 
-MODELS = ("wgan_anime",)
-
 if __name__ == "__main__":
-    start.main(MODELS)
+    start.main("wgan")

@@ -4,12 +4,11 @@ import json
 
 import jax
 
-from experiments.cli import command
 from experiments.run.recipes import resolve
-from experiments.run.start import initial_state
-from experiments.run.systems import build_gan, build_rules
-from jaxgan import models
+from jaxgan import systems
 from jaxgan.data import tags
+from jaxgan.data.examples import Examples
+from jaxgan.systems.settings import flag_lines
 from jaxgan.training.files.checkpoints import Checkpoints
 
 NAMES = {"tags": tags.CONDITION_NAMES, "digits": tuple("0123456789"), "none": ()}
@@ -19,8 +18,8 @@ def lay_out(workdir, model="cgan_anime", names="tags", channels=3):
     """Writes the files of a run that has not begun to train; returns its recipe."""
     workdir.mkdir(parents=True)
     given = {"model": model, "image_size": 16, "generator_width": 2, "discriminator_width": 2, "latent_dim": 4}
-    recipe = resolve({**given, "workdir": str(workdir)}, tuple(models.names()))
-    (workdir / "flags.txt").write_text(command.flag_lines(recipe), encoding="utf-8")
+    recipe = resolve({**given, "workdir": str(workdir)}, systems.names())
+    (workdir / "flags.txt").write_text(flag_lines(recipe), encoding="utf-8")
     described = {"condition_names": list(NAMES[names]), "shape": [16, 16, channels], "sha256": "0" * 64}
     (workdir / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
     return recipe
@@ -28,8 +27,9 @@ def lay_out(workdir, model="cgan_anime", names="tags", channels=3):
 
 def save_checkpoint(workdir, recipe, step, names="tags", channels=3):
     """Saves the state that the seed ``step`` initialises as the checkpoint of that step."""
-    gan = build_gan(recipe, channels, len(NAMES[names]))
-    state = initial_state(jax.random.key(step), build_rules(recipe, gan))
+    examples = Examples.described((16, 16, channels), NAMES[names], "0" * 64)
+    system = recipe.family.build(recipe.settings, examples)
+    state = jax.jit(system.init)(jax.random.key(step))
     checkpoints = Checkpoints(workdir / "checkpoints")
     checkpoints.save(step, state, {})
     checkpoints.wait()

@@ -16,11 +16,11 @@ from jax import lax
 
 from benchmarks import arithmetic, comparison, jax_side, machine, memory, plain, profile, train_step, turns
 from benchmarks.process import Process, SideFailed
-from experiments.run import systems
-from experiments.run.recipes import RECIPES, Recipe, resolve
-from jaxgan import ops
+from experiments.run.recipes import default_recipe, resolve
+from jaxgan import models, ops
 from jaxgan.errors import UserError
 from jaxgan.systems import adversarial
+from jaxgan.systems.gan import build_gan, build_rules
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = {"generator_width": 4, "discriminator_width": 4, "batch_size": 4}
@@ -39,7 +39,7 @@ def tiny(model, **more):
 def rules_of(model, **given):
     recipe = resolve({"model": model, **given}, (model,))
     pictures = jax_side.random_pictures(recipe, batches=1)
-    return systems.build_rules(recipe, systems.build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim))
+    return build_rules(recipe, build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim))
 
 
 def test_no_flag_is_defined_twice():
@@ -256,7 +256,7 @@ class TestTorch:
         yield
         torch.set_num_threads(threads)
 
-    @pytest.mark.parametrize("model", RECIPES)
+    @pytest.mark.parametrize("model", models.names())
     def test_the_networks_have_as_many_parameters_as_the_library_s(self, model):
         from benchmarks import torch_networks
 
@@ -268,7 +268,7 @@ class TestTorch:
             count = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
             assert count == sum(parameter.numel() for parameter in theirs.parameters())
 
-    @pytest.mark.parametrize("model", RECIPES)
+    @pytest.mark.parametrize("model", models.names())
     def test_every_system_trains(self, model):
         import torch
 
@@ -317,7 +317,7 @@ class TestTorch:
 
         for model, given, std in (("cgan_anime", None, 0.01), ("dcgan_64", None, 0.02), ("dcgan_anime_b", 0.03, 0.03)):
             networks = torch_networks.build(model, generator_width=16, discriminator_width=16)
-            torch_side.initialize(Recipe(model=model, initial_std=given), networks)
+            torch_side.initialize(dataclasses.replace(default_recipe(model), initial_std=given), networks)
             named = dict(networks[0].named_parameters())
             kernels = [p.detach() for p in named.values() if p.ndim == 4 and p.numel() > 10_000]
             scales = [p.detach() for name, p in named.items() if p.ndim == 1 and "weight" in name]
@@ -326,7 +326,7 @@ class TestTorch:
         for model in ("mlp_b", "dcgan_anime_b"):
             networks = torch_networks.build(model)
             before = [parameter.clone() for parameter in networks[0].parameters()]
-            torch_side.initialize(Recipe(model=model), networks)
+            torch_side.initialize(default_recipe(model), networks)
             assert all((old == new).all() for old, new in zip(before, networks[0].parameters(), strict=True))
 
     def test_autocast_keeps_losses_in_float32(self):

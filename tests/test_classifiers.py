@@ -6,10 +6,10 @@ import numpy as np
 import optax
 import pytest
 
+from jaxgan.data.heads import Head, heads_of
 from jaxgan.host.digest import digest
 from jaxgan.metrics import classifiers
 from jaxgan.metrics.classifiers import Classifier, Recipe, _cross_entropy, _shift, train_classifier
-from jaxgan.metrics.heads import Head, heads_of
 
 HEADS = (Head("row", ("0", "1")), Head("column", ("0", "1", "2"), start=2))
 

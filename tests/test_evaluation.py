@@ -11,36 +11,34 @@ from test_tfds import write_dataset
 from experiments import evaluate
 from experiments.run import evaluation, references
 from experiments.run.recipes import resolve
-from experiments.run.restore import Run
-from experiments.run.start import initial_state
-from experiments.run.systems import build_gan, build_rules
+from experiments.run.restore import TrainedRun
 from jaxgan.data import avatars, tags
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.metrics import features
+from jaxgan.training.fit import initial_state
 
 NUM = 200
 SMALL = {"image_size": 16, "generator_width": 4, "discriminator_width": 4, "num_examples": 64}
 RECIPE = resolve({"model": "cgan_anime", **SMALL}, ("cgan_anime",))
-GAN = build_gan(RECIPE, 3, len(tags.CONDITION_NAMES))
+SYSTEM = RECIPE.family.build(RECIPE.settings, Examples.described((16, 16, 3), tags.CONDITION_NAMES, ""))
 
 
 class Honest(evaluation.Evaluator):
     """Its generator gives the real pictures themselves."""
 
-    def draw(self, variables):
+    def draw(self, state):
         return np.asarray(self.real.images)
 
 
 @pytest.fixture(scope="module")
 def evaluator():
-    return evaluation.make_evaluator(RECIPE, GAN, num=NUM, kind="thumbnails", progress=False)
+    return evaluation.make_evaluator(RECIPE, SYSTEM, num=NUM, kind="thumbnails", progress=False)
 
 
 @pytest.fixture(scope="module")
-def variables():
-    import jax
-
-    return initial_state(jax.random.key(0), build_rules(RECIPE, GAN)).sampling_variables
+def state():
+    return initial_state(SYSTEM)
 
 
 def as_honest(evaluator):
@@ -59,8 +57,8 @@ def test_real_pictures_have_the_best_scores(evaluator):
     assert found["hair/measured_conditional_accuracy"]["value"] > 0.95
 
 
-def test_an_untrained_generator_has_bad_ones_with_all_that_makes_them_comparable(evaluator, variables):
-    found = evaluator(variables)
+def test_an_untrained_generator_has_bad_ones_with_all_that_makes_them_comparable(evaluator, state):
+    found = evaluator(state)
     assert json.loads(json.dumps(found)) == found
     assert found["fid"]["value"] > 1.0 and found["coverage"]["value"] < 0.2
     assert found["hair/measured_conditional_accuracy"]["value"] < 0.5
@@ -68,10 +66,10 @@ def test_an_untrained_generator_has_bad_ones_with_all_that_makes_them_comparable
     assert (fid["n"], fid["n_reference"], fid["split"], fid["seed"]) == (NUM, NUM, "test", 0)
     assert fid["resolution"] == [16, 16, 3] and fid["resize"] == "none: drawn at this size"
     assert fid["feature_network"]["name"] == "thumbnails-8x8" and len(fid["feature_network"]["digest"]) == 64
-    assert evaluator(variables) == found  # to the bit
+    assert evaluator(state) == found  # to the bit
     other = as_honest(dataclasses.replace(evaluator, seed=3))(None)
     assert other["fid"]["seed"] == 3 and other["kid"] != as_honest(evaluator)(None)["kid"]
-    smooth = evaluator.path_length(variables)
+    smooth = evaluator.path_length(state)
     assert smooth["value"] > 0 and smooth["n"] == evaluation.PATHS
     for name, score in {**found, "path_length": smooth}.items():
         assert {"n", "split", "resolution", "feature_network"} <= score.keys(), name
@@ -85,7 +83,7 @@ def test_the_generator_is_asked_for_what_the_real_pictures_have(evaluator):
 
 def test_more_pictures_than_real_ones_take_their_conditions_in_turn():
     recipe = dataclasses.replace(RECIPE, num_examples=NUM)
-    found = evaluation.make_evaluator(recipe, GAN, num=2 * NUM, kind="thumbnails", split="train", progress=False)
+    found = evaluation.make_evaluator(recipe, SYSTEM, num=2 * NUM, kind="thumbnails", split="train", progress=False)
     assert len(found.real) == NUM and len(found.z) == 2 * NUM
     np.testing.assert_array_equal(found.conditions, np.concatenate([found.real.conditions] * 2))
 
@@ -123,14 +121,14 @@ def test_the_network_is_taught_by_the_runs_own_pictures_whatever_it_is_measured_
 
     monkeypatch.setattr(features, "load", load)
     for against in (own, others):
-        found = evaluation.make_evaluator(against, GAN, num=130, taught_by=own, progress=False)
+        found = evaluation.make_evaluator(against, SYSTEM, num=130, taught_by=own, progress=False)
         assert found.real.digest == references.load_pictures(against).digest
     assert taught == [references.teaching_pictures(own)[0].digest] * 2
 
 
-def test_the_log_gets_a_few_bare_numbers(variables):
+def test_the_log_gets_a_few_bare_numbers(state):
     recipe = dataclasses.replace(RECIPE, evaluate_every=1, evaluate_num=NUM, evaluate_features="thumbnails")
-    found = evaluation.during_training(recipe, GAN)(variables)
+    found = evaluation.during_training(recipe, SYSTEM)(state)
     assert {"fid", "kid", "coverage"} <= set(found) and "precision" not in found
     assert {"hair/measured_mode_coverage", "eyes/measured_conditional_accuracy"} < set(found)
     assert all(isinstance(value, float) and np.isfinite(value) for value in found.values())
@@ -139,17 +137,17 @@ def test_the_log_gets_a_few_bare_numbers(variables):
 @pytest.mark.parametrize(("kind", "num", "named"), [("thumbnails", 191, "192"), ("trained", 127, "128")])
 def test_fewer_pictures_than_features_are_refused(kind, num, named):
     with pytest.raises(UserError, match=f"--num={num}: {named} features need"):
-        evaluation.make_evaluator(RECIPE, GAN, num=num, kind=kind)
+        evaluation.make_evaluator(RECIPE, SYSTEM, num=num, kind=kind)
     recipe = dataclasses.replace(RECIPE, evaluate_num=num, evaluate_features=kind)
     with pytest.raises(UserError, match=f"--evaluate_num={num}"):
-        evaluation.during_training(recipe, GAN)
+        evaluation.during_training(recipe, SYSTEM)
 
 
 def test_weights_go_with_their_digest():
     with pytest.raises(UserError, match="--feature_weights and --feature_sha256"):
         evaluate._weights(evaluate.Evaluate(feature_weights="inception.npz"))
     with pytest.raises(UserError, match=r"cannot read the weights absent\.npz"):
-        evaluation.make_evaluator(RECIPE, GAN, num=NUM, weights=("absent.npz", "0" * 64))
+        evaluation.make_evaluator(RECIPE, SYSTEM, num=NUM, weights=("absent.npz", "0" * 64))
 
 
 def test_a_table_has_a_line_a_score_and_says_what_it_means(evaluator):
@@ -167,9 +165,9 @@ def test_extrapolation_needs_six_times_as_many_pictures_as_features(evaluator):
 
 def test_a_split_that_is_too_small_or_absent_is_refused():
     with pytest.raises(UserError, match="--split=train: has 64 pictures"):
-        evaluation.make_evaluator(RECIPE, GAN, num=NUM, kind="thumbnails", split="train")
+        evaluation.make_evaluator(RECIPE, SYSTEM, num=NUM, kind="thumbnails", split="train")
     with pytest.raises(UserError, match="no split dev"):
-        evaluation.make_evaluator(RECIPE, GAN, num=NUM, kind="thumbnails", split="dev")
+        evaluation.make_evaluator(RECIPE, SYSTEM, num=NUM, kind="thumbnails", split="dev")
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +192,9 @@ def test_a_folder_is_its_own_reference_and_keeps_a_tenth_for_the_networks_test(f
 
 def test_pictures_seen_are_those_of_every_critic_step(folder):
     recipe = resolve({"model": "wgan_anime", "critic_warmup": True, "batch_size": 32}, ("wgan_anime",))
-    run = Run(recipe, GAN, 27, None, (), "0" * 64)
+    run = TrainedRun(
+        recipe, recipe.family.build(recipe.settings, Examples.described((96, 96, 3), (), "")), 27, None, (), "0" * 64
+    )
     described = evaluate._described(run, references.load_pictures(folder), same=True)
     assert described["pictures_seen"] == (25 * 100 + 2 * 5) * 32
 

@@ -14,10 +14,10 @@ from experiments import sample
 from experiments.run import exhibits
 from experiments.run.recipes import resolve
 from experiments.run.references import load_pictures
-from experiments.run.restore import Run
-from experiments.run.systems import build_gan
+from experiments.run.restore import TrainedRun
 from jaxgan import sampling
 from jaxgan.data import tags
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.host.images import save_png
 
@@ -25,9 +25,11 @@ from jaxgan.host.images import save_png
 def run_of(model, names, **sizes):
     sizes = {"image_size": 16, "generator_width": 2, "discriminator_width": 2, "num_examples": 30, **sizes}
     recipe = resolve({"model": model, "dataset": "avatars", **sizes}, (model,))
-    gan = build_gan(recipe, 3, len(names))
-    variables = cases.random_variables(gan.generator, scale=0.5)  # initial ones draw grey pictures all alike
-    return Run(recipe, gan, 5, types.SimpleNamespace(sampling_variables=variables), names, "digest")
+    system = recipe.family.build(recipe.settings, Examples.described((16, 16, 3), names, ""))
+    variables = cases.random_variables(
+        system.outputs.latent.network, scale=0.5
+    )  # initial ones draw grey pictures all alike
+    return TrainedRun(recipe, system, 5, types.SimpleNamespace(sampling_variables=variables), names, "digest")
 
 
 PLAIN = run_of("dcgan_64", (), latent_dim=4)
@@ -36,12 +38,12 @@ DIGITS = run_of("cgan_mnist", tuple("0123456789"), latent_dim=4)
 
 
 def noise(run, count):
-    return sampling.fixed_latents(jax.random.key(3), run.gan.generator, count)
+    return sampling.fixed_latents(jax.random.key(3), run.latent.network, count)
 
 
 def drawn(run, z, conditions=None):
     given = None if conditions is None else jnp.asarray(conditions, jnp.float32)
-    return sampling.generate(run.gan.generator, run.state.sampling_variables, z, given)
+    return sampling.generate(run.latent.network, run.state.sampling_variables, z, given)
 
 
 def test_the_pictures_of_these_runs_tell_noises_and_conditions_apart():
@@ -57,13 +59,13 @@ def assert_near(pictures, expected):
 def test_an_interpolation_has_a_straight_row_over_a_row_along_the_arc():
     z = noise(PLAIN, 4)
     exhibit = exhibits.interpolation(PLAIN, z, None)
-    assert exhibit.columns == 8 and exhibit.pictures.shape == (32, 16, 16, 3) and exhibit.labels.shape == (32, 0)
+    assert exhibit.columns == 8 and exhibit.images.shape == (32, 16, 16, 3) and exhibit.labels.shape == (32, 0)
     ends = drawn(PLAIN, z)
     for row, (start, end) in enumerate([(0, 1), (0, 1), (2, 3), (2, 3)]):
-        assert_near(exhibit.pictures[8 * row], ends[start])
-        assert_near(exhibit.pictures[8 * row + 7], ends[end])
-    assert_near(exhibit.pictures[3], drawn(PLAIN, z[:1] * 4 / 7 + z[1:2] * 3 / 7)[0])
-    assert not np.array_equal(exhibit.pictures[3], exhibit.pictures[11])
+        assert_near(exhibit.images[8 * row], ends[start])
+        assert_near(exhibit.images[8 * row + 7], ends[end])
+    assert_near(exhibit.images[3], drawn(PLAIN, z[:1] * 4 / 7 + z[1:2] * 3 / 7)[0])
+    assert not np.array_equal(exhibit.images[3], exhibit.images[11])
 
 
 def test_a_pair_keeps_the_condition_of_its_first_noise():
@@ -75,8 +77,8 @@ def test_a_pair_keeps_the_condition_of_its_first_noise():
 def test_a_walk_begins_at_its_first_station():
     z = noise(DIGITS, 3)
     exhibit = exhibits.walk(DIGITS, z, np.eye(10, dtype=np.uint8)[[2, 3, 4]], 9)
-    assert len(exhibit.pictures) == 9 and set(exhibit.labels.argmax(axis=1)) == {2}
-    assert_near(exhibit.pictures[3], drawn(DIGITS, z[1:2], np.eye(10)[[2]])[0])
+    assert len(exhibit.images) == 9 and set(exhibit.labels.argmax(axis=1)) == {2}
+    assert_near(exhibit.images[3], drawn(DIGITS, z[1:2], np.eye(10)[[2]])[0])
 
 
 def test_all_faces_stand_by_hair_and_eyes():
@@ -87,7 +89,7 @@ def test_all_faces_stand_by_hair_and_eyes():
     named = tags.parse_condition("red hair purple eyes")
     row, column = tags.HAIR.index("red"), tags.EYES.index("purple")
     np.testing.assert_array_equal(exhibit.labels[11 * row + column], named)
-    assert_near(exhibit.pictures[11 * row + column], drawn(FACES, noise(FACES, 1), named[None])[0])
+    assert_near(exhibit.images[11 * row + column], drawn(FACES, noise(FACES, 1), named[None])[0])
 
 
 def test_one_noise_a_row_or_each_picture_its_own():
@@ -112,14 +114,14 @@ def test_neighbours_stand_beside_their_sample_nearest_first():
     samples, labels = training.images[[11, 4]], training.conditions[[11, 4]]
     samples[:, 0, 0] ^= 1
     exhibit = exhibits.neighbours(run, samples, labels)
-    assert (exhibit.columns, exhibit.apart) == (6, 1) and len(exhibit.pictures) == 12
-    np.testing.assert_array_equal(exhibit.pictures[[0, 6]], samples)
-    np.testing.assert_array_equal(exhibit.pictures[[1, 7]], training.images[[11, 4]])
+    assert (exhibit.columns, exhibit.apart) == (6, 1) and len(exhibit.images) == 12
+    np.testing.assert_array_equal(exhibit.images[[0, 6]], samples)
+    np.testing.assert_array_equal(exhibit.images[[1, 7]], training.images[[11, 4]])
     np.testing.assert_array_equal(exhibit.labels[[0, 1]], labels[[0, 0]])
-    for picture, label in zip(exhibit.pictures[7:], exhibit.labels[7:], strict=True):
+    for picture, label in zip(exhibit.images[7:], exhibit.labels[7:], strict=True):
         (place,) = np.flatnonzero((training.images == picture).all(axis=(1, 2, 3)))
         np.testing.assert_array_equal(label, training.conditions[place])
-    away = ((exhibit.pictures[1:6].astype(float) - samples[0]) ** 2).sum(axis=(1, 2, 3))
+    away = ((exhibit.images[1:6].astype(float) - samples[0]) ** 2).sum(axis=(1, 2, 3))
     assert (np.diff(away) >= 0).all()
     with pytest.raises(UserError, match="--data_dir"):
         exhibits.neighbours(FACES, samples, labels)
@@ -180,8 +182,8 @@ def test_a_projection_shows_the_target_and_what_was_found(tmp_path, monkeypatch)
     save_png(tmp_path / "target.png", target)
     asked = sample.Sample(project=str(tmp_path / "target.png"), condition="blue hair red eyes", seed=3)
     exhibit = sample._projection(FACES, asked)
-    np.testing.assert_array_equal(exhibit.pictures[0], target)
-    assert_near(exhibit.pictures[1], target)  # its own noise is among the candidates
+    np.testing.assert_array_equal(exhibit.images[0], target)
+    assert_near(exhibit.images[1], target)  # its own noise is among the candidates
     np.testing.assert_array_equal(exhibit.labels, np.stack([condition, condition]))
     (tmp_path / "torn.png").write_bytes((tmp_path / "target.png").read_bytes()[:40])
     with pytest.raises(UserError, match=r"--project=\S+torn.png"):

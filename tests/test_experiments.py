@@ -9,9 +9,9 @@ import pytest
 from test_commands import REPOSITORY, arrays_of, inspected, logged, run
 
 from experiments.cli import command
-from experiments.cli.command import read_flag_lines
-from experiments.run.recipes import Recipe, resolve
-from jaxgan import models
+from experiments.run.recipes import read_recipe_flags, recipe_class, resolve
+from jaxgan import systems
+from jaxgan.systems.gan import AdversarialSettings
 
 FLAG_FILES = REPOSITORY / "experiments" / "flags"
 NARROW = ["--generator_width=4", "--discriminator_width=4", "--batch_size=8", "--num_examples=64", "--log_every=5"]
@@ -33,15 +33,15 @@ def test_every_flag_file_begins_with_the_command_that_runs_it():
 def test_every_flag_file_is_a_recipe_of_the_command_that_it_names(path):
     named = re.match(r"# .*python -m experiments\.(\w+) ", path.read_text(encoding="utf-8"))
     assert named and named[1] in EXPERIMENTS
-    given = read_flag_lines(Recipe, path)
-    recipe = resolve(given, tuple(models.names()))
-    assert recipe.model.startswith(named[1] if named[1] != "gan" else "mlp")
+    given = read_recipe_flags(path)
+    recipe = resolve(given, systems.names())
+    assert recipe.family.command == named[1]
     assert all(getattr(recipe, name) == value for name, value in given.items())
 
 
 def test_no_two_flag_files_write_into_one_workdir():
-    given = [read_flag_lines(Recipe, path) for path in FLAG_FILES.glob("*.flags")]
-    workdirs = [resolve(flags, tuple(models.names())).workdir for flags in given]
+    given = [read_recipe_flags(path) for path in FLAG_FILES.glob("*.flags")]
+    workdirs = [resolve(flags, systems.names()).workdir for flags in given]
     assert len(set(workdirs)) == len(workdirs)
 
 
@@ -127,10 +127,10 @@ def test_real_mnist(command, flags, real_data, tmp_path):
 
 def test_a_flag_file_that_comes_with_the_commands_is_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    values = command.flag_values(Recipe)
+    values = command.flag_values(recipe_class(AdversarialSettings))
     assert command.parse(["program", "--flagfile", "wgan.flags", "--steps=3"], values) == ["program"]
     assert (values.model, values.steps) == ("wgan_anime", 3)
     (tmp_path / "wgan.flags").write_text("--model=mlp_b\n")
-    mine = command.flag_values(Recipe)
+    mine = command.flag_values(recipe_class(AdversarialSettings))
     command.parse(["program", "--flagfile=wgan.flags"], mine)
     assert mine.model == "mlp_b"  # a file in the working directory comes first

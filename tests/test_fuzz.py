@@ -15,17 +15,18 @@ from PIL import Image
 from reference.cases import CASES, random_variables
 
 from experiments.cli import command
-from experiments.run import restore
-from experiments.run.recipes import Recipe, resolve
-from experiments.run.systems import build_gan
-from jaxgan import interop, models
+from experiments.run.recipes import read_recipe_flags, recipe_class, resolve
+from jaxgan import interop, models, systems
 from jaxgan.data import cache, decode, folder, tags
 from jaxgan.errors import UserError, one_line
 from jaxgan.host import images
 from jaxgan.host.digest import digest, digest_leaves
 from jaxgan.metrics import store
+from jaxgan.systems.gan import AdversarialSettings, build_gan
+from jaxgan.systems.settings import flag_lines
 from jaxgan.training.files import checkpoint_format, metrics_log
 from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.description import read_description
 from jaxgan.training.files.metrics_log import RunLog
 from jaxgan.training.files.tensorboard import EventLog
 
@@ -152,14 +153,14 @@ def conditions(_directory):
 
 @target(2.0)
 def flag_files(directory):
-    corpus = [command.flag_lines(resolve({"model": name}, tuple(models.names()))).encode() for name in models.names()]
+    corpus = [flag_lines(resolve({"model": name}, systems.names())).encode() for name in models.names()]
     corpus += [b"# a comment\n--model=mlp_b\n--steps=100\n--generator_width=3\n--nojoint_batch\n--epochs=0.5\n"]
 
     def check(data):
         path = file_of(directory / "flags.txt", data)
         try:
-            given = command.read_flag_lines(Recipe, path)
-            recipe = resolve(given, tuple(models.names()))
+            given = read_recipe_flags(path)
+            recipe = resolve(given, systems.names())
             gan = build_gan(recipe, 3, 23)
         except UserError as error:
             return is_clear(one_line(str(error)))
@@ -175,7 +176,7 @@ def flag_files_of_users(directory):
     corpus = [f"# run\n--flagfile={directory}/other.flags\n--model=mlp_b\n\n--flip\n--beta1=0.5\n".encode()]
 
     def check(data):
-        values, said = command.flag_values(Recipe), io.StringIO()
+        values, said = command.flag_values(recipe_class(AdversarialSettings)), io.StringIO()
         file_of(directory / "flags", data)
         try:
             with contextlib.redirect_stderr(said):
@@ -282,8 +283,8 @@ def descriptions_of_data(directory):
 
     def check(data):
         try:
-            found = restore.read_dataset(file_of(directory / "dataset.json", data).parent)
-            build_gan(recipe, found["shape"][-1], len(found["condition_names"]))
+            found = read_description(file_of(directory / "dataset.json", data).parent)
+            build_gan(recipe, found.shape[-1], len(found.condition_names))
         except UserError as error:
             is_clear(error)
 

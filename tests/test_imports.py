@@ -26,7 +26,7 @@ ROWS = {
     "ops": 1,
     "losses": 1,
     "transforms": 1,
-    "data": 4,
+    "data": 2,
     "metrics": 4,
     "sampling": 4,
     "interop": 4,

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from jaxgan.data.heads import Head
 from jaxgan.metrics import feature_statistics, frechet_distance, kernel_distance
 from jaxgan.metrics.features import Embedding, FeatureNetwork, from_function
-from jaxgan.metrics.heads import Head
 from jaxgan.metrics.scores import make_reference, score_pictures
 
 

@@ -7,22 +7,28 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 
 from experiments import demo, evaluate, inspect, sample
 from experiments.cli import command
-from experiments.run import recipes, start, systems
-from experiments.run.recipes import RECIPES, resolve
-from jaxgan import models
+from experiments.run import merge, recipes, restore
+from experiments.run.recipes import default_recipe, recipe_class, resolve
+from jaxgan import models, systems
 from jaxgan.data import tags
+from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
-from jaxgan.systems.schedule import Rounds
+from jaxgan.systems import gan as gan_systems
+from jaxgan.systems.gan import AdversarialSettings
+from jaxgan.systems.schedule import BatchSchedule
+from jaxgan.systems.settings import flag_lines
 
-ALL = tuple(models.names())
+ALL = systems.names()
+FLAGS = recipe_class(AdversarialSettings)
 
 
 def test_every_model_has_a_recipe_with_an_end():
-    assert set(RECIPES) == set(ALL)
-    for recipe in RECIPES.values():
+    assert set(ALL) >= set(models.names())
+    for recipe in map(default_recipe, ALL):
         assert (recipe.steps is None) != (recipe.epochs is None)
 
 
@@ -44,7 +50,7 @@ SOURCES = {
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_defaults_are_the_sources(name):
-    recipe = RECIPES[name]
+    recipe = default_recipe(name)
     batch, generator_rate, discriminator_rate, beta1, optimizer, end = SOURCES[name]
     assert (recipe.batch_size, recipe.optimizer, recipe.steps or recipe.epochs) == (batch, optimizer, end)
     assert (recipe.generator_learning_rate, recipe.discriminator_learning_rate) == (generator_rate, discriminator_rate)
@@ -127,10 +133,10 @@ def test_the_flags_of_a_run_are_flags_to_the_last_line(tmp_path, line, said):
     path = tmp_path / "flags.txt"
     path.write_text(f"# how it was run\n// and why\n--model=mlp_b\n\n{line}\n--seed=5\n")
     if said is None:
-        assert command.read_flag_lines(recipes.Recipe, path) == {"model": "\0", "seed": 5}
+        assert command.read_flag_lines(FLAGS, path) == {"model": "\0", "seed": 5}
         return
     with pytest.raises(UserError, match=r"flags\.txt: not the flags of a run") as caught:
-        command.read_flag_lines(recipes.Recipe, path)
+        command.read_flag_lines(FLAGS, path)
     assert said in str(caught.value) and str(caught.value).isprintable()
 
 
@@ -142,15 +148,15 @@ def test_a_model_of_another_family_names_its_command():
 
 def test_a_model_without_dropout_or_with_initial_weights_of_its_own_says_so():
     with pytest.raises(UserError, match="--initial_std: mlp_b has initial weights of its own"):
-        systems.build_gan(resolve({"model": "mlp_b", "dropout_rate": 0.4, "initial_std": 0.1}, ALL), 1, 0)
+        gan_systems.build_gan(resolve({"model": "mlp_b", "dropout_rate": 0.4, "initial_std": 0.1}, ALL), 1, 0)
     with pytest.raises(UserError, match="--dropout_rate: dcgan_anime_b has no dropout"):
-        systems.build_gan(resolve({"model": "dcgan_anime_b", "dropout_rate": 0.4}, ALL), 3, 0)
+        gan_systems.build_gan(resolve({"model": "dcgan_anime_b", "dropout_rate": 0.4}, ALL), 3, 0)
 
 
 def test_an_augmentation_that_is_asked_for_is_among_the_rules():
     for flags, wanted in (({"model": "wgan_anime"}, True), ({"flip": True}, True), ({"model": "mlp_b"}, False)):
         recipe = resolve({"image_size": 32, **flags}, ALL)
-        assert (systems.build_rules(recipe, systems.build_gan(recipe, 3, 0)).augment is not None) == wanted
+        assert (gan_systems.build_rules(recipe, gan_systems.build_gan(recipe, 3, 0)).augment is not None) == wanted
 
 
 @pytest.fixture
@@ -167,7 +173,7 @@ def given_flags(monkeypatch):
 
 
 PATHS = {
-    recipes.Recipe: ("workdir", "data_dir", "conditions"),
+    FLAGS: ("workdir", "data_dir", "conditions"),
     sample.Sample: ("workdir", "data_dir", "project", "out"),
     inspect.Inspect: ("workdir",),
     evaluate.Evaluate: ("workdir", "data_dir", "feature_weights"),
@@ -196,11 +202,11 @@ def test_what_is_no_path_is_refused_by_every_command(given_flags, path):
 
 def test_a_name_may_have_spaces_quotes_and_letters_of_every_script(given_flags, tmp_path):
     workdir = tmp_path / """ a 'b' "c" #=, ü 猫 \N{ZERO WIDTH JOINER}"""
-    given = given_flags(recipes.Recipe, f"--workdir={workdir}", "--data_dir=relative/x")
+    given = given_flags(FLAGS, f"--workdir={workdir}", "--data_dir=relative/x")
     assert given == {"workdir": str(workdir), "data_dir": "relative/x"}
     workdir.mkdir()
-    (workdir / "flags.txt").write_text(command.flag_lines(resolve(given, ALL)), encoding="utf-8")
-    assert start.workdir_recipe(str(workdir)) == resolve(given, ALL)
+    (workdir / "flags.txt").write_text(flag_lines(resolve(given, ALL)), encoding="utf-8")
+    assert restore.workdir_recipe(str(workdir)) == resolve(given, ALL)
 
 
 @pytest.fixture
@@ -209,11 +215,11 @@ def begun(tmp_path):
 
     def begin(monkeypatch, given, then, checkpoints=(10,)):
         recipe = resolve({"workdir": str(tmp_path), **given}, ALL)
-        (tmp_path / "flags.txt").write_text(command.flag_lines(recipe), encoding="utf-8")
+        (tmp_path / "flags.txt").write_text(flag_lines(recipe), encoding="utf-8")
         for step in checkpoints:
             (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
-        monkeypatch.setattr(start, "given_settings", lambda: {"workdir": str(tmp_path), **then})
-        return start.recipe_from_flags(("dcgan_64", "dcgan_anime_b"))
+        monkeypatch.setattr(merge, "given_settings", lambda family: {"workdir": str(tmp_path), **then})
+        return merge.recipe_from_flags(systems.families()["dcgan"])
 
     return begin
 
@@ -254,7 +260,7 @@ def test_before_the_first_checkpoint_other_flags_begin_another_run(begun, monkey
 
 def test_a_pass_counts_the_batches_of_every_critic_step():
     recipe = resolve({"model": "wgan_anime", "epochs": 2.0}, ALL)
-    assert start.total_steps(recipe, 3200, 5) == 20  # 2 passes over 50 batches of 64, five to a step
+    assert recipes.total_steps(recipe, 3200, 5 * 64) == 20  # 2 passes over 50 batches of 64, five to a step
 
 
 @pytest.mark.parametrize(
@@ -273,15 +279,15 @@ def test_a_flag_stands_on_the_command_line_under_its_whole_name(monkeypatch, arg
 
 def test_the_home_directory_is_meant_as_in_a_shell(given_flags, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    given = given_flags(recipes.Recipe, "--workdir=~/run", "--data_dir=a/~/b")
+    given = given_flags(FLAGS, "--workdir=~/run", "--data_dir=a/~/b")
     assert given == {"workdir": f"{tmp_path}/run", "data_dir": "a/~/b"}
 
 
 def test_more_steps_than_can_be_counted_are_refused():
     recipe = resolve({"model": "mlp_b", "epochs": 1e9}, ALL)
-    assert start.total_steps(recipe, 200, 1) == 2 * 10**9
+    assert recipes.total_steps(recipe, 200, 100) == 2 * 10**9
     with pytest.raises(UserError, match=r"--epochs=1000000000\.0: 6,000,000,000 steps"):
-        start.total_steps(recipe, 600, 1)
+        recipes.total_steps(recipe, 600, 100)
 
 
 @pytest.mark.parametrize("name", ["image_size", "latent_dim", "generator_width", "discriminator_width"])
@@ -304,16 +310,16 @@ def test_another_familys_model_is_refused():
     ],
 )
 def test_epsilon_stands_where_the_source_has_it(model, expected):
-    optimizer = systems.optimizer(RECIPES[model], 1.0, 1)
+    optimizer = gan_systems.optimizer(default_recipe(model), 1.0, 1)
     gradient = jnp.full(1, 1e-6)
     step, _ = optimizer.update(gradient, optimizer.init(jnp.zeros(1)))
     np.testing.assert_allclose(step, -expected, rtol=1e-5)
 
 
 def test_learning_rates_fall_in_stairs_counted_in_generator_steps():
-    recipe = dataclasses.replace(RECIPES["mlp_b"], optimizer="sgd", decay_every=2, decay_rate=0.5)
+    recipe = dataclasses.replace(default_recipe("mlp_b"), optimizer="sgd", decay_every=2, decay_rate=0.5)
     for updates_per_step in (1, 3):
-        optimizer = systems.optimizer(recipe, 1.0, updates_per_step)
+        optimizer = gan_systems.optimizer(recipe, 1.0, updates_per_step)
         state, rates = optimizer.init(jnp.zeros(())), []
         for _ in range(6 * updates_per_step):
             update, state = optimizer.update(jnp.ones(()), state, jnp.zeros(()))
@@ -323,8 +329,8 @@ def test_learning_rates_fall_in_stairs_counted_in_generator_steps():
 
 def test_each_player_learns_at_a_rate_of_its_own_with_both_decays():
     flags = {"generator_learning_rate": 0.5, "discriminator_learning_rate": 0.25, "beta1": 0.5, "beta2": 0.75}
-    recipe = dataclasses.replace(RECIPES["mlp_b"], **flags)
-    rules = systems.build_rules(recipe, systems.build_gan(recipe, 1, 0))
+    recipe = dataclasses.replace(default_recipe("mlp_b"), **flags)
+    rules = gan_systems.build_rules(recipe, gan_systems.build_gan(recipe, 1, 0))
     for optimizer, rate in ((rules.generator_optimizer, 0.5), (rules.discriminator_optimizer, 0.25)):
         state = optimizer.init(jnp.zeros(1))
         for gradient, step in ((1.0, -1.0), (0.0, -(0.25 / 0.75) / np.sqrt(0.1875 / 0.4375))):
@@ -342,54 +348,56 @@ def test_what_a_recipe_says_of_the_game_is_in_its_rules():
         "average_decay": 0.9,
         "sync_batch_norm": False,
     }
-    usual = RECIPES["mlp_b"]
+    usual = default_recipe("mlp_b")
     for name, value in {**changed, "reuse_noise": True, "matching_aware": True}.items():
-        recipe = dataclasses.replace(RECIPES["cgan_mnist"] if name == "matching_aware" else usual, **{name: value})
-        gan = systems.build_gan(recipe, 1, 10)
-        assert getattr(systems.build_rules(recipe, gan), name) == value != getattr(usual, name)
+        recipe = dataclasses.replace(
+            default_recipe("cgan_mnist") if name == "matching_aware" else usual, **{name: value}
+        )
+        gan = gan_systems.build_gan(recipe, 1, 10)
+        assert getattr(gan_systems.build_rules(recipe, gan), name) == value != getattr(usual, name)
     for name, score in (("mlp_b", 0.5), ("wgan_anime", 0.0)):  # a probability, and a critic's bare score
-        recipe = RECIPES[name]
-        assert float(systems.build_rules(recipe, systems.build_gan(recipe, 3, 0)).score(jnp.zeros(()))) == score
-    assert systems.build_rounds(usual) == Rounds(1, warmup=False)
-    assert systems.build_rounds(dataclasses.replace(RECIPES["wgan_anime"], critic_warmup=True)) == Rounds(
-        5, warmup=True
+        recipe = default_recipe(name)
+        assert float(gan_systems.build_rules(recipe, gan_systems.build_gan(recipe, 3, 0)).score(jnp.zeros(()))) == score
+    assert gan_systems.schedule(usual) == BatchSchedule(100)
+    assert gan_systems.schedule(dataclasses.replace(default_recipe("wgan_anime"), critic_warmup=True)) == BatchSchedule(
+        64, 5, warmup=True
     )
 
 
 def test_losses_follow_the_recipe():
     real, fake = jnp.array([1.0, 2.0]), jnp.array([0.5, -1.0])
-    for name in recipes.LOSSES:
-        recipe = dataclasses.replace(RECIPES["mlp_b"], loss=name)
-        rules = systems.build_rules(recipe, systems.build_gan(recipe, 1, 0))
+    for name in ADVERSARIAL_LOSSES:
+        recipe = dataclasses.replace(default_recipe("mlp_b"), loss=name)
+        rules = gan_systems.build_rules(recipe, gan_systems.build_gan(recipe, 1, 0))
         assert np.isfinite(rules.discriminator_loss(real, fake) + rules.generator_loss(fake))
-    smooth = dataclasses.replace(RECIPES["mlp_b"], label_smoothing=0.2)
-    bare = systems.discriminator_loss(RECIPES["mlp_b"])(real, fake)
+    smooth = dataclasses.replace(default_recipe("mlp_b"), label_smoothing=0.2)
+    bare = gan_systems.discriminator_loss(default_recipe("mlp_b"))(real, fake)
     # Of each logit x of a real picture, 0.2 of softplus(−x) has become 0.2 of softplus(x), which is x more.
-    smoothed = systems.discriminator_loss(smooth)(real, fake)
+    smoothed = gan_systems.discriminator_loss(smooth)(real, fake)
     np.testing.assert_allclose(smoothed - bare, 0.2 * (1.0 + 2.0) / 2, rtol=1e-5)
     with pytest.raises(UserError, match="--label_smoothing"):
-        systems.discriminator_loss(dataclasses.replace(smooth, loss="hinge"))
+        gan_systems.discriminator_loss(dataclasses.replace(smooth, loss="hinge"))
 
 
 def test_conditional_models_need_conditions():
     with pytest.raises(UserError, match="needs conditions"):
-        systems.build_gan(RECIPES["cgan_anime"], 3, 0)
-    assert systems.build_gan(RECIPES["cgan_anime"], 3, 23).condition_dim == 23
+        gan_systems.build_gan(default_recipe("cgan_anime"), 3, 0)
+    assert gan_systems.build_gan(default_recipe("cgan_anime"), 3, 23).condition_dim == 23
 
 
 def test_attributes_of_a_condition_come_from_its_names():
-    gan = systems.build_gan(RECIPES["cgan_anime"], 3, 23)
-    recipe = dataclasses.replace(RECIPES["cgan_anime"], wrong_in_one=True)
-    assert systems.build_rules(recipe, gan, tags.CONDITION_NAMES).wrong_attributes == (12, 11)
-    assert systems.build_rules(recipe, gan, [str(digit) for digit in range(10)]).wrong_attributes == (10,)
-    assert systems.build_rules(RECIPES["cgan_anime"], gan, tags.CONDITION_NAMES).wrong_attributes is None
+    gan = gan_systems.build_gan(default_recipe("cgan_anime"), 3, 23)
+    recipe = dataclasses.replace(default_recipe("cgan_anime"), wrong_in_one=True)
+    assert gan_systems.build_rules(recipe, gan, tags.CONDITION_NAMES).wrong_attributes == (12, 11)
+    assert gan_systems.build_rules(recipe, gan, [str(digit) for digit in range(10)]).wrong_attributes == (10,)
+    assert gan_systems.build_rules(default_recipe("cgan_anime"), gan, tags.CONDITION_NAMES).wrong_attributes is None
 
 
 def test_precision_reaches_the_networks():
-    recipe = dataclasses.replace(RECIPES["mlp_b"], precision="bfloat16")
-    assert systems.build_gan(recipe, 1, 0).generator.dtype == jnp.bfloat16
-    assert isinstance(systems.optimizer(recipe, 1e-3, 1), optax.GradientTransformation)
-    assert jax.tree.leaves(systems.optimizer(recipe, 1e-3, 1).init(jnp.zeros(2)))
+    recipe = dataclasses.replace(default_recipe("mlp_b"), precision="bfloat16")
+    assert gan_systems.build_gan(recipe, 1, 0).generator.dtype == jnp.bfloat16
+    assert isinstance(gan_systems.optimizer(recipe, 1e-3, 1), optax.GradientTransformation)
+    assert jax.tree.leaves(gan_systems.optimizer(recipe, 1e-3, 1).init(jnp.zeros(2)))
 
 
 @pytest.mark.parametrize(
@@ -405,7 +413,7 @@ def test_precision_reaches_the_networks():
 )
 def test_absl_s_complaints_are_put_in_words(argument, said, capsys):
     with pytest.raises(SystemExit) as left:
-        command.parse(["program", argument], command.flag_values(recipes.Recipe))
+        command.parse(["program", argument], command.flag_values(FLAGS))
     assert left.value.code == 2
     assert capsys.readouterr().err == f"error: {said}\n"
 
@@ -415,27 +423,35 @@ def test_the_command_line_is_preferred_to_a_flag_file_wherever_it_stands(tmp_pat
     path.write_text("--workdir=old\n--batch_size=7\n--flip\n")
     for order in ("{file} --workdir=new --noflip", "--workdir=new --noflip {file}", "--workdir=new {file} --noflip"):
         for form in (f"--flagfile={path}", f"--flagfile {path}", f"-flagfile={path}"):
-            values = command.flag_values(recipes.Recipe)
+            values = command.flag_values(FLAGS)
             assert command.parse(["train", *order.format(file=form).split()], values) == ["train"]
             assert (values.workdir, values.batch_size, values.flip) == ("new", 7, False)
 
 
-def test_the_preview_is_8_by_8_of_all_conditions_in_turn_and_5_by_5_of_faces():
+def test_the_preview_has_all_conditions_in_turn_or_a_row_for_each_of_five_kinds_of_faces():
     digits = tuple("0123456789")
-    for model, names, shape in (
-        ("cgan_mnist", digits, (64, 8)),
-        ("cgan_mnist", tags.CONDITION_NAMES, (64, 8)),
-        ("cgan_anime", digits, (64, 8)),
-        ("cgan_anime", tags.CONDITION_NAMES, (25, 5)),
-        ("dcgan_64", (), (64, 8)),
+    for model, names, rows in (
+        ("cgan_mnist", digits, 0),
+        ("cgan_anime", digits, 0),
+        ("cgan_anime", tags.CONDITION_NAMES, 5),
     ):
-        recipe = resolve({"model": model}, ALL)
-        gan = systems.build_gan(recipe, 3, len(names))
-        z, condition, columns = start.preview_inputs(recipe, gan, names, jax.random.key(0))
-        assert (len(z), columns) == shape
-        assert (condition is None) == (not names)
-        if names == digits:
-            np.testing.assert_array_equal(jnp.argmax(condition, 1), np.arange(64) % 10)
-        elif names:
-            assert condition.shape == (shape[0], 23) and (condition.sum(1) == 2).all()
-            assert len(np.unique(condition, axis=0)) == (64 if shape[0] == 64 else 5)
+        settings = systems.family_of(model).default_settings(model)
+        gan = gan_systems.build_gan(settings, 3, len(names))
+        examples = Examples.described((64, 64, 3), names, "")
+        conditions, captions = gan_systems.preview_conditions(settings, gan, examples)
+        assert len(captions) == rows
+        if rows:
+            assert conditions.shape == (25, 23) and (conditions.sum(1) == 2).all()
+            assert captions[0] == "blue hair red eyes"
+        else:
+            np.testing.assert_array_equal(np.argmax(conditions, 1), np.arange(64) % 10)
+
+
+def test_the_preview_is_of_one_shape_and_without_conditions_8_by_8():
+    for model, count, columns in (("dcgan_64", 64, 8), ("cgan_anime", 25, 5)):
+        names = tags.CONDITION_NAMES if model == "cgan_anime" else ()
+        examples = Examples.described((16, 16, 3), names, "")
+        system = systems.build(model, examples, generator_width=2, discriminator_width=2, latent_dim=3)
+        pictures = system.preview.images(jax.jit(system.init)(jax.random.key(0)))
+        assert pictures.shape == (count, 16, 16, 3) and pictures.dtype == np.uint8
+        assert system.preview.columns == columns

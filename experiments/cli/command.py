@@ -112,18 +112,6 @@ def check_readable(name: str, path: str) -> None:
         raise UserError(f"--{name}={printable(path)}: cannot be read ({error.strerror})") from error
 
 
-def flag_lines(values: Any) -> str:
-    """A dataclass as the text of a flag file that repeats it."""
-    lines = []
-    for field in dataclasses.fields(values):
-        value = getattr(values, field.name)
-        if isinstance(value, bool):
-            lines.append(f"--{'' if value else 'no'}{field.name}")
-        elif value is not None:
-            lines.append(f"--{field.name}={value}")
-    return "\n".join(lines) + "\n"
-
-
 def flag_values(schema: type) -> flags.FlagValues:
     """The flags of a dataclass' fields alone, not parsed yet."""
     values = flags.FlagValues()
@@ -132,6 +120,20 @@ def flag_values(schema: type) -> flags.FlagValues:
         define, extra = _definition(hints[field.name], field.metadata["choices"])
         define(field.name, None, *extra, "", flag_values=values)
     return values
+
+
+def find_value(path: Path, name: str) -> str | None:
+    """Returns the value that a flag file gives a flag, the last if there are several; None without one.
+
+    Raises:
+      UserError: where the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: not the flags of a run ({printable(error)})") from error
+    values = [line.partition("=")[2] for line in lines if line.lstrip("-").partition("=")[0] == name]
+    return values[-1] if values else None
 
 
 def read_flag_lines(schema: type, path: Path) -> dict[str, Any]:

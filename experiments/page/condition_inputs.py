@@ -4,8 +4,9 @@ from typing import Any
 
 import gradio as gr
 
-from experiments.page.requests import ANY, is_tagged
+from experiments.page.requests import ANY
 from jaxgan.data import tags
+from jaxgan.data.conditions import are_tags
 
 
 def drop_downs() -> list[gr.Dropdown]:
@@ -19,7 +20,7 @@ def drop_downs() -> list[gr.Dropdown]:
 
 def fitting(names: tuple[str, ...]) -> list[dict[str, Any]]:
     """What makes the drop-downs fit a run with these names of conditions: () without any."""
-    tagged = is_tagged(names)
+    tagged = are_tags(names)
     return [
         gr.update(visible=tagged, value=ANY),
         gr.update(visible=tagged, value=ANY),

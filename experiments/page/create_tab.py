@@ -14,7 +14,7 @@ from experiments import sample
 from experiments.page import condition_inputs, draw, requests
 from experiments.page.mistakes import told
 from experiments.page.shelf import Shelf
-from experiments.run.restore import read_dataset
+from jaxgan.training.files.description import read_description
 
 
 def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, Any]) -> list[gr.Dropdown]:
@@ -96,7 +96,7 @@ def _create(
     shelf: Shelf, directory: Path, name: Any, hair: Any, eyes: Any, label: Any, *numbers: Any
 ) -> tuple[str, str, Any]:
     """The picture's file, the command that draws it, and the download."""
-    names = tuple(read_dataset(shelf.workdir(name).path)["condition_names"])
+    names = read_description(shelf.workdir(name).path).condition_names
     asked = requests.pictures(shelf.path(name), requests.condition(names, hair, eyes, label), *numbers)
     run = shelf.run(name)
     path = str(draw.save(directory, draw.created(run, asked), asked, run.step))

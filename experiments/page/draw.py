@@ -6,27 +6,25 @@ import uuid
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import sample
 from experiments.page.requests import Walk
-from experiments.run.restore import Run
-from jaxgan import sampling
+from experiments.run.restore import TrainedRun
 from jaxgan.host import images
-from jaxgan.metrics import spherical_interpolation
+from jaxgan.ops.latent_paths import spherical_interpolation
 
 FILES_KEPT = 100
 
 
-def created(run: Run, asked: sample.Sample) -> np.ndarray:
+def created(run: TrainedRun, asked: sample.Sample) -> np.ndarray:
     """The grid that ``experiments.sample`` writes for the same flags, uint8 (height, width, channels)."""
     sample.check(asked)
     pictures, _ = sample.draw(run, asked)
     return sample.square_grid(pictures)
 
 
-def on_the_way(run: Run, walk: Walk, fractions: np.ndarray) -> np.ndarray:
+def on_the_way(run: TrainedRun, walk: Walk, fractions: np.ndarray) -> np.ndarray:
     """The faces at some places of a walk along the great arc between two latents.
 
     Args:
@@ -40,15 +38,10 @@ def on_the_way(run: Run, walk: Walk, fractions: np.ndarray) -> np.ndarray:
     Raises:
       UserError: where the run cannot take the condition.
     """
-    start, end = (
-        sampling.fixed_latents(jax.random.key(seed), run.gan.generator, 1) for seed in (walk.first, walk.second)
-    )
+    start, end = (run.latent.latents(jax.random.key(seed), 1) for seed in (walk.first, walk.second))
     z = spherical_interpolation(start, end, np.asarray(fractions, np.float32))
-    condition = sample.conditions(run, walk.condition, 1)
-    if condition is None:
-        return sampling.generate(run.gan.generator, run.state.sampling_variables, z)
-    repeated = jnp.repeat(jnp.asarray(condition, jnp.float32), len(fractions), axis=0)
-    return sampling.generate(run.gan.generator, run.state.sampling_variables, z, repeated)
+    condition = sample.conditions(run, walk.condition, len(fractions))
+    return run.latent.images(run.state, z, condition)
 
 
 def save(directory: Path, image: np.ndarray, asked: sample.Sample, step: int) -> Path:

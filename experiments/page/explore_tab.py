@@ -9,8 +9,8 @@ import numpy as np
 from experiments.page import condition_inputs, draw, requests
 from experiments.page.mistakes import told
 from experiments.page.shelf import Shelf
-from experiments.run.restore import read_dataset
 from jaxgan.host import images
+from jaxgan.training.files.description import read_description
 
 STATIONS = 9
 
@@ -63,7 +63,7 @@ def _picture(label: str, element: str, kind: str) -> gr.Image:
 
 
 def _asked(shelf: Shelf, name: Any, hair: Any, eyes: Any, label: Any, *numbers: Any) -> requests.Walk:
-    names = tuple(read_dataset(shelf.workdir(name).path)["condition_names"])
+    names = read_description(shelf.workdir(name).path).condition_names
     return requests.walk(requests.condition(names, hair, eyes, label), *numbers)
 
 

@@ -9,7 +9,7 @@ from experiments.page import condition_inputs, create_tab, explore_tab, training
 from experiments.page.guard import Guard
 from experiments.page.mistakes import told
 from experiments.page.shelf import Shelf
-from experiments.run.restore import read_dataset
+from jaxgan.training.files.description import read_description
 
 WAITING = 32  # requests in line; more are sent away
 KEEP_FILES = 3600  # seconds for which a picture can be downloaded
@@ -48,7 +48,7 @@ def build(shelf: Shelf, directory: Path) -> gr.Blocks:
             show, inputs, outputs = training_tab.build(shelf, name, status)
 
         def fit(chosen: Any) -> list[Any]:
-            fitted = condition_inputs.fitting(tuple(read_dataset(shelf.workdir(chosen).path)["condition_names"]))
+            fitted = condition_inputs.fitting(read_description(shelf.workdir(chosen).path).condition_names)
             return fitted + fitted
 
         for event in (page.load, name.change):

@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.sample import Sample
 from jaxgan.data import tags
+from jaxgan.data.conditions import are_tags
 from jaxgan.errors import UserError, printable
 
 COUNTS = (1, 4, 9, 16, 25, 36, 49, 64)
@@ -39,11 +40,6 @@ class Walk:
     fraction: float
 
 
-def is_tagged(names: tuple[str, ...]) -> bool:
-    """Whether conditions are hair and eye colours (tutorial 000's window), rather than classes."""
-    return names == tags.CONDITION_NAMES
-
-
 def condition(names: tuple[str, ...], hair: Any, eyes: Any, label: Any) -> str | None:
     """The text of a condition, such as "blue hair red eyes"; None: it is left open.
 
@@ -58,7 +54,7 @@ def condition(names: tuple[str, ...], hair: Any, eyes: Any, label: Any) -> str |
     """
     if not names:
         return None
-    if not is_tagged(names):
+    if not are_tags(names):
         chosen = _choice("class", label, (ANY, *names))
         return None if chosen == ANY else chosen
     colours = {"hair": _choice("hair", hair, (ANY, *tags.HAIR)), "eyes": _choice("eyes", eyes, (ANY, *tags.EYES))}
@@ -85,7 +81,7 @@ def pictures(workdir: str, condition: str | None, seed: Any, count: Any, candida
         num=_choice("pictures", count, COUNTS),
         best_of=best_of,
         seed=_seed("seed", seed),
-        std=_number("truncation", std, LARGEST_STD),
+        std=_number("spread", std, LARGEST_STD),
         condition=condition,
     )
 

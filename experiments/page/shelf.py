@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from experiments.run.restore import Run, load_run, renewed
+from experiments.run.restore import TrainedRun, load_run, renewed
 from jaxgan.errors import UserError, printable
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.workdir import Workdir
@@ -26,7 +26,9 @@ class Shelf:
         if not folder:
             raise UserError("--workdir: name the directory of a run, or a folder of such directories")
         self._folder = Path(folder)
-        self._read: dict[str, tuple[int, int, Run]] = {}  # by name: the flags' time, the newest step then, the run
+        self._read: dict[
+            str, tuple[int, int, TrainedRun]
+        ] = {}  # by name: the flags' time, the newest step then, the run
         self._lock = threading.Lock()
         if not self.names():
             raise UserError(f"--workdir={folder}: holds no run (no flags.txt in it, nor in a folder in it)")
@@ -51,7 +53,7 @@ class Shelf:
         self.workdir(name)
         return str(self._workdirs()[name])
 
-    def run(self, name: Any) -> Run:
+    def run(self, name: Any) -> TrainedRun:
         """A run at its newest intact checkpoint.
 
         Raises:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from experiments.run.restore import read_dataset
-from experiments.run.start import workdir_recipe
+from experiments.run.restore import workdir_recipe
 from jaxgan.host import images
 from jaxgan.training.files import metrics_log, plots
 from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.description import read_description
 from jaxgan.training.files.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def signature(workdir: Workdir) -> str:
 def describe(workdir: Workdir, progress: Progress) -> str:
     """A line about a run: the model, its pictures, and how far it has come."""
     recipe = workdir_recipe(str(workdir.path))
-    height, width, _ = read_dataset(workdir.path)["shape"]
+    height, width, _ = read_description(workdir.path).shape
     parts = [f"**{recipe.model}** on {recipe.dataset}, {height}×{width}"]
     last = progress.lines[-1] if progress.lines else None
     parts.append("no step logged yet" if last is None else f"step {last['step']:,}")

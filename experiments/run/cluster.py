@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import jax
 
-from experiments.run.recipes import option
 from jaxgan.errors import UserError
+from jaxgan.systems.settings import option
 from jaxgan.training.distributed.crash_message import Witness
 from jaxgan.training.distributed.heartbeat import SILENCE, Lifeline
 from jaxgan.training.distributed.processes import Processes, store

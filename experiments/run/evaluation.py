@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.run.recipes import Recipe
 from experiments.run.references import reference_pictures, reference_split, resizing, teaching_pictures
-from jaxgan import models, sampling
 from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.host.progress import bar
@@ -20,6 +18,7 @@ from jaxgan.metrics.entries import Scores, entry
 from jaxgan.metrics.features import Embedding, FeatureNetwork
 from jaxgan.metrics.inception_v3 import inception_v3
 from jaxgan.metrics.thumbnails import thumbnails
+from jaxgan.systems.system import System
 
 IN_THE_LOG = ("fid", "kid", "coverage", "mode_coverage", "conditional_accuracy")
 PATHS = 1000  # pairs of points that a path length is the mean of
@@ -31,7 +30,7 @@ class Evaluator:
     """Measures a generator.
 
     Attributes:
-      gan: the networks.
+      system: what draws the pictures.
       reference: the real pictures, as the feature network sees them.
       real: the same, as pixels.
       z: latents, one for each picture to draw.
@@ -41,7 +40,7 @@ class Evaluator:
       progress: whether to show bars with the time left.
     """
 
-    gan: models.GAN
+    system: System
     reference: scores.Reference
     real: Examples
     z: jax.Array
@@ -50,10 +49,8 @@ class Evaluator:
     seed: int
     progress: bool
 
-    def __call__(
-        self, variables: Any, *, training_images: np.ndarray | None = None, extrapolate: bool = False
-    ) -> Scores:
-        """The scores of a generator with these variables; see `jaxgan.metrics.scores.score_pictures`.
+    def __call__(self, state: Any, *, training_images: np.ndarray | None = None, extrapolate: bool = False) -> Scores:
+        """The scores of a generator in a state; see `jaxgan.metrics.scores.score_pictures`.
 
         Raises:
           UserError: for too few pictures to extrapolate from.
@@ -61,7 +58,7 @@ class Evaluator:
         least = 6 * self.reference.statistics.dimension  # each fifth must fix the covariance, a tenth left out
         if extrapolate and min(len(self.z), len(self.real)) < least:
             raise UserError(f"--extrapolate: needs at least {least} pictures on either side; raise --num")
-        pictures = self.draw(variables)
+        pictures = self.draw(state)
         network = self.reference.network
         found = scores.score_pictures(
             pictures,
@@ -79,26 +76,25 @@ class Evaluator:
             found |= {name: score | context for name, score in colours.items()}
         return found
 
-    def draw(self, variables: Any) -> np.ndarray:
+    def draw(self, state: Any) -> np.ndarray:
         """The pictures that are measured, uint8 (n, H, W, C)."""
-        conditions = None if self.conditions is None else jnp.asarray(self.conditions, jnp.float32)
+        latent = self.system.outputs.require("latent", self.system.name)
         parts = [slice(start, start + _SLAB) for start in range(0, len(self.z), _SLAB)]
         return np.concatenate(
             [
-                sampling.generate(
-                    self.gan.generator, variables, self.z[part], None if conditions is None else conditions[part]
-                )
+                latent.images(state, self.z[part], None if self.conditions is None else self.conditions[part])
                 for part in bar(parts, "drawing pictures", unit="k", shown=self.progress)
             ]
         )
 
-    def path_length(self, variables: Any) -> dict[str, Any]:
+    def path_length(self, state: Any) -> dict[str, Any]:
         """How smooth the generator's latent space is, as a score."""
         key = jax.random.fold_in(jax.random.key(self.seed), len(self.z))  # the pictures' latents took those before it
         network = self.reference.network
+        latent = self.system.outputs.require("latent", self.system.name)
         length = generator_path_length(
-            self.gan.generator,
-            variables,
+            latent.network,
+            latent.variables(state),
             lambda x: network.apply(x).features,
             key,
             conditions=self.conditions,
@@ -111,7 +107,7 @@ class Evaluator:
 
 def make_evaluator(
     recipe: Recipe,
-    gan: models.GAN,
+    system: System,
     *,
     num: int,
     seed: int = 0,
@@ -126,7 +122,7 @@ def make_evaluator(
 
     Args:
       recipe: of the run.
-      gan: its networks.
+      system: what it trained.
       num: how many pictures are drawn, and at most how many real ones they are measured against.
       seed: decides the latents, the choice of real pictures, and subsets.
       kind: of features: "trained" (a classifier of the pictures' labels, or without labels of their rotations) or
@@ -141,8 +137,9 @@ def make_evaluator(
     Raises:
       UserError: for fewer pictures than features, on either side.
     """
+    latent = system.outputs.require("latent", system.name)
     cheap = inception_v3(weights[0], sha256=weights[1]) if weights else thumbnails() if kind == "thumbnails" else None
-    dimension = FEATURES if cheap is None else _dimension(cheap, gan)
+    dimension = FEATURES if cheap is None else _dimension(cheap, system.image_shape)
     if num < dimension:
         raise UserError(f"--{flag}={num}: {dimension} features need at least {dimension} pictures")
     split = split or reference_split(recipe)
@@ -152,23 +149,25 @@ def make_evaluator(
     network = cheap or features.load(str(recipe.dataset), *teaching_pictures(taught_by or recipe))
     network = _with_progress(network) if progress else network
     return Evaluator(
-        gan,
+        system,
         scores.make_reference(network, real.images, split=split, resize=resizing(recipe), seed=seed),
         real,
-        sampling.fixed_latents(jax.random.key(seed), gan.generator, num),
-        real.conditions[np.arange(num) % len(real)] if gan.condition_dim and real.conditions is not None else None,
+        latent.latents(jax.random.key(seed), num),
+        real.conditions[np.arange(num) % len(real)]
+        if latent.network.condition_dim and real.conditions is not None
+        else None,
         read_colours=recipe.dataset == "avatars",
         seed=seed,
         progress=progress,
     )
 
 
-def during_training(recipe: Recipe, gan: models.GAN) -> Callable[[Any], dict[str, float]]:
-    """What the loop writes into the log now and then: from a generator's variables to a few scores, by name."""
+def during_training(recipe: Recipe, system: System) -> Callable[[Any], dict[str, float]]:
+    """What the loop writes into the log now and then: from a state to a few scores, by name."""
     evaluate = make_evaluator(
-        recipe, gan, num=recipe.evaluate_num, kind=recipe.evaluate_features, progress=False, flag="evaluate_num"
+        recipe, system, num=recipe.evaluate_num, kind=recipe.evaluate_features, progress=False, flag="evaluate_num"
     )
-    return lambda variables: values_of(evaluate(variables), IN_THE_LOG)
+    return lambda state: values_of(evaluate(state), IN_THE_LOG)
 
 
 def values_of(found: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> dict[str, float]:
@@ -181,8 +180,8 @@ def plain_name(name: str) -> str:
     return name.rpartition("/")[2].removeprefix("measured_")
 
 
-def _dimension(network: FeatureNetwork, gan: models.GAN) -> int:
-    return network.apply(np.zeros((1, *gan.image_shape), np.uint8)).features.shape[1]
+def _dimension(network: FeatureNetwork, image_shape: tuple[int, int, int]) -> int:
+    return network.apply(np.zeros((1, *image_shape), np.uint8)).features.shape[1]
 
 
 def _with_progress(network: FeatureNetwork) -> FeatureNetwork:

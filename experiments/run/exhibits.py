@@ -1,43 +1,23 @@
 """What ``experiments.sample`` shows beside plain samples: ways through latent space, all conditions, neighbours."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.run.conditions import every
 from experiments.run.references import training_pictures
-from experiments.run.restore import Run
-from jaxgan import sampling
-from jaxgan.data import tags
+from experiments.run.restore import TrainedRun
+from jaxgan.data.conditions import every, row_length
 from jaxgan.errors import UserError
 from jaxgan.metrics.neighbours import nearest_neighbours
 from jaxgan.ops import latent_paths
+from jaxgan.systems.outputs import Exhibit
 
 STEPS = 8  # pictures in a row of an interpolation, both ends among them
 NEAREST = 5  # training pictures beside a sample
 STATION = 16  # frames of a walk from one station to the next
 
 
-@dataclasses.dataclass(frozen=True)
-class Exhibit:
-    """Pictures that belong side by side.
-
-    Attributes:
-      pictures: uint8 (N, H, W, C), row by row.
-      labels: the condition of each, uint8 (N, c); c = 0 without conditions.
-      columns: pictures in a row; None: about as many as there are rows.
-      apart: columns at the left that stand apart from the others.
-    """
-
-    pictures: np.ndarray
-    labels: np.ndarray
-    columns: int | None = None
-    apart: int = 0
-
-
-def interpolation(run: Run, z: jax.Array, conditions: np.ndarray | None) -> Exhibit:
+def interpolation(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None) -> Exhibit:
     """From one noise to another: a row along the straight line, and below it a row along the arc.
 
     Args:
@@ -52,13 +32,13 @@ def interpolation(run: Run, z: jax.Array, conditions: np.ndarray | None) -> Exhi
     return _drawn(run, points, chosen, STEPS)
 
 
-def walk(run: Run, z: jax.Array, conditions: np.ndarray | None, frames: int) -> Exhibit:
+def walk(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None, frames: int) -> Exhibit:
     """A closed walk past all the noises (n, latent_dim), under the first condition: one picture a frame."""
     points = latent_paths.walk(z, frames)
     return _drawn(run, points, None if conditions is None else np.repeat(conditions[:1], frames, axis=0), frames)
 
 
-def all_conditions(run: Run, z: jax.Array, *, one_noise: bool) -> Exhibit:
+def all_conditions(run: TrainedRun, z: jax.Array, *, one_noise: bool) -> Exhibit:
     """Every condition of the run, once a set: digits in a row, faces with a row a hair and a column an eye colour.
 
     Args:
@@ -70,11 +50,11 @@ def all_conditions(run: Run, z: jax.Array, *, one_noise: bool) -> Exhibit:
     sets = len(z) // len(asked)
     if one_noise:
         z = jnp.repeat(z[:sets], len(asked), axis=0)
-    columns = len(tags.EYES) if run.condition_names == tags.CONDITION_NAMES else len(asked)
+    columns = row_length(run.condition_names, len(asked))
     return _drawn(run, z, np.tile(asked, (sets, 1)), columns)
 
 
-def neighbours(run: Run, pictures: np.ndarray, labels: np.ndarray) -> Exhibit:
+def neighbours(run: TrainedRun, pictures: np.ndarray, labels: np.ndarray) -> Exhibit:
     """Each picture, and beside it the training pictures that are nearest to it, pixel by pixel."""
     training = training_pictures(run.recipe, run.pictures_digest)
     if len(training) < NEAREST:
@@ -90,14 +70,13 @@ def neighbours(run: Run, pictures: np.ndarray, labels: np.ndarray) -> Exhibit:
     return Exhibit(shown, all_labels.reshape(len(shown), -1), columns, apart=1)
 
 
-def conditions_of(run: Run) -> np.ndarray:
+def conditions_of(run: TrainedRun) -> np.ndarray:
     """Every condition that can be asked for, uint8 (k, c): the classes, or hair by hair each eye colour."""
-    if not run.gan.condition_dim:
+    if not run.condition_dim:
         raise UserError(f"--show: {run.recipe.model} takes no condition; train a model of experiments.cgan")
-    return every(run.condition_names, run.gan.condition_dim)
+    return every(run.condition_names, run.condition_dim)
 
 
-def _drawn(run: Run, z: jax.Array, conditions: np.ndarray | None, columns: int) -> Exhibit:
-    condition = None if conditions is None else jnp.asarray(conditions, jnp.float32)
-    pictures = sampling.generate(run.gan.generator, run.state.sampling_variables, z, condition)
+def _drawn(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None, columns: int) -> Exhibit:
+    pictures = run.latent.images(run.state, z, conditions)
     return Exhibit(pictures, np.zeros((len(pictures), 0), np.uint8) if conditions is None else conditions, columns)

@@ -1,237 +1,213 @@
-"""What each system is trained with, as its source has it, and the flags by which every number can be changed."""
+"""A recipe: everything that decides a run, the settings of its system and the options of the run. Each is a flag."""
 
 import dataclasses
+import functools
+from pathlib import Path
 from typing import Any
 
-from jaxgan import models
+from experiments.cli import command
+from jaxgan import systems
 from jaxgan.errors import UserError
+from jaxgan.systems.settings import (
+    LARGEST,
+    LONGEST_CALL,
+    Family,
+    SystemSettings,
+    option,
+    require_positive,
+)
 
 DATASET_HELP = "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist"
 FEATURES = ("trained", "thumbnails")
-FEATURES_HELP = "what scores see of a picture: a small network trained on the data set, or thumbnails of 8×8"
-MOST_STEPS = 2**31 - 1  # the state counts them in 32 bits
-LONGEST_CALL = 10_000  # steps of either player
-LOSSES = ("nonsaturating", "minimax", "wasserstein", "least_squares", "hinge")
-
-
-def option(default: Any, help: str, choices: tuple[str, ...] = (), *, path: bool = False) -> Any:
-    """A field of ``Recipe`` that is a flag too."""
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "path": path})
+FEATURES_HELP = "Features that scores are taken from: a small network trained on the data set, or thumbnails of 8×8"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A whole run. Each field is a flag of the same name; None means that the program chooses, as the help says."""
+class RunOptions:
+    """What every run has besides its system. None means that the program chooses, as the help says."""
 
-    model: str = option("", "the system to train; its recipe gives every other flag its default")
-    dataset: str | None = option(None, f"{DATASET_HELP}; default: folder if --data_dir is given, else avatars")
+    dataset: str | None = option(
+        None,
+        f"Source of the pictures: {DATASET_HELP}; default: folder if --data_dir is given, else avatars",
+        group="Data",
+    )
     data_dir: str | None = option(
-        None, "the folder of pictures (any nesting, any names), or the directory of TFDS", path=True
+        None,
+        "Folder of pictures (any nesting, any names), or the directory of TFDS",
+        group="Data",
+        path=True,
+        may_change=True,
     )
+    num_examples: int = option(30_000, "Number of avatars to draw", group="Data")
+
     workdir: str | None = option(
-        None, "everything that the run writes; one that is there is continued; default: runs/MODEL-DATASET", path=True
+        None,
+        "Output directory; an existing run in it is resumed; default: runs/MODEL-DATASET",
+        group="Run",
+        path=True,
+        may_change=True,
     )
-    steps: int | None = option(None, "the TOTAL number of generator steps to reach")
-    epochs: float | None = option(None, "the TOTAL number of passes over the pictures to reach, instead of --steps")
-    batch_size: int = option(64, "pictures in a batch, over all devices together")
-    seed: int = option(0, "decides everything that is random")
-    num_examples: int = option(30_000, "how many avatars are drawn")
-
-    image_size: int | None = option(None, "height and width of the pictures; default: the model's own")
-    latent_dim: int | None = option(None, "numbers in the noise z; default: the model's own")
-    generator_width: int | None = option(None, "the smallest number of channels in the generator; default: the model's")
-    discriminator_width: int | None = option(
-        None, "the smallest number of channels in the discriminator; default: the model's"
+    steps: int | None = option(None, "TOTAL number of training steps to reach", group="Run", may_change=True)
+    epochs: float | None = option(
+        None, "TOTAL number of passes over the pictures to reach, instead of --steps", group="Run", may_change=True
     )
-    dropout_rate: float | None = option(None, "of the discriminator, where the model has dropout; default: the model's")
-    initial_std: float | None = option(None, "standard deviation of the initial weights; default: the model's own")
-    precision: str = option("float32", "the type to compute in", ("float32", "bfloat16"))
-
-    loss: str = option("nonsaturating", "the pair of losses", LOSSES)
-    label_smoothing: float = option(0.0, "real examples count as 1 minus this (minimax and nonsaturating losses)")
-    matching_aware: bool = option(False, "show the discriminator wrong conditions and wrong pictures too")
-    wrong_in_one: bool = option(False, "with --matching_aware: a wrong condition is wrong in hair or eyes, not in both")
-    joint_batch: bool = option(False, "real and generated examples pass the discriminator as one batch")
-    sync_batch_norm: bool = option(True, "batch statistics of the global batch; else each device takes its own share's")
-    reuse_noise: bool = option(False, "the discriminator's noise serves the generator's step too")
-    critic_steps: int = option(1, "discriminator steps to one generator step")
-    new_batch_each_critic_step: bool = option(False, "each discriminator step sees pictures and noise of its own")
-    critic_warmup: bool = option(False, "100 critic steps in each of the first 25 generator steps and every 500th")
-    clip: float | None = option(None, "bound of every discriminator parameter, after each step; default: no bound")
-    clip_normalization: bool = option(True, "bound the scales and biases of batch normalisation too")
-
-    optimizer: str = option("adam", "of both players", ("adam", "rmsprop", "sgd"))
-    generator_learning_rate: float = option(2e-4, "the generator's learning rate")
-    discriminator_learning_rate: float = option(2e-4, "the discriminator's learning rate")
-    beta1: float = option(0.5, "Adam's decay of the gradient's mean")
-    beta2: float = option(0.999, "Adam's decay of the gradient's square; RMSprop's is 0.9")
-    epsilon_in_root: bool = option(True, "RMSprop divides by √(v + 1e-7), as Keras 3; else by √v + 1e-7, as Keras 2")
-    decay_every: int | None = option(None, "steps after which both learning rates are multiplied by --decay_rate")
-    decay_rate: float = option(0.5, "the factor of --decay_every")
-    average_decay: float | None = option(None, "sample from a moving average of the generator with this decay")
-    flip: bool = option(False, "mirror real pictures left and right at random")
-    rotation: float = option(0.0, "turn real pictures by up to this many degrees at random")
-
-    log_every: int = option(100, "steps to a line in metrics.jsonl")
-    sample_every: int = option(1000, "steps to a grid of samples")
-    checkpoint_every: int = option(1000, "steps to a checkpoint")
-    evaluate_every: int | None = option(None, "steps to a few scores in metrics.jsonl, such as FID; default: none")
-    evaluate_num: int = option(2000, "pictures that those scores are taken from")
-    evaluate_features: str = option("trained", FEATURES_HELP, FEATURES)
-    keep_checkpoints: int = option(3, "how many of the newest checkpoints are kept")
-    keep_checkpoints_every: int | None = option(None, "keep those at multiples of this step for ever; default: none")
-    on_collapse: str = option("warn", "what happens when training goes wrong", ("warn", "stop", "rollback"))
-    conditions: str | None = option(
-        None, "a file with a condition a line, for the grid of a conditional model", path=True
+    log_every: int = option(100, "Log metrics every this many steps", group="Run", may_change=True)
+    sample_every: int = option(1000, "Save a grid of samples every this many steps", group="Run", may_change=True)
+    checkpoint_every: int = option(1000, "Save a checkpoint every this many steps", group="Run", may_change=True)
+    keep_checkpoints: int = option(3, "Number of newest checkpoints to keep", group="Run", may_change=True)
+    keep_checkpoints_every: int | None = option(
+        None, "Keep checkpoints at multiples of this step forever; default: none", group="Run", may_change=True
     )
-    steps_per_call: int | None = option(None, "steps that run on the device without a break; default: by model, device")
-    parallel: str | None = option(None, "jit (one device), pmap or shard_map; default: by the number of devices")
-    placement: str | None = option(None, "keep all pictures on the device, or stream them; default: device if they fit")
+    on_collapse: str = option(
+        "warn", "What to do when training goes wrong", ("warn", "stop", "rollback"), group="Run", may_change=True
+    )
+    evaluate_every: int | None = option(
+        None, "Log a few scores, such as FID, every this many steps; default: never", group="Scores", may_change=True
+    )
+    evaluate_num: int = option(2000, "Number of pictures for those scores", group="Scores", may_change=True)
+    evaluate_features: str = option("trained", FEATURES_HELP, FEATURES, group="Scores", may_change=True)
+
+    steps_per_call: int | None = option(
+        None,
+        "Training steps per compiled call; default: depends on model and device",
+        group="Devices",
+        may_change=True,
+    )
+    parallel: str | None = option(
+        None,
+        "Way to use the devices: jit (one device), pmap or shard_map; default: by their number",
+        group="Devices",
+        may_change=True,
+    )
+    placement: str | None = option(
+        None,
+        "Where the pictures are kept: device (all of them in its memory) or stream; default: device if they fit",
+        group="Devices",
+        may_change=True,
+    )
+
+    def check(self) -> None:
+        """Raises a UserError for a value out of range."""
+        require_positive(self, "steps", "epochs", "evaluate_every")
+        counts = ("num_examples", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints")
+        for name in (*counts, "keep_checkpoints_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"--{name}={value}: must be at least 1")
+        if self.steps_per_call is not None and not 1 <= self.steps_per_call <= LONGEST_CALL:
+            raise UserError(f"--steps_per_call={self.steps_per_call}: must be from 1 to {LONGEST_CALL:,}")
+        if self.dataset == "folder" and not self.data_dir:
+            raise UserError("--dataset=folder: name the folder with --data_dir")
 
 
-_GAN: dict[str, Any] = {"reuse_noise": True, "beta1": 0.9, "batch_size": 64}
-_MNIST_A: dict[str, Any] = {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-5}
-_KERAS: dict[str, Any] = {
-    "optimizer": "rmsprop",
-    "generator_learning_rate": 1e-3,
-    "discriminator_learning_rate": 1e-3,
-    "joint_batch": True,
-    "batch_size": 32,
-    "epochs": 50,
-}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(RunOptions, SystemSettings):
+    """A whole run of any system. `recipe_class` adds the settings of a family."""
 
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "mlp_a": {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4, "epochs": 200},
-    "mlp_b": {"beta1": 0.9, "batch_size": 100, "epochs": 200, "log_every": 200},
-    "mlp_keras": _KERAS,
-    "dcgan_mnist_a": {**_MNIST_A, "epochs": 40},
-    "dcgan_mnist_keras": _KERAS,
-    "dcgan_anime_a": {
-        "reuse_noise": True,
-        "generator_learning_rate": 1e-4,
-        "discriminator_learning_rate": 1e-4,
-        "epochs": 500,
-    },
-    "dcgan_anime_b": {"batch_size": 256, "epochs": 200},
-    "dcgan_64": {"batch_size": 128, "epochs": 25},
-    "wgan_anime": {
-        "loss": "wasserstein",
-        "optimizer": "rmsprop",
-        "epsilon_in_root": False,
-        "generator_learning_rate": 5e-5,
-        "discriminator_learning_rate": 5e-5,
-        "critic_steps": 5,
-        "new_batch_each_critic_step": True,
-        "clip": 0.01,
-        "rotation": 20.0,
-        "steps": 100_000,
-    },
-    "cgan_anime": {
-        "reuse_noise": True,
-        "matching_aware": True,
-        "critic_steps": 2,
-        "beta1": 0.9,
-        "generator_learning_rate": 1e-4,
-        "discriminator_learning_rate": 1e-4,
-        "epochs": 100,
-        "sample_every": 5000,
-        "checkpoint_every": 5000,
-    },
-    "cgan_mnist": {**_MNIST_A, "epochs": 100},
-}
+    @property
+    def family(self) -> Family:
+        """The systems to which this one belongs."""
+        return systems.family_of(self.model)
 
-RECIPES = {name: Recipe(model=name, **settings) for name, settings in _SETTINGS.items()}
+    @property
+    def settings(self) -> Any:
+        """The settings of the system alone, as the library takes them."""
+        names = [field.name for field in dataclasses.fields(self.family.settings)]
+        return self.family.settings(**{name: getattr(self, name) for name in names})
+
+    @property
+    def picture_size(self) -> int:
+        """Height and width of the pictures."""
+        return self.image_size or self.family.image_size(self.model)
+
+    def check(self) -> None:
+        """Raises a UserError for a value out of range, or for values that contradict each other."""
+        RunOptions.check(self)
+        self.settings.check()
 
 
-def resolve(given: dict[str, Any], family: tuple[str, ...]) -> Recipe:
-    """The recipe of ``given["model"]`` with everything else that was given put in its place.
+@functools.cache
+def recipe_class(settings: Any) -> type[Recipe]:
+    """Returns the dataclass of recipes of a family: its settings, a dataclass too, and the options of a run."""
+    return dataclasses.make_dataclass("Recipe", [], bases=(Recipe, settings), frozen=True, kw_only=True)
+
+
+@functools.cache
+def default_recipe(model: str) -> Recipe:
+    """Returns the recipe of a system as its source has it.
+
+    Raises:
+      UserError: for an unknown id.
+    """
+    family = systems.family_of(model)
+    return recipe_class(family.settings)(model=model, **family.defaults[model], **family.runs[model])
+
+
+def resolve(given: dict[str, Any], models: tuple[str, ...]) -> Recipe:
+    """Returns the recipe of `given["model"]` with everything else that was given put in its place.
 
     Args:
       given: flags that were set, by name.
-      family: the models that the command trains; the first is the default.
+      models: the ids that may be asked for; the first is the default.
 
     Raises:
-      UserError: for a model of another family, or values that cannot be.
+      UserError: for a model that is not among them, or values that cannot be.
     """
-    model = given.get("model") or family[0]
-    if model not in family:
-        raise UserError(f"--model={model}: this command trains {', '.join(family)}{_where_trained(model)}")
+    model = given.get("model") or models[0]
+    if model not in models:
+        trained = f"; {model} is trained by experiments.{systems.family_of(model).command}"
+        known = model in systems.names()
+        raise UserError(f"--model={model}: this command trains {', '.join(models)}{trained if known else ''}")
     if given.get("steps") is not None and given.get("epochs") is not None:
         raise UserError("--steps and --epochs: give one of the two")
-    recipe = RECIPES[model]
+    recipe = default_recipe(model)
     if given.get("steps") is not None or given.get("epochs") is not None:
         recipe = dataclasses.replace(recipe, steps=None, epochs=None)
+    unknown = sorted(given.keys() - {field.name for field in dataclasses.fields(recipe)})
+    if unknown:
+        raise UserError(f"--{unknown[0]}: {model} has no such setting; leave it out")
     recipe = dataclasses.replace(recipe, **{**given, "model": model})
     if recipe.dataset is None:
         recipe = dataclasses.replace(recipe, dataset="folder" if recipe.data_dir else "avatars")
     if recipe.workdir is None:
         recipe = dataclasses.replace(recipe, workdir=f"runs/{recipe.model}-{recipe.dataset}")
-    _check(recipe)
+    recipe.check()
     return recipe
 
 
-def _where_trained(model: str) -> str:
-    """The end of a sentence: which command trains a model that this one does not; nothing for a name that is none."""
-    begins = model.partition("_")[0]
-    command = {"mlp": "gan"}.get(begins, begins)
-    return f"; {model} is trained by experiments.{command}" if model in models.names() else ""
+def read_recipe_flags(path: Path) -> dict[str, Any]:
+    """Reads the flags of a run, as `flags.txt` has them, by the names of its recipe's fields.
+
+    Raises:
+      UserError: where the file is not such a file.
+    """
+    model = command.find_value(path, "model")
+    known = model in systems.names()
+    schema = recipe_class(systems.family_of(model).settings) if model and known else all_options()
+    return command.read_flag_lines(schema, path)
 
 
-def _check(recipe: Recipe) -> None:
-    """Raises a UserError for a number out of range."""
-    for name in ("steps", "epochs", "image_size", "decay_every", "clip", "evaluate_every"):
-        value = getattr(recipe, name)
-        if value is not None and not 0 < value <= MOST_STEPS:
-            raise UserError(f"--{name}={value}: must be above 0, and at most {MOST_STEPS:,}")
-    positive = ("batch_size", "num_examples", "log_every", "sample_every", "checkpoint_every")
-    for name in (*positive, "keep_checkpoints"):
-        if getattr(recipe, name) < 1:
-            raise UserError(f"--{name}={getattr(recipe, name)}: must be at least 1")
-    if recipe.keep_checkpoints_every is not None and recipe.keep_checkpoints_every < 1:
-        raise UserError(f"--keep_checkpoints_every={recipe.keep_checkpoints_every}: must be at least 1")
-    for name in ("steps_per_call", "critic_steps"):
-        value = getattr(recipe, name)
-        if value is not None and not 1 <= value <= LONGEST_CALL:
-            raise UserError(f"--{name}={value}: must be from 1 to {LONGEST_CALL:,}")
-    check_seed(recipe.seed)
-    for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation"):
-        if not 0 <= getattr(recipe, name) < float("inf"):
-            raise UserError(f"--{name}={getattr(recipe, name)}: must be 0 or more")
-    if recipe.initial_std is not None and not 0 < recipe.initial_std < float("inf"):
-        raise UserError(f"--initial_std={recipe.initial_std}: must be above 0")
-    if not 0 < recipe.decay_rate < float("inf"):
-        raise UserError(f"--decay_rate={recipe.decay_rate}: must be above 0")
-    for name in ("beta1", "beta2", "label_smoothing", "average_decay", "dropout_rate"):
-        value = getattr(recipe, name)
-        if value is not None and not 0 <= value < 1:
-            raise UserError(f"--{name}={value}: must be at least 0 and below 1")
-    if recipe.matching_aware and not recipe.model.startswith("cgan"):
-        raise UserError(f"--matching_aware: {recipe.model} has no condition; use a model of experiments.cgan")
-    if recipe.conditions is not None and not recipe.model.startswith("cgan"):
-        raise UserError(f"--conditions: {recipe.model} has no condition; use a model of experiments.cgan")
-    if recipe.wrong_in_one and not recipe.matching_aware:
-        raise UserError("--wrong_in_one: says how a condition is wrong; give --matching_aware too")
-    for name in ("matching_aware", "joint_batch"):
-        if getattr(recipe, name) and recipe.loss not in ("nonsaturating", "minimax"):
-            raise UserError(f"--loss={recipe.loss}: --{name} has a loss of its own; give --no{name} too")
-        if getattr(recipe, name) and recipe.label_smoothing:
-            raise UserError(f"--label_smoothing: --{name} has a loss without it; give --no{name} too")
-    if recipe.reuse_noise and recipe.new_batch_each_critic_step:
-        raise UserError("--new_batch_each_critic_step: its noise is new too; give --noreuse_noise")
-    if recipe.critic_warmup and not recipe.new_batch_each_critic_step:
-        raise UserError("--critic_warmup: each of its steps takes a new batch; give --new_batch_each_critic_step too")
-    if recipe.critic_warmup and recipe.decay_every is not None:
-        raise UserError("--decay_every: counts steps with as many critic steps each; leave out --critic_warmup")
-    if recipe.dataset == "folder" and not recipe.data_dir:
-        raise UserError("--dataset=folder: name the folder with --data_dir")
+@functools.cache
+def all_options() -> type:
+    """Returns a dataclass with the fields of every family, for a flag file that names no system that is known."""
+    kinds = dict.fromkeys(family.settings for family in systems.families().values())
+    return dataclasses.make_dataclass("AllOptions", [], bases=(Recipe, *kinds), frozen=True, kw_only=True)
 
 
-def check_seed(seed: int) -> None:
-    """Raises a UserError for a seed that JAX or NumPy does not take."""
-    if not 0 <= seed < 2**63:
-        raise UserError(f"--seed={seed}: must be from 0 to 2^63 - 1")
+def total_steps(recipe: Recipe, examples: int, examples_per_step: int) -> int:
+    """Returns the training steps to reach.
 
+    Args:
+      recipe: with `steps`, or `epochs`.
+      examples: how many there are.
+      examples_per_step: how many an ordinary step takes.
 
-def family(prefix: str) -> tuple[str, ...]:
-    """The models whose id begins with a prefix."""
-    return tuple(name for name in models.names() if name.startswith(prefix))
+    Raises:
+      UserError: for more steps than can be counted.
+    """
+    if recipe.steps is not None:
+        return recipe.steps
+    steps = max(1, int(float(recipe.epochs or 1) * examples / examples_per_step))
+    if steps > LARGEST:
+        raise UserError(f"--epochs={recipe.epochs}: {steps:,} steps, and a run has at most {LARGEST:,}")
+    return steps

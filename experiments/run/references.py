@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 
 from experiments.run.recipes import Recipe
-from experiments.run.systems import is_conditional, native_image_size
 from jaxgan import data
 from jaxgan.data.examples import Examples
 from jaxgan.errors import NoSuchSplit, UserError
@@ -17,9 +16,9 @@ def load_pictures(recipe: Recipe, split: str = "train") -> Examples:
     """The pictures that a recipe trains on, or another split of them."""
     return data.load(
         str(recipe.dataset),
-        image_size=native_image_size(recipe),
+        image_size=recipe.picture_size,
         data_dir=recipe.data_dir,
-        conditional=is_conditional(recipe),
+        conditional=recipe.family.conditional,
         num_examples=recipe.num_examples,
         split=split,
     )

@@ -1,29 +1,27 @@
 """A finished or running run, read back for sampling, measuring and looking."""
 
 import dataclasses
-import json
-from pathlib import Path
 from typing import Any
 
-import jax
-
-from experiments.run.recipes import Recipe
-from experiments.run.start import initial_state, workdir_recipe
-from experiments.run.systems import build_gan, build_rules
-from jaxgan import models
-from jaxgan.errors import UserError
-from jaxgan.systems import adversarial
+from experiments.run.recipes import Recipe, read_recipe_flags, resolve
+from jaxgan import systems
+from jaxgan.data.examples import Examples
+from jaxgan.errors import UserError, printable
+from jaxgan.systems.outputs import LatentOutput
+from jaxgan.systems.system import System
 from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.description import read_description
 from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.fit import initial_state
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class TrainedRun:
     """What a workdir holds.
 
     Attributes:
       recipe: how it was trained.
-      gan: the networks.
+      system: what was trained.
       step: the step of the newest intact checkpoint.
       state: the state at that step.
       condition_names: what the elements of a condition stand for; () without conditions.
@@ -31,15 +29,29 @@ class Run:
     """
 
     recipe: Recipe
-    gan: models.GAN
+    system: System
     step: int
-    state: adversarial.GANState
+    state: Any
     condition_names: tuple[str, ...]
     pictures_digest: str
 
+    @property
+    def latent(self) -> LatentOutput:
+        """What draws pictures from latents.
 
-def load_run(path: str | None) -> Run:
-    """The newest intact checkpoint of a workdir, with its networks.
+        Raises:
+          UserError: if the system draws none.
+        """
+        return self.system.outputs.require("latent", self.recipe.model)
+
+    @property
+    def condition_dim(self) -> int:
+        """Length of the condition that its networks take; 0 without."""
+        return len(self.condition_names) if self.recipe.family.conditional else 0
+
+
+def load_run(path: str | None) -> TrainedRun:
+    """Reads the newest intact checkpoint of a workdir, with its system.
 
     Raises:
       UserError: where there is no run, or none of its checkpoints is intact.
@@ -47,21 +59,20 @@ def load_run(path: str | None) -> Run:
     if not path:
         raise UserError("--workdir: name the directory of a run")
     recipe = workdir_recipe(path)
-    dataset = read_dataset(path)
-    names = tuple(dataset["condition_names"])
-    gan = build_gan(recipe, dataset["shape"][-1], len(names))
-    template = initial_state(jax.random.key(0), build_rules(recipe, gan))
-    restored = Checkpoints(Workdir(path).checkpoints).restore_latest(template)
+    described = read_description(path)
+    examples = Examples.described(described.shape, described.condition_names, described.digest)
+    system = recipe.family.build(recipe.settings, examples)
+    restored = Checkpoints(Workdir(path).checkpoints).restore_latest(initial_state(system))
     if restored is None:
         raise UserError(
             f"--workdir={path}: has no intact checkpoint yet; the run writes one every checkpoint_every steps"
         )
     step, state, _ = restored
-    return Run(recipe, gan, step, state, names, dataset["sha256"])
+    return TrainedRun(recipe, system, step, state, described.condition_names, described.digest)
 
 
-def renewed(run: Run) -> Run:
-    """A run at what is now the newest intact checkpoint of its workdir; as it was, if there is none.
+def renewed(run: TrainedRun) -> TrainedRun:
+    """Reads a run again at what is now its newest intact checkpoint; as it was, if there is none.
 
     Raises:
       UserError: where the workdir now holds a run of another model.
@@ -73,18 +84,16 @@ def renewed(run: Run) -> Run:
     return dataclasses.replace(run, step=step, state=state)
 
 
-def read_dataset(workdir: str | Path) -> dict[str, Any]:
-    """What a run was trained on: ``shape`` (height, width, channels), ``condition_names`` and more.
+def workdir_recipe(path: str) -> Recipe:
+    """Reads the recipe of a run.
 
     Raises:
-      UserError: where the workdir does not say.
+      UserError: where the workdir holds no run.
     """
-    path = Path(workdir) / "dataset.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        names, (height, width, channels) = found["condition_names"], found["shape"]
-        if all(isinstance(name, str) for name in names) and height == width and channels in (1, 3) and found["sha256"]:
-            return found
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise UserError(f"{path}: not the description of a run's pictures")
+    workdir = Workdir(path)
+    if not workdir.flags.is_file():
+        runs = sorted(found.parent.name for found in workdir.path.glob("*/flags.txt"))[:5]
+        there = f"one of those in it: {', '.join(map(printable, runs))}" if runs else "that of a training command"
+        raise UserError(f"--workdir={path}: holds no run (there is no flags.txt); name {there}")
+    values = read_recipe_flags(workdir.flags)
+    return dataclasses.replace(resolve(values, systems.names()), workdir=path)

@@ -15,7 +15,6 @@ from jaxgan.metrics.modes import class_histogram, conditional_accuracy, mode_cov
 from jaxgan.metrics.neighbours import Neighbours, authenticity, nearest_neighbours
 from jaxgan.metrics.smoothness import generator_path_length, path_length
 from jaxgan.metrics.statistics import FeatureStatistics, feature_statistics, merge_statistics
-from jaxgan.ops.latent_paths import spherical_interpolation
 
 __all__ = [
     "Estimate",
@@ -40,6 +39,5 @@ __all__ = [
     "nearest_neighbours",
     "path_length",
     "polynomial_kernel",
-    "spherical_interpolation",
     "squared_maximum_mean_discrepancy",
 ]

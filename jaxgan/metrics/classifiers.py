@@ -13,8 +13,8 @@ import optax
 from flax import linen as nn
 
 from jaxgan.data import order
+from jaxgan.data.heads import Head
 from jaxgan.host.progress import bar
-from jaxgan.metrics.heads import Head
 from jaxgan.models import layers
 from jaxgan.ops import pixels
 

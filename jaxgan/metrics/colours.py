@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxgan.data import avatars
+from jaxgan.data.heads import heads_of
 from jaxgan.metrics.entries import Scores, class_entries
-from jaxgan.metrics.heads import heads_of
 
 MEASURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "hair": avatars.measure_hair_colour,

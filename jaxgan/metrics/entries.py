@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxgan.data.heads import Head
 from jaxgan.metrics.estimate import Estimate, mean_estimate
-from jaxgan.metrics.heads import Head
 from jaxgan.metrics.modes import mode_coverage
 
 Scores = dict[str, dict[str, Any]]

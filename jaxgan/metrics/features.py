@@ -16,12 +16,12 @@ from flax import traverse_util
 from numpy.typing import ArrayLike
 
 from jaxgan.data.examples import Examples
+from jaxgan.data.heads import Head, heads_of
 from jaxgan.errors import UserError
 from jaxgan.host.digest import digest_leaves
 from jaxgan.metrics import store
 from jaxgan.metrics.classifiers import Classifier, Recipe, Variables, train_classifier
 from jaxgan.metrics.distances import slabs
-from jaxgan.metrics.heads import Head, heads_of
 from jaxgan.metrics.rotations import ROTATIONS, rotated
 
 _FORMAT = 1  # raised when networks of older versions must not be used any more

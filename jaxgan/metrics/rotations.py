@@ -5,8 +5,8 @@ Source: Gidaris, Singh and Komodakis, "Unsupervised Representation Learning by P
 
 import numpy as np
 
+from jaxgan.data.heads import Head
 from jaxgan.errors import UserError
-from jaxgan.metrics.heads import Head
 
 ROTATIONS = (Head("rotation", ("0°", "90°", "180°", "270°")),)
 """The one head of a network that tells how far a picture was turned."""

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from jaxgan.data.heads import Head
 from jaxgan.metrics.coverage import manifold_scores
 from jaxgan.metrics.entries import Scores, class_entries, entry
 from jaxgan.metrics.estimate import mean_estimate
 from jaxgan.metrics.features import Embedding, FeatureNetwork
 from jaxgan.metrics.frechet import frechet_distance_estimate, frechet_distance_infinity
-from jaxgan.metrics.heads import Head
 from jaxgan.metrics.inception import inception_score
 from jaxgan.metrics.kernel import kernel_distance
 from jaxgan.metrics.neighbours import authenticity, nearest_neighbours

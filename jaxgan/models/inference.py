@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxgan.models.network import Network
-from jaxgan.ops import pixels
+from jaxgan.ops import noise, pixels
 
 CHUNK = 64
 
@@ -51,6 +51,19 @@ def scores(discriminator: Network, variables: Any, images: ArrayLike, condition:
     """
     parts = _in_chunks(_score, discriminator, variables, images, condition)
     return np.concatenate([np.asarray(part) for part in parts])
+
+
+def fixed_latents(
+    key: jax.Array,
+    generator: Network,
+    count: int,
+    *,
+    mean: float = 0.0,
+    std: float = 1.0,
+    truncation: float | None = None,
+) -> jax.Array:
+    """Draws latents to compare pictures by: z = mean + std · (the network's own noise, truncated), (N, latent_dim)."""
+    return mean + std * noise.latents(key, count, generator.latent_dim, std=generator.latent_std, truncation=truncation)
 
 
 def apply(network: Network, variables: Any, x: jax.Array, condition: jax.Array | None) -> jax.Array:

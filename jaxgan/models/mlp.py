@@ -16,7 +16,7 @@ Reference:
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,8 @@ Activation = Callable[[jax.Array], jax.Array]
 
 class Generator(Network):
     """z -> hidden layers -> every pixel of the picture at once."""
+
+    convolutional: ClassVar[bool] = False
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     latent_dim: int = 64
@@ -51,6 +53,8 @@ class Generator(Network):
 
 class Discriminator(Network):
     """Every pixel of the picture at once -> hidden layers -> the logit."""
+
+    convolutional: ClassVar[bool] = False
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     widths: tuple[int, ...] = (256, 256)

@@ -15,11 +15,13 @@ class Network(nn.Module):
     (N, H, W, C) in [−1, 1]; a discriminator maps images, and the condition, to logits (N,).
 
     Attributes:
+      convolutional: whether it has convolutions; without any, a step takes little time.
       several_conditions: a discriminator that also maps images and K conditions for each, (N, K, condition_dim), to
         logits (N, K), and looks at each image once for all of them.
     """
 
     several_conditions: ClassVar[bool] = False
+    convolutional: ClassVar[bool] = True
 
     dtype: Any = None  # the type to compute in; None: the promotion of inputs and parameters
     axis_name: str | None = None  # the mapped axis over which the global batch is split

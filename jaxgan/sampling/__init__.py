@@ -1,6 +1,6 @@
 """Pictures from trained networks: samples, the best of many, projections."""
 
-from jaxgan.models.inference import CHUNK, chunks, draw, generate, scores
-from jaxgan.sampling.generation import best, fixed_latents
+from jaxgan.models.inference import CHUNK, chunks, draw, fixed_latents, generate, scores
+from jaxgan.sampling.generation import best
 
 __all__ = ["CHUNK", "best", "chunks", "draw", "fixed_latents", "generate", "scores"]

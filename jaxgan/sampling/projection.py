@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import ArrayLike
 
 from jaxgan.models import Network
 from jaxgan.models.inference import apply, chunks, generate
@@ -41,7 +42,7 @@ def project(
     variables: Any,
     target: np.ndarray,
     z: jax.Array,
-    condition: jax.Array | None = None,
+    condition: ArrayLike | None = None,
     *,
     starts: int = 8,
     steps: int = 300,
@@ -73,10 +74,11 @@ def project(
     if target.shape != generator.image_shape:
         raise ValueError(f"the target has shape {target.shape}, and the generator makes {generator.image_shape}")
     wanted = pixels.normalize(jnp.asarray(target))
-    losses = [_losses(generator, variables, wanted, *part) for part in chunks(z, condition)]
+    conditions = None if condition is None else jnp.asarray(condition, jnp.float32)
+    losses = [_losses(generator, variables, wanted, *part) for part in chunks(z, conditions)]
     chosen = np.argsort(np.concatenate(losses), kind="stable")[:starts]
     begun = z[chosen]
-    its_condition = None if condition is None else condition[chosen]
+    its_condition = None if conditions is None else conditions[chosen]
     rate = _Rate(learning_rate, steps)
     state = _Descent(begun, rate.adam().init(begun), begun, jnp.full(len(chosen), jnp.inf))
     for done in range(0, steps, _REPORTED):

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.models import Network, inference
-from jaxgan.ops import noise
+from jaxgan.models.inference import fixed_latents
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +61,7 @@ class LatentOutput:
         self, key: jax.Array, count: int, *, mean: float = 0.0, std: float = 1.0, truncation: float | None = None
     ) -> jax.Array:
         """Draws latents, mean + std · (the network's own noise, truncated), (count, latent_dim)."""
-        network = self.network
-        return mean + std * noise.latents(key, count, network.latent_dim, std=network.latent_std, truncation=truncation)
+        return fixed_latents(key, self.network, count, mean=mean, std=std, truncation=truncation)
 
     def images(self, state: Any, z: jax.Array, condition: Any = None) -> np.ndarray:
         """Draws pictures, uint8 (N, H, W, C), from latents (N, latent_dim) and conditions (N, condition_dim)."""

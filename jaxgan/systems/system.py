@@ -17,6 +17,16 @@ IMAGES = {"": ("image",)}
 """The inputs of a system that takes images alone: one source without a name."""
 
 
+def initial_key(seed: int) -> jax.Array:
+    """Returns the key of the initial state of a run with this seed."""
+    return jax.random.split(jax.random.key(seed))[0]
+
+
+def preview_key(seed: int) -> jax.Array:
+    """Returns the key of the preview of a run with this seed."""
+    return jax.random.split(jax.random.key(seed))[1]
+
+
 @dataclasses.dataclass(frozen=True)
 class Panel:
     """Metrics that are drawn over one another in the plot of a run.

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.run.recipes import RECIPES
-from experiments.run.systems import build_rules
+from experiments.run.recipes import default_recipe
 from jaxgan.models import GAN
 from jaxgan.systems import adversarial
+from jaxgan.systems.gan import build_rules
+from jaxgan.systems.players import Player
 from reference.recording import recorded
 
 
@@ -25,7 +26,7 @@ class Run:
 
 def rules_of(gan: GAN, **changes) -> adversarial.Rules:
     """The rules of the system's recipe; pictures are not turned."""
-    recipe = dataclasses.replace(RECIPES[gan.name], rotation=0.0, **changes)
+    recipe = dataclasses.replace(default_recipe(gan.name), rotation=0.0, **changes)
     return build_rules(recipe, gan)
 
 
@@ -33,7 +34,7 @@ def state_from(rules: adversarial.Rules, generator: dict, discriminator: dict, s
     """The state before the first step, with these variables."""
 
     def player(variables, optimizer):
-        return adversarial.Player(variables["params"], variables["batch_stats"], optimizer.init(variables["params"]))
+        return Player(variables["params"], variables["batch_stats"], optimizer.init(variables["params"]))
 
     return adversarial.GANState(
         step=jnp.zeros((), jnp.int32),

@@ -31,6 +31,16 @@ class Workdir:
         return self.path / "flags.txt"
 
     @property
+    def dataset(self) -> Path:
+        """What the run trains on; see `jaxgan.training.files.description`."""
+        return self.path / "dataset.json"
+
+    @property
+    def real(self) -> Path:
+        """A grid of real pictures."""
+        return self.path / "real.png"
+
+    @property
     def metrics(self) -> Path:
         """A JSON object a line; see `jaxgan.training.files.metrics_log`."""
         return self.path / "metrics.jsonl"

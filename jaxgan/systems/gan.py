@@ -1,0 +1,423 @@
+"""The two-player systems of the tutorials: their settings, their defaults, and how a System is built from them.
+
+The networks are in `jaxgan.models`, the training step in `jaxgan.systems.adversarial`.
+"""
+
+import dataclasses
+import functools
+import inspect
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxgan import losses, models
+from jaxgan.data import conditions, tags
+from jaxgan.data.examples import Examples
+from jaxgan.errors import UserError
+from jaxgan.models.inference import generate
+from jaxgan.ops import augment
+from jaxgan.systems import adversarial
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, two_player_report
+from jaxgan.systems.outputs import LatentOutput, Outputs, ScoreOutput
+from jaxgan.systems.schedule import BatchSchedule
+from jaxgan.systems.settings import (
+    LONGEST_CALL,
+    Family,
+    SystemSettings,
+    option,
+    require_positive,
+    require_shares,
+)
+from jaxgan.systems.system import Preview, System, preview_key
+
+GRID = 64  # pictures in a preview, 8×8
+CONDITION_COLUMNS = 5  # pictures of each condition in the preview of tagged faces
+SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate", "initial_std")
+LABELLED_LOSSES = ("nonsaturating", "minimax")  # those of real and fake as labels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdversarialSettings(SystemSettings):
+    """What a system of a generator and a discriminator can be told."""
+
+    latent_dim: int | None = option(None, "Length of the latent z; default: the model's own", group="Model")
+    generator_width: int | None = option(
+        None, "Smallest number of channels in the generator; default: the model's own", group="Model"
+    )
+    discriminator_width: int | None = option(
+        None, "Smallest number of channels in the discriminator; default: the model's own", group="Model"
+    )
+    dropout_rate: float | None = option(
+        None, "Dropout rate of the discriminator, where the model has dropout; default: the model's own", group="Model"
+    )
+    initial_std: float | None = option(
+        None, "Standard deviation of the initial weights; default: the model's own", group="Model"
+    )
+    average_decay: float | None = option(
+        None, "Sample from a moving average of the generator with this decay; default: no average", group="Model"
+    )
+
+    loss: str = option("nonsaturating", "Pair of losses", tuple(ADVERSARIAL_LOSSES), group="Loss")
+    label_smoothing: float = option(
+        0.0, "Target for real images is 1 minus this (minimax and nonsaturating losses)", group="Loss"
+    )
+    matching_aware: bool = option(
+        False, "Also show the discriminator wrong conditions and wrong pictures", group="Loss"
+    )
+    wrong_in_one: bool = option(
+        False,
+        "With --matching_aware: make a wrong condition wrong in one attribute, such as hair or eyes",
+        group="Loss",
+    )
+    joint_batch: bool = option(
+        False, "Pass real and generated examples through the discriminator as one batch", group="Loss"
+    )
+    reuse_noise: bool = option(False, "Use the discriminator's noise for the generator's step too", group="Loss")
+    sync_batch_norm: bool = option(
+        True, "Take batch statistics over the global batch instead of each device's share", group="Loss"
+    )
+    flip: bool = option(False, "Mirror real pictures left and right at random", group="Loss")
+    rotation: float = option(0.0, "Rotate real pictures by up to this many degrees at random", group="Loss")
+
+    critic_steps: int = option(1, "Discriminator steps per generator step", group="Critic")
+    new_batch_each_critic_step: bool = option(
+        False, "Give each discriminator step pictures and noise of its own", group="Critic"
+    )
+    critic_warmup: bool = option(
+        False, "Take 100 critic steps in each of the first 25 generator steps and in every 500th", group="Critic"
+    )
+    clip: float | None = option(
+        None, "Clip every discriminator parameter to this bound after each step; default: no clipping", group="Critic"
+    )
+    clip_normalization: bool = option(True, "Clip scales and biases of batch normalisation too", group="Critic")
+
+    optimizer: str = option("adam", "Optimiser of both networks", ("adam", "rmsprop", "sgd"), group="Optimiser")
+    generator_learning_rate: float = option(2e-4, "Learning rate of the generator", group="Optimiser")
+    discriminator_learning_rate: float = option(2e-4, "Learning rate of the discriminator", group="Optimiser")
+    beta1: float = option(0.5, "Adam's decay of the gradient's mean", group="Optimiser")
+    beta2: float = option(0.999, "Adam's decay of the gradient's square (RMSprop's is 0.9)", group="Optimiser")
+    epsilon_in_root: bool = option(
+        True, "Have RMSprop divide by √(v + 1e-7), as Keras 3; otherwise by √v + 1e-7, as Keras 2", group="Optimiser"
+    )
+    decay_every: int | None = option(
+        None, "Multiply both learning rates by --decay_rate every this many steps; default: never", group="Optimiser"
+    )
+    decay_rate: float = option(0.5, "Factor of --decay_every", group="Optimiser")
+
+    conditions: str | None = option(
+        None,
+        "File with one condition per line, for the preview of a conditional model; default: a selection",
+        group="Model",
+        path=True,
+        may_change=True,
+    )
+
+    def check(self) -> None:
+        """Raises a UserError for a value out of range, or for settings that contradict each other."""
+        super().check()
+        require_positive(self, "decay_every", "clip")
+        if not 1 <= self.critic_steps <= LONGEST_CALL:
+            raise UserError(f"--critic_steps={self.critic_steps}: must be from 1 to {LONGEST_CALL:,}")
+        for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UserError(f"--{name}={getattr(self, name)}: must be 0 or more")
+        for name in ("initial_std", "decay_rate"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise UserError(f"--{name}={value}: must be above 0")
+        require_shares(self, "beta1", "beta2", "label_smoothing", "average_decay", "dropout_rate")
+        self._check_conditions()
+        self._check_losses()
+        self._check_critic()
+
+    def _check_conditions(self) -> None:
+        for name in ("matching_aware", "conditions"):
+            if getattr(self, name) and not is_conditional(self.model):
+                raise UserError(f"--{name}: {self.model} has no condition; use a model of experiments.cgan")
+        if self.wrong_in_one and not self.matching_aware:
+            raise UserError("--wrong_in_one: says how a condition is wrong; give --matching_aware too")
+
+    def _check_losses(self) -> None:
+        for name in ("matching_aware", "joint_batch"):
+            if getattr(self, name) and self.loss not in LABELLED_LOSSES:
+                raise UserError(f"--loss={self.loss}: --{name} has a loss of its own; give --no{name} too")
+            if getattr(self, name) and self.label_smoothing:
+                raise UserError(f"--label_smoothing: --{name} has a loss without it; give --no{name} too")
+
+    def _check_critic(self) -> None:
+        if self.reuse_noise and self.new_batch_each_critic_step:
+            raise UserError("--new_batch_each_critic_step: its noise is new too; give --noreuse_noise")
+        if self.critic_warmup and not self.new_batch_each_critic_step:
+            raise UserError(
+                "--critic_warmup: each of its steps takes a new batch; give --new_batch_each_critic_step too"
+            )
+        if self.critic_warmup and self.decay_every is not None:
+            raise UserError("--decay_every: counts steps with as many critic steps each; leave out --critic_warmup")
+
+
+def build(settings: AdversarialSettings, examples: Examples) -> System:
+    """Builds the System that the settings describe.
+
+    Args:
+      settings: checked settings.
+      examples: what it is trained on, or a description of that.
+
+    Raises:
+      UserError: for a size that the networks cannot make, or examples without the conditions that they need.
+    """
+    gan = build_gan(settings, examples.image_shape[-1], examples.condition_dim)
+    rules = build_rules(settings, gan, examples.condition_names)
+    report = two_player_report(settings.loss)
+    return System(
+        name=settings.model,
+        init=functools.partial(adversarial.init_state, rules=rules),
+        step=functools.partial(adversarial.train_step, rules=rules),
+        schedule=schedule(settings),
+        image_shape=gan.image_shape,
+        preview=build_preview(settings, gan, examples),
+        report=report,
+        networks=lambda state: {
+            "generator": state.generator.params,
+            "discriminator": state.discriminator.params,
+        },
+        outputs=Outputs(
+            latent=LatentOutput(gan.generator, lambda state: state.sampling_variables),
+            score=ScoreOutput(gan.discriminator, lambda state: state.discriminator.variables),
+        ),
+        inputs={"": ("image", "condition") if gan.condition_dim else ("image",)},
+        seed=settings.seed,
+        settings=settings,
+        short_step=not gan.generator.convolutional,
+    )
+
+
+def build_gan(settings: AdversarialSettings, channels: int, condition_dim: int) -> models.GAN:
+    """Builds the networks for pictures with this many channels and conditions of this length (0: none).
+
+    Raises:
+      UserError: for a size that they cannot make, or conditions that are missing.
+    """
+    overrides: dict[str, Any] = {name: getattr(settings, name) for name in SIZES if getattr(settings, name) is not None}
+    if settings.precision == "bfloat16":
+        overrides["dtype"] = jnp.bfloat16
+    if is_conditional(settings.model):
+        if not condition_dim:
+            raise UserError(f"--dataset: {settings.model} needs conditions, and these pictures have none")
+        overrides["condition_dim"] = condition_dim
+    try:
+        return models.build(settings.model, channels=channels, **overrides)
+    except TypeError as error:
+        lacking = str(error).partition(";")[0]
+        if "dropout_rate" in lacking:
+            raise UserError(f"--dropout_rate: {settings.model} has no dropout; leave it out") from error
+        if "initial_std" in lacking:
+            raise UserError(f"--initial_std: {settings.model} has initial weights of its own; leave it out") from error
+        raise UserError(f"--model={settings.model}: {error}") from error
+
+
+def is_conditional(model: str) -> bool:
+    """Whether the networks of a model take a condition."""
+    return models.build(model).condition_dim > 0
+
+
+def schedule(settings: AdversarialSettings) -> BatchSchedule:
+    """Returns the batches of each step."""
+    batches = settings.critic_steps if settings.new_batch_each_critic_step else 1
+    return BatchSchedule(settings.batch_size, batches, settings.critic_warmup)
+
+
+def build_rules(
+    settings: AdversarialSettings, gan: models.GAN, condition_names: tuple[str, ...] = ()
+) -> adversarial.Rules:
+    """Builds the rules of the game; the names say which attributes a condition has."""
+    attributes = conditions.attribute_sizes(condition_names)
+    loss = ADVERSARIAL_LOSSES[settings.loss]
+    return adversarial.Rules(
+        gan=gan,
+        discriminator_loss=discriminator_loss(settings),
+        generator_loss=loss.generator_loss,
+        generator_optimizer=optimizer(settings, settings.generator_learning_rate, 1),
+        discriminator_optimizer=optimizer(settings, settings.discriminator_learning_rate, settings.critic_steps),
+        critic_steps=settings.critic_steps,
+        new_batch_each_critic_step=settings.new_batch_each_critic_step,
+        reuse_noise=settings.reuse_noise,
+        joint_batch=settings.joint_batch,
+        matching_aware=settings.matching_aware,
+        wrong_attributes=attributes if settings.wrong_in_one and attributes else None,
+        clip=settings.clip,
+        clip_normalization=settings.clip_normalization,
+        average_decay=settings.average_decay,
+        sync_batch_norm=settings.sync_batch_norm,
+        augment=augment.build(flip=settings.flip, rotation=settings.rotation),
+        score=loss.score,
+    )
+
+
+def discriminator_loss(settings: AdversarialSettings) -> Any:
+    """Returns the discriminator's loss, with what the settings ask of it."""
+    if settings.matching_aware:
+        return losses.matching_aware_discriminator_loss
+    if settings.joint_batch:
+        return losses.joint_batch_discriminator_loss
+    loss = ADVERSARIAL_LOSSES[settings.loss].discriminator_loss
+    if not settings.label_smoothing:
+        return loss
+    if "label_smoothing" not in inspect.signature(loss).parameters:
+        raise UserError(f"--label_smoothing: the loss {settings.loss} has no labels to smooth")
+    return functools.partial(loss, label_smoothing=settings.label_smoothing)
+
+
+def optimizer(
+    settings: AdversarialSettings, learning_rate: float, updates_per_step: int
+) -> optax.GradientTransformation:
+    """Builds one player's optimiser; with `decay_every` its rate falls in stairs, counted in generator steps."""
+    rate: float | optax.Schedule = learning_rate
+    if settings.decay_every is not None:
+        every = settings.decay_every * updates_per_step
+        rate = optax.exponential_decay(learning_rate, every, settings.decay_rate, staircase=True)
+    if settings.optimizer == "rmsprop":
+        return optax.rmsprop(rate, decay=0.9, eps=1e-7, eps_in_sqrt=settings.epsilon_in_root)
+    if settings.optimizer == "sgd":
+        return optax.sgd(rate)
+    return optax.adam(rate, b1=settings.beta1, b2=settings.beta2, eps=1e-8)
+
+
+def build_preview(settings: AdversarialSettings, gan: models.GAN, examples: Examples) -> Preview:
+    """Binds the preview to its latents and conditions.
+
+    The grid is 8×8. Under `--conditions`, and for faces with tags by default, it has a row for each condition; for
+    classes, all of them in turn.
+    """
+    rows, captions = preview_conditions(settings, gan, examples)
+
+    @functools.cache  # not drawn before they are needed, and only once
+    def inputs() -> tuple[jax.Array, np.ndarray | None]:
+        latent = LatentOutput(gan.generator, lambda state: state.sampling_variables)
+        return latent.latents(preview_key(settings.seed), GRID if rows is None else len(rows)), rows
+
+    def images(state: Any) -> np.ndarray:
+        return generate(gan.generator, state.sampling_variables, *inputs())
+
+    return Preview(images, CONDITION_COLUMNS if captions else 8, captions)
+
+
+def preview_conditions(
+    settings: AdversarialSettings, gan: models.GAN, examples: Examples
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Returns the condition of each picture of the preview, uint8 (N, c) or None, and a caption for each row or ().
+
+    Raises:
+      UserError: for a file of conditions that cannot be read.
+    """
+    names = examples.condition_names
+    if not gan.condition_dim:
+        return None, ()
+    if settings.conditions is not None and len(examples):  # Nobody draws the preview of a mere description.
+        try:
+            rows = tags.read_conditions(settings.conditions, names)
+        except UserError as error:
+            raise UserError(f"--conditions: {error}") from None
+    elif conditions.are_tags(names):
+        rows = np.stack([tags.parse_condition(text) for text in conditions.FACES])
+    else:
+        return conditions.in_turn(names, gan.condition_dim, GRID), ()
+    captions = tuple(conditions.name_of(row, names) for row in rows)
+    return np.repeat(rows, CONDITION_COLUMNS, axis=0), captions
+
+
+def native_image_size(model: str) -> int:
+    """Returns the height and width of the pictures that a model is made for."""
+    return models.build(model).image_shape[0]
+
+
+_GAN: dict[str, Any] = {"reuse_noise": True, "beta1": 0.9, "batch_size": 64}
+_MNIST_A: dict[str, Any] = {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-5}
+_KERAS: dict[str, Any] = {
+    "optimizer": "rmsprop",
+    "generator_learning_rate": 1e-3,
+    "discriminator_learning_rate": 1e-3,
+    "joint_batch": True,
+    "batch_size": 32,
+}
+
+
+def _family(command: str, systems: dict[str, tuple[dict[str, Any], dict[str, Any]]], **properties: Any) -> Family:
+    """Makes a family from id -> (settings, how long its source trains it)."""
+    return Family(
+        command=command,
+        settings=AdversarialSettings,
+        defaults={name: settings for name, (settings, _) in systems.items()},
+        runs={name: run for name, (_, run) in systems.items()},
+        build=build,
+        image_size=native_image_size,
+        **properties,
+    )
+
+
+FAMILIES = (
+    _family(
+        "gan",
+        {
+            "mlp_b": ({"beta1": 0.9, "batch_size": 100}, {"epochs": 200, "log_every": 200}),
+            "mlp_a": (
+                {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4},
+                {"epochs": 200},
+            ),
+            "mlp_keras": (_KERAS, {"epochs": 50}),
+        },
+    ),
+    _family(
+        "dcgan",
+        {
+            "dcgan_anime_a": (
+                {"reuse_noise": True, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-4},
+                {"epochs": 500},
+            ),
+            "dcgan_anime_b": ({"batch_size": 256}, {"epochs": 200}),
+            "dcgan_64": ({"batch_size": 128}, {"epochs": 25}),
+            "dcgan_mnist_a": (_MNIST_A, {"epochs": 40}),
+            "dcgan_mnist_keras": (_KERAS, {"epochs": 50}),
+        },
+    ),
+    _family(
+        "cgan",
+        {
+            "cgan_anime": (
+                {
+                    "reuse_noise": True,
+                    "matching_aware": True,
+                    "critic_steps": 2,
+                    "beta1": 0.9,
+                    "generator_learning_rate": 1e-4,
+                    "discriminator_learning_rate": 1e-4,
+                },
+                {"epochs": 100, "sample_every": 5000, "checkpoint_every": 5000},
+            ),
+            "cgan_mnist": (_MNIST_A, {"epochs": 100}),
+        },
+        conditional=True,
+    ),
+    _family(
+        "wgan",
+        {
+            "wgan_anime": (
+                {
+                    "loss": "wasserstein",
+                    "optimizer": "rmsprop",
+                    "epsilon_in_root": False,
+                    "generator_learning_rate": 5e-5,
+                    "discriminator_learning_rate": 5e-5,
+                    "critic_steps": 5,
+                    "new_batch_each_critic_step": True,
+                    "clip": 0.01,
+                    "rotation": 20.0,
+                },
+                {"steps": 100_000},
+            ),
+        },
+    ),
+)
+"""What each command trains, as the sources have it."""

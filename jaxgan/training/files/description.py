@@ -1,0 +1,118 @@
+"""What a run's directory says of the run: the pictures that it trains on, and the flags that repeat it."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgan.data.examples import Examples
+from jaxgan.errors import UserError
+from jaxgan.host import images
+from jaxgan.host.files import write_text
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.input_pipeline import Sources
+
+GRID = 64  # real pictures in real.png, 8×8
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What `dataset.json` says of the pictures of a run.
+
+    Attributes:
+      dataset: the name of their source.
+      shape: (height, width, channels).
+      condition_names: what the elements of a condition stand for; () without conditions.
+      digest: of the pictures and their conditions.
+    """
+
+    dataset: str
+    shape: tuple[int, int, int]
+    condition_names: tuple[str, ...]
+    digest: str
+
+
+def first_source(examples: Sources) -> Examples:
+    """Returns the examples, or those of the first of several sources."""
+    return examples if isinstance(examples, Examples) else next(iter(examples.values()))
+
+
+def digest_of(examples: Sources) -> str:
+    """Returns the digest of the examples, or of all sources and their names."""
+    if isinstance(examples, Examples):
+        return examples.digest
+    return hashlib.sha256(json.dumps({name: part.digest for name, part in examples.items()}).encode()).hexdigest()
+
+
+def write_description(workdir: Workdir, dataset: str, examples: Sources, flags: str | None) -> None:
+    """Writes `dataset.json`, `real.png`, and `flags.txt` where there are flags that repeat the run.
+
+    Raises:
+      UserError: if the workdir cannot be written to.
+    """
+    first = first_source(examples)
+    described = {
+        "dataset": dataset,
+        "pictures": len(first),
+        "shape": list(first.image_shape),
+        "condition_names": list(first.condition_names),
+        "sha256": digest_of(examples),
+    }
+    try:
+        write_text(workdir.dataset, json.dumps(described, indent=1) + "\n")
+        if flags is not None:
+            write_text(workdir.flags, flags)
+        images.save_png(workdir.real, images.grid(np.asarray(first.images[:GRID]), 8))
+    except OSError as error:
+        raise UserError(f"--workdir={workdir.path}: cannot be written to ({error.strerror})") from error
+
+
+def read_description(workdir: str | Path) -> Description:
+    """Reads what a run was trained on.
+
+    Raises:
+      UserError: where the workdir does not say.
+    """
+    path = Workdir(workdir).dataset
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        names, (height, width, channels) = found["condition_names"], found["shape"]
+        if all(isinstance(name, str) for name in names) and height == width and channels in (1, 3) and found["sha256"]:
+            shape = (height, width, channels)
+            return Description(str(found.get("dataset")), shape, tuple(names), found["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise UserError(f"{path}: not the description of a run's pictures")
+
+
+def check_same_examples(workdir: Workdir, examples: Sources) -> None:
+    """Raises a UserError where the checkpoints of a workdir are of other pictures, or nothing tells of which."""
+    if not has_checkpoints(workdir):
+        return
+    if not workdir.dataset.exists():
+        raise lost(workdir.dataset)
+    try:
+        former: Any = json.loads(workdir.dataset.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{workdir.dataset}: not the description of a run's pictures; choose another --workdir"
+        ) from error
+    if former != digest_of(examples):
+        raise UserError(
+            f"--workdir={workdir.path}: its run was trained on other pictures than these (the folder or the data set"
+            " has changed); choose another --workdir, or bring the pictures back"
+        )
+
+
+def has_checkpoints(workdir: Workdir) -> bool:
+    """Whether a workdir holds any checkpoint, intact or not."""
+    return bool(Checkpoints(workdir.checkpoints).steps())
+
+
+def lost(path: Path) -> UserError:
+    """Returns the error for a file of a run that is missing beside its checkpoints."""
+    return UserError(f"{path}: is missing beside the checkpoints of a run; bring it back, or choose another --workdir")

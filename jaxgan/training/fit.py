@@ -1,0 +1,208 @@
+"""Training from a program: a system, examples and a number of steps are enough."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgan.systems.settings import flag_lines
+from jaxgan.systems.system import System, initial_key
+from jaxgan.training import parallel, watch
+from jaxgan.training.distributed.processes import Processes
+from jaxgan.training.files.description import GRID, check_same_examples, first_source, write_description
+from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.input_pipeline import InputPipeline, Sources, usual_placement
+from jaxgan.training.job import Job, OnCollapse, Schedule
+from jaxgan.training.trainer import train
+
+ARRAYS = "arrays"
+"""What `dataset.json` and `flags.txt` call pictures that a program gave."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """How the work is spread.
+
+    Attributes:
+      mode: "jit" (one device), "pmap" or "shard_map"; None: by the number of devices.
+      placement: "device", "stream", or None: the device if the pictures fit.
+      steps_per_call: training steps in one call of the device; None: by system and device.
+      processes: those that train together.
+    """
+
+    mode: str | None = None
+    placement: str | None = None
+    steps_per_call: int | None = None
+    processes: Processes = dataclasses.field(default_factory=Processes)
+
+    @property
+    def used(self) -> list[jax.Device]:
+        """The devices that share a batch."""
+        devices = jax.devices()
+        return devices[:1] if self.mode == "jit" else devices
+
+    def calls(self, system: System) -> int:
+        """Returns the training steps of one call: many where a step is short, so that the device never waits."""
+        if self.steps_per_call is not None:
+            return self.steps_per_call
+        if system.short_step:
+            return 50
+        return 1 if jax.default_backend() == "cpu" else 20
+
+
+def fit(
+    system: System,
+    examples: Sources,
+    *,
+    steps: int,
+    workdir: str | Path | None = None,
+    log_every: int = 100,
+    sample_every: int = 1000,
+    checkpoint_every: int = 1000,
+    keep_checkpoints: int = 3,
+    keep_checkpoints_every: int | None = None,
+    on_collapse: OnCollapse = "warn",
+    devices: Devices | None = None,
+) -> Any:
+    """Trains a system to a number of steps, from where its workdir is or from the start.
+
+    Args:
+      system: what is trained.
+      examples: what it is trained on, see `jaxgan.data.from_arrays`; source -> examples for a system of several.
+      steps: the total number of steps to reach, counted from the very beginning.
+      workdir: where the run writes; an existing run in it is resumed, to the bit. None: nothing is written, and the
+        state that is returned is all that is left.
+      log_every: steps between two lines of metrics.jsonl.
+      sample_every: steps between two grids of samples.
+      checkpoint_every: steps between two checkpoints.
+      keep_checkpoints: how many of the newest checkpoints are kept.
+      keep_checkpoints_every: checkpoints at multiples of this step are kept forever; None: none are.
+      on_collapse: what an alarm of the watch does: "warn", "stop", or "rollback" to the last good checkpoint.
+      devices: how the work is spread; None: over all devices of this process.
+
+    Returns:
+      The state at `steps`, or at the step that the workdir had reached already.
+
+    Raises:
+      UserError: if the examples are too few or lack what the system takes, the workdir is of another run, or a file
+        cannot be written.
+      Interrupted: after SIGTERM or Ctrl-C, when everything is saved.
+    """
+    schedule = Schedule(
+        total_steps=steps,
+        log_every=log_every,
+        sample_every=sample_every,
+        checkpoint_every=checkpoint_every,
+        keep=keep_checkpoints,
+        keep_every=keep_checkpoints_every,
+        on_collapse=on_collapse,
+    )
+    flags = None
+    if system.settings is not None:
+        flags = flag_lines(system.settings) + f"--dataset={ARRAYS}\n--steps={steps}\n"
+    if workdir is None:
+        return train_system(system, examples, schedule, None, devices=devices or Devices())
+    with Workdir(workdir) as locked:
+        check_same_examples(locked, examples)
+        begin = functools.partial(write_description, locked, ARRAYS, examples, flags)
+        return train_system(system, examples, schedule, locked, devices=devices or Devices(), begin=begin)
+
+
+def train_system(
+    system: System,
+    examples: Sources,
+    schedule: Schedule,
+    workdir: Workdir | None,
+    *,
+    devices: Devices,
+    dataset: str = ARRAYS,
+    begin: Callable[[], None] = lambda: None,
+    evaluate: Callable[[Any], Mapping[str, float]] | None = None,
+) -> Any:
+    """Compiles a system's step and runs it to the end of a schedule.
+
+    Args:
+      system: what is trained.
+      examples: what it is trained on.
+      schedule: how long, and when what is done; its `steps_per_call` is decided here.
+      workdir: entered by the caller in the process that writes; None: nothing is written.
+      devices: how the work is spread.
+      dataset: the name of the source of the examples.
+      begin: is called by the process that writes when nothing refuses the run any more.
+      evaluate: state -> scores for the log, by name; None: the log has none.
+
+    Returns:
+      The state at the end.
+    """
+    processes = devices.processes
+    programs = compile_phases(system, devices)
+    program, steps_per_call = programs[0], devices.calls(system)
+    pipeline = InputPipeline(
+        programs,
+        examples,
+        inputs=system.inputs,
+        schedule=system.schedule,
+        seed=system.seed,
+        steps_per_call=steps_per_call,
+        placement=devices.placement or processes.tell(lambda: usual_placement(program, examples, system.inputs)),
+    )
+    state = program.place_state(initial_state(system))
+    job = Job(
+        description=describe(system, state, examples, dataset, program, pipeline.placement),
+        step_fn=pipeline,
+        compile=pipeline.compile,
+        preview=lambda state: system.preview.images(parallel.local(state)),
+        evaluate=None if evaluate is None else lambda state: evaluate(parallel.local(state)),
+        examples_before=system.schedule.examples_before,
+        columns=system.preview.columns,
+        report=system.report,
+        branch=lambda state, count: state.replace(key=jax.random.fold_in(state.key, count)),
+        data_wait=lambda: pipeline.waited,
+        begin=begin,
+    )
+    schedule = dataclasses.replace(schedule, steps_per_call=steps_per_call)
+    watching = watch.Watch(
+        checks=system.report.checks,
+        real_diversity=watch.diversity(np.asarray(first_source(examples).images[:GRID])) if system.report.diverse_preview else None,
+    )
+    return train(state, job, schedule, workdir, watch=watching, processes=processes)
+
+
+def compile_phases(system: System, devices: Devices) -> list[parallel.Program]:
+    """Compiles the step of a system, once for each phase of its schedule."""
+    phases = range(len(system.schedule.phases))
+    # A system of one phase knows of none.
+    steps = [functools.partial(system.step, phase=phase) for phase in phases] if len(phases) > 1 else [system.step]
+    return [parallel.compile_step(step, mode=devices.mode, devices=devices.used) for step in steps]
+
+
+def initial_state(system: System) -> Any:
+    """Returns the state before the first step, compiled in a hurry: it runs once."""
+    options = {"xla_backend_optimization_level": 0}
+    return jax.jit(system.init, compiler_options=options)(initial_key(system.seed))
+
+
+def describe(
+    system: System, state: Any, examples: Sources, dataset: str, program: parallel.Program, placement: str
+) -> str:
+    """Describes a run in a line for people: the system and its sizes, its pictures, its devices."""
+    sizes = " and ".join(f"{name} {count_parameters(params):,}" for name, params in system.networks(state).items())
+    shape = "×".join(map(str, system.image_shape))
+    where = "in the device's memory" if placement == "device" else "streamed"
+    devices = f"{len(program.devices)} {program.devices[0].platform} device{'s' * (len(program.devices) > 1)}"
+    if jax.process_count() > 1:
+        devices += f" of {jax.process_count()} processes"
+    precision = getattr(system.settings, "precision", "float32")
+    return (
+        f"{system.name} ({sizes} parameters) on {len(first_source(examples)):,} pictures {shape} of"
+        f" {dataset}, {where}; {devices}, {program.mode}, {precision}, batch {system.schedule.batch_size}"
+    )
+
+
+def count_parameters(params: Any) -> int:
+    """Counts the numbers in a tree of parameters."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

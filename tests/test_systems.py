@@ -1,0 +1,66 @@
+"""The registry, and the conformance of every system in it."""
+
+import dataclasses
+import functools
+
+import conformance
+import jax
+import numpy as np
+import pytest
+
+from jaxgan import data, systems
+from jaxgan.errors import UserError
+
+SMALL = {"generator_width": 2, "discriminator_width": 2, "width": 4, "latent_dim": 4, "batch_size": 4}
+SIZES = {"dcgan_anime_a": 32, "dcgan_anime_b": 24, "wgan_anime": 32, "cgan_anime": 16, "dcgan_64": 16}
+OF_PICTURES = 11
+
+
+@functools.cache
+def small(name):
+    """A small system of an id, and examples for it."""
+    family = systems.family_of(name)
+    size = SIZES.get(name, 12)
+    random = np.random.default_rng(1)
+    images = random.integers(0, 256, (OF_PICTURES, size, size, 3), np.uint8)
+    labels = random.integers(0, 3, OF_PICTURES) if family.conditional else None
+    examples = data.from_arrays(images, labels)
+    known = {field.name for field in dataclasses.fields(family.settings)}
+    return systems.build(name, examples, **{key: value for key, value in SMALL.items() if key in known}), examples
+
+
+@pytest.mark.parametrize("proof", conformance.PROOFS, ids=lambda proof: proof.__name__)
+@pytest.mark.parametrize("name", systems.names())
+def test_every_system(name, proof):
+    proof(*small(name))
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_every_system_resumes_to_the_bit(name, tmp_path):
+    conformance.resumes_to_the_bit(*small(name), tmp_path)
+
+
+def test_an_unknown_system_is_refused_with_the_nearest_one():
+    _, examples = small("mlp_b")
+    with pytest.raises(UserError, match="dcgan64: no such system; did you mean dcgan_64"):
+        systems.build("dcgan64", examples)
+
+
+def test_a_setting_that_a_system_does_not_have_is_refused_with_the_nearest_one():
+    _, examples = small("mlp_b")
+    with pytest.raises(TypeError, match="mlp_b has no setting learning_rate; did you mean generator_learning_rate"):
+        systems.build("mlp_b", examples, learning_rate=1e-3)
+
+
+def test_settings_that_cannot_be_are_refused():
+    _, examples = small("mlp_b")
+    with pytest.raises(UserError, match="beta1=1.5"):
+        systems.build("mlp_b", examples, beta1=1.5)
+
+
+def test_the_pictures_decide_the_size_unless_one_is_given():
+    images = np.zeros((8, 16, 16, 1), np.uint8)
+    system = systems.build("mlp_b", data.from_arrays(images), batch_size=4)
+    assert system.image_shape == (16, 16, 1)
+    state = system.init(jax.random.key(0))
+    assert system.sample(state, num=2).shape == (2, 16, 16, 1)
