@@ -1,5 +1,6 @@
 """The library's side: the step that the commands train with, fed as they feed it."""
 
+import dataclasses
 import functools
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from jaxgan import data
 from jaxgan.data.examples import Examples
 from jaxgan.data.tags import CONDITION_NAMES
 from jaxgan.systems import adversarial
-from jaxgan.systems.schedule import Rounds
+from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.training import input_pipeline, parallel
 
 
@@ -47,16 +48,17 @@ class JaxSide:
         rules = systems.build_rules(recipe, gan)
         step = functools.partial(adversarial.train_step, rules=rules)
         devices = jax.local_devices()[:1]
-        program = plain.compile_step(step, devices) if plain_flax else parallel.compile_step(step, devices=devices)
+        self._program = program = (
+            plain.compile_step(step, devices) if plain_flax else parallel.compile_step(step, devices=devices)
+        )
         self._steps = 1 if plain_flax else recipe.steps_per_call or start._steps_per_call(recipe)
-        self._feed = input_pipeline.Feed(
+        self._pipeline = input_pipeline.InputPipeline(
             program,
             pictures,
+            inputs=systems.build_inputs(recipe),
+            schedule=_schedule(recipe),
             seed=recipe.seed,
-            batch_size=recipe.batch_size,
-            rounds=_rounds(recipe),
             steps_per_call=self._steps,
-            conditional=systems.is_conditional(recipe),
             placement=recipe.placement,
         )
         state = jax.jit(functools.partial(adversarial.init_state, rules=rules))(jax.random.key(recipe.seed))
@@ -71,15 +73,15 @@ class JaxSide:
             "images_per_call": self._images,
             "steps_per_call": self._steps,
             "device": f"{device.platform} {device.device_kind}",
-            "placement": self._feed.placement,
+            "placement": self._pipeline.placement,
             "operations_per_call": self._operations,
         }
 
     def compiled_text(self) -> str:
         """The compiled program, for a profile: which instruction came from which layer."""
-        draws = self._feed._draws(0, self._steps)
-        arguments = (self._state, draws, np.int32(self._steps), self._feed._data)
-        return self._feed._program._run.lower(*arguments).compile().as_text()
+        draws = self._pipeline._draws(0, self._steps)
+        arguments = (self._state, draws, np.int32(self._steps), self._pipeline._data)
+        return self._program._run.lower(*arguments).compile().as_text()
 
     def run(self, calls: int) -> float:
         """Trains, as the loop does: the numbers of a call are read, on an accelerator while the next one runs."""
@@ -87,7 +89,7 @@ class JaxSide:
         in_flight = 0 if jax.default_backend() == "cpu" else 1
         began = time.perf_counter()
         for _ in range(calls):
-            self._state, metrics = self._feed(self._state, self._done, self._steps)
+            self._state, metrics = self._pipeline(self._state, self._done, self._steps)
             self._done += self._steps
             unread.append(metrics)
             if len(unread) > in_flight:
@@ -103,7 +105,7 @@ class JaxSide:
         peak = statistics.get("peak_bytes_in_use", 0) / 1e6
         return {
             "peak_memory_mb": round(peak, 1) or machine.peak_memory_mb(),
-            "waited": self._feed.waited,
+            "waited": self._pipeline.waited,
             "seconds": self._seconds,
         }
 
@@ -114,11 +116,11 @@ class JaxSide:
 
 def images_per_call(recipe: Recipe, steps: int) -> int:
     """The real pictures that so many steps take."""
-    return recipe.batch_size * _rounds(recipe).usual * steps
+    return _schedule(recipe).examples_before(steps)
 
 
-def _rounds(recipe: Recipe) -> Rounds:
-    return Rounds(recipe.critic_steps if recipe.new_batch_each_critic_step else 1)
+def _schedule(recipe: Recipe) -> BatchSchedule:
+    return dataclasses.replace(systems.build_schedule(recipe), warmup=False)
 
 
 def random_pictures(recipe: Recipe, batches: int = 8) -> Examples:
@@ -128,7 +130,7 @@ def random_pictures(recipe: Recipe, batches: int = 8) -> Examples:
     count = max(batches * recipe.batch_size, 256)
     images = rng.integers(0, 256, (count, size, size, colours), np.uint8)
     if not systems.is_conditional(recipe):
-        return Examples(images, None, (), "")
+        return Examples({"image": images})
     names = tuple(map(str, range(10))) if "mnist" in recipe.model else CONDITION_NAMES
     conditions = np.eye(len(names), dtype=np.uint8)[rng.integers(0, len(names), count)]
-    return Examples(images, conditions, names, "")
+    return Examples({"image": images, "condition": conditions}, names)

@@ -17,7 +17,7 @@ from experiments.run.evaluation import make_evaluator, plain_name
 from experiments.run.recipes import FEATURES, FEATURES_HELP, check_seed, option
 from experiments.run.references import load_pictures
 from experiments.run.restore import Run, load_run
-from experiments.run.systems import build_rounds
+from experiments.run.systems import build_schedule
 from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.metrics.entries import Scores
@@ -125,7 +125,7 @@ def _described(run: Run, pictures: Examples, same: bool) -> dict[str, Any]:
         "workdir": run.recipe.workdir,
         "model": run.recipe.model,
         "step": run.step,
-        "pictures_seen": build_rounds(run.recipe).before(run.step) * run.recipe.batch_size,
+        "pictures_seen": build_schedule(run.recipe).examples_before(run.step),
         "seed": run.recipe.seed,
         "dataset": run.recipe.dataset,
         "dataset_sha256": pictures.digest,

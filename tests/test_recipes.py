@@ -15,7 +15,7 @@ from experiments.run.recipes import RECIPES, resolve
 from jaxgan import models
 from jaxgan.data import tags
 from jaxgan.errors import UserError
-from jaxgan.systems.schedule import Rounds
+from jaxgan.systems.schedule import BatchSchedule
 
 ALL = tuple(models.names())
 
@@ -350,10 +350,9 @@ def test_what_a_recipe_says_of_the_game_is_in_its_rules():
     for name, score in (("mlp_b", 0.5), ("wgan_anime", 0.0)):  # a probability, and a critic's bare score
         recipe = RECIPES[name]
         assert float(systems.build_rules(recipe, systems.build_gan(recipe, 3, 0)).score(jnp.zeros(()))) == score
-    assert systems.build_rounds(usual) == Rounds(1, warmup=False)
-    assert systems.build_rounds(dataclasses.replace(RECIPES["wgan_anime"], critic_warmup=True)) == Rounds(
-        5, warmup=True
-    )
+    assert systems.build_schedule(usual) == BatchSchedule(usual.batch_size, 1)
+    warm = dataclasses.replace(RECIPES["wgan_anime"], critic_warmup=True)
+    assert systems.build_schedule(warm) == BatchSchedule(warm.batch_size, 5, warmup=True)
 
 
 def test_losses_follow_the_recipe():

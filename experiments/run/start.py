@@ -16,7 +16,7 @@ from experiments.run import cluster, conditions, evaluation
 from experiments.run.cluster import Cluster
 from experiments.run.recipes import MOST_STEPS, RECIPES, Recipe, resolve
 from experiments.run.references import load_pictures
-from experiments.run.systems import build_gan, build_rounds, build_rules, is_conditional
+from experiments.run.systems import build_gan, build_inputs, build_rules, build_schedule
 from jaxgan import models, sampling
 from jaxgan.data import tags
 from jaxgan.data.examples import Examples
@@ -135,17 +135,17 @@ def train(recipe: Recipe, processes: Processes) -> None:
         rules = build_rules(recipe, gan, pictures.condition_names)
         step = functools.partial(adversarial.train_step, rules=rules)
         program = parallel.compile_step(step, mode=recipe.parallel, devices=program_devices)
-        rounds = build_rounds(recipe)
+        batches, inputs = build_schedule(recipe), build_inputs(recipe)
         steps_per_call = recipe.steps_per_call or _steps_per_call(recipe)
-        feed = input_pipeline.Feed(
+        usual_placement = functools.partial(input_pipeline.usual_placement, program, pictures, inputs)
+        pipeline = input_pipeline.InputPipeline(
             program,
             pictures,
+            inputs=inputs,
+            schedule=batches,
             seed=recipe.seed,
-            batch_size=recipe.batch_size,
-            rounds=rounds,
             steps_per_call=steps_per_call,
-            conditional=is_conditional(recipe),
-            placement=recipe.placement or processes.tell(lambda: input_pipeline.usual_placement(program, pictures)),
+            placement=recipe.placement or processes.tell(usual_placement),
         )
         init_key, preview_key = jax.random.split(jax.random.key(recipe.seed))
         z, condition, columns = preview_inputs(recipe, gan, pictures.condition_names, preview_key)
@@ -153,22 +153,22 @@ def train(recipe: Recipe, processes: Processes) -> None:
         measure = evaluation.during_training(recipe, gan) if evaluates else None
         state = program.place_state(initial_state(init_key, rules))
         job = trainer.Job(
-            description=_description(recipe, gan, state, pictures, program, feed),
-            step_fn=feed,
-            compile=feed.compile,
+            description=_description(recipe, gan, state, pictures, program, pipeline),
+            step_fn=pipeline,
+            compile=pipeline.compile,
             preview=lambda state: sampling.generate(
                 gan.generator, parallel.local(state.sampling_variables), z, condition
             ),
             evaluate=None if measure is None else lambda state: measure(parallel.local(state.sampling_variables)),
-            pictures_per_step=recipe.batch_size * rounds.usual,
+            examples_before=batches.examples_before,
             columns=columns,
             probabilities=recipe.loss in ("nonsaturating", "minimax"),
             branch=lambda state, count: state.replace(key=jax.random.fold_in(state.key, count)),
-            data_wait=lambda: feed.waited,
+            data_wait=lambda: pipeline.waited,
             begin=functools.partial(_remember, recipe, pictures, workdir),  # Nothing of a refused start is remembered.
         )
         schedule = trainer.Schedule(
-            total_steps=total_steps(recipe, len(pictures), rounds.usual),
+            total_steps=total_steps(recipe, len(pictures), batches.batches_per_step),
             steps_per_call=steps_per_call,
             log_every=recipe.log_every,
             sample_every=recipe.sample_every,
@@ -294,11 +294,11 @@ def _description(
     state: Any,
     pictures: Examples,
     program: parallel.Program,
-    feed: input_pipeline.Feed,
+    pipeline: input_pipeline.InputPipeline,
 ) -> str:
     sizes = [sum(leaf.size for leaf in jax.tree.leaves(p.params)) for p in (state.generator, state.discriminator)]
     shape = "×".join(map(str, gan.image_shape))
-    where = "in the device's memory" if feed.placement == "device" else "streamed"
+    where = "in the device's memory" if pipeline.placement == "device" else "streamed"
     devices = f"{len(program.devices)} {program.devices[0].platform} device{'s' * (len(program.devices) > 1)}"
     if jax.process_count() > 1:
         devices += f" of {jax.process_count()} processes"

@@ -13,7 +13,7 @@ from jaxgan.errors import UserError
 from jaxgan.metrics.heads import heads_of
 from jaxgan.ops import augment
 from jaxgan.systems import adversarial
-from jaxgan.systems.schedule import Rounds
+from jaxgan.systems.schedule import BatchSchedule
 
 _SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate", "initial_std")
 
@@ -58,9 +58,15 @@ def native_image_size(recipe: Recipe) -> int:
     return recipe.image_size or models.build(recipe.model).image_shape[0]
 
 
-def build_rounds(recipe: Recipe) -> Rounds:
-    """How many batches each step of a recipe takes."""
-    return Rounds(recipe.critic_steps if recipe.new_batch_each_critic_step else 1, recipe.critic_warmup)
+def build_schedule(recipe: Recipe) -> BatchSchedule:
+    """Returns the batches that each step of a recipe takes."""
+    batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
+    return BatchSchedule(recipe.batch_size, batches, recipe.critic_warmup)
+
+
+def build_inputs(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """Returns the arrays of an example that a step of a recipe takes."""
+    return {"": ("image", "condition") if is_conditional(recipe) else ("image",)}
 
 
 def build_rules(recipe: Recipe, gan: models.GAN, condition_names: Sequence[str] = ()) -> adversarial.Rules:
