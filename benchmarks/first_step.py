@@ -16,14 +16,14 @@ IMPORTED = time.monotonic()
 
 def main() -> None:
     """Trains one step, says when it was done, and leaves."""
-    step = input_pipeline.Feed.__call__
+    step = input_pipeline.InputPipeline.__call__
 
-    def first(feed: input_pipeline.Feed, *arguments: Any) -> Any:
+    def first(feed: input_pipeline.InputPipeline, *arguments: Any) -> Any:
         jax.block_until_ready(step(feed, *arguments))
         print("\n" + json.dumps({"imported": IMPORTED, "first_step": time.monotonic()}), flush=True)
         os._exit(0)
 
-    input_pipeline.Feed.__call__ = first
+    input_pipeline.InputPipeline.__call__ = first
     start.main(systems.names())
 
 

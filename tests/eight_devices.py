@@ -15,14 +15,14 @@ from jaxgan.data.examples import Examples
 from jaxgan.host.digest import digest
 from jaxgan.ops import noise
 from jaxgan.systems import adversarial
-from jaxgan.systems.schedule import Rounds
+from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.training import input_pipeline, parallel
 from jaxgan.training.files.checkpoints import Checkpoints
 
 COUNTS = (1, 2, 4, 8)
 STEPS, HALF, BATCH = 20, 10, 16
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 16, 16, 1)).astype(np.uint8)
-PICTURES = Examples(IMAGES, None, (), "0")
+PICTURES = Examples({"image": IMAGES})
 GAN = models.build("dcgan_64", image_size=16, channels=1, generator_width=2, discriminator_width=2, latent_dim=5)
 RULES = adversarial.Rules(
     gan=GAN,
@@ -37,8 +37,8 @@ RULES = adversarial.Rules(
 def feed(step, count, mode, steps_per_call):
     """The step on so many devices, with its data."""
     program = parallel.compile_step(step, mode=mode, devices=jax.devices()[:count])
-    settings = {"seed": 3, "batch_size": BATCH, "rounds": Rounds(), "steps_per_call": steps_per_call}
-    return program, input_pipeline.Feed(program, PICTURES, conditional=False, placement="device", **settings)
+    settings = {"seed": 3, "schedule": BatchSchedule(BATCH), "steps_per_call": steps_per_call, "placement": "device"}
+    return program, input_pipeline.InputPipeline(program, PICTURES, inputs={"": ("image",)}, **settings)
 
 
 def seen(state, batch, axis_name):

@@ -22,9 +22,9 @@ def pictures(count, seed, labelled=True):
     images = random.integers(0, 40, (count, 8, 8, 1), np.uint8) + np.arange(8, dtype=np.uint8)[:, None] * 12
     images[labels == 0, :4] += 120
     images[labels == 1, 4:] += 120
-    conditions = np.eye(2, dtype=np.uint8)[labels] if labelled else None
+    conditions = {"condition": np.eye(2, dtype=np.uint8)[labels]} if labelled else {}
     digest = hashlib.sha256(images.tobytes()).hexdigest()
-    return Examples(images, conditions, ("above", "below") if labelled else (), digest)
+    return Examples({"image": images, **conditions}, ("above", "below") if labelled else (), digest)
 
 
 def load(cache_dir, name="bars", recipe=RECIPE, labelled=True):

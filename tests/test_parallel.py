@@ -131,6 +131,33 @@ def test_the_log_of_a_call_that_is_not_full_ends_with_zeros(two_devices, how):
     assert np.asarray(log["before"]).tolist() == [5, 6, 0, 0]
 
 
+@pytest.mark.parametrize("how", parallel.MODES)
+def test_each_part_of_the_data_may_have_numbers_of_its_own(two_devices, how):
+    def total(state, batch, axis_name):
+        sums = jax.tree.map(lambda leaf: leaf.sum().astype(jnp.int32), batch)
+        sums = sums if axis_name is None else jax.lax.psum(sums, axis_name)
+        return state + 1, {"a": sums["a"]["image"], "b": sums["b"]["image"], "label": sums["b"]["label"]}
+
+    program = parallel.compile_step(total, mode=how, devices=two_devices[:1] if how == "jit" else two_devices)
+    data = {"a": {"image": np.arange(9)}, "b": {"image": 10 * np.arange(5), "label": np.arange(5) % 2}}
+    draws = {"a": np.array([[[0, 8]], [[3, 4]]]), "b": np.array([[[1, 2]], [[3, 3]]])}
+    _, log = program(program.place_state(jnp.int32(0)), draws, 2, program.place_data(data))
+    found = {name: np.asarray(values).tolist() for name, values in log.items()}
+    assert found == {"a": [8, 7], "b": [30, 60], "label": [1, 2]}
+
+
+@pytest.mark.parametrize("how", ["pmap", "shard_map"])
+@pytest.mark.parametrize("leaves", [1, 2, 3])
+def test_devices_share_batches_of_any_number_of_arrays(two_devices, how, leaves):
+    def shape(state, batch, axis_name):
+        return state + 1, {name: jnp.int32(leaf.shape[1]) for name, leaf in batch.items()}
+
+    program = parallel.compile_step(shape, mode=how, devices=two_devices)
+    batches = {str(index): np.zeros((1, 1, 6), np.uint8) for index in range(leaves)}
+    _, log = program(program.place_state(jnp.int32(0)), batches, 1)
+    assert {name: int(value[0]) for name, value in log.items()} == dict.fromkeys(batches, 3)
+
+
 def test_batches_that_cannot_be_shared_are_refused(two_devices):
     with pytest.raises(UserError, match="--batch_size=7: must be a positive multiple of the 2 devices"):
         parallel.check_batch_size(7, 2)

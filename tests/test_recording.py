@@ -1,5 +1,6 @@
 """The files of a run at its beginning and at its end."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -11,6 +12,7 @@ from test_training import bad_until_branched, files_of, lines_of, make_job, run,
 
 from jaxgan.errors import UserError
 from jaxgan.host.files import AppendedFile
+from jaxgan.systems.schedule import BatchSchedule, Phase
 from jaxgan.training import trainer
 from jaxgan.training.files import checkpoint_format, recording
 from jaxgan.training.files.checkpoints import CheckpointError, Checkpoints
@@ -27,7 +29,7 @@ def full_disk(*arguments):
 @pytest.fixture
 def recorder(tmp_path):
     with Workdir(tmp_path) as workdir:
-        yield Recorder(workdir, 0, {}, pictures_per_step=1, data_wait=lambda: 0.0)
+        yield Recorder(workdir, 0, {}, examples_before=lambda step: step, data_wait=lambda: 0.0)
 
 
 def test_the_pictures_of_another_run_in_its_place_are_left_alone(tmp_path, monkeypatch):
@@ -104,7 +106,7 @@ def test_what_is_half_written_goes_from_the_run_and_from_its_samples(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.touch()
     with Workdir(tmp_path) as workdir:
-        Recorder(workdir, 0, {}, pictures_per_step=1, data_wait=lambda: 0.0).close()
+        Recorder(workdir, 0, {}, examples_before=lambda step: step, data_wait=lambda: 0.0).close()
     assert not any(path.exists() for path in half)
 
 
@@ -116,16 +118,33 @@ def test_the_share_of_waiting_is_of_the_steps_since_the_last_line(monkeypatch):
     def lap(lasted, waiting):
         seconds[0] += lasted
         waited[0] += waiting
-        clock.lap(2)
+        clock.lap(16)
 
-    assert clock.rates(8) == {}
+    assert clock.rates() == {}
     lap(4.0, 1.0)
     lap(4.0, 1.0)
-    assert clock.rates(8) == {"images_per_sec": 4.0, "data_wait": 0.25}
+    assert clock.rates() == {"images_per_sec": 4.0, "data_wait": 0.25}
     lap(4.0, 2.0)
-    assert clock.rates(8) == {"images_per_sec": 4.0, "data_wait": 0.5}
+    assert clock.rates() == {"images_per_sec": 4.0, "data_wait": 0.5}
     lap(4.0, 5.0)  # two threads may wait at once
-    assert clock.rates(8)["data_wait"] == 1.0
+    assert clock.rates()["data_wait"] == 1.0
+
+
+def test_the_rate_counts_the_examples_that_passed(tmp_path, monkeypatch):
+    seconds = [0.0]
+    monkeypatch.setattr(recording.time, "perf_counter", lambda: seconds[0])
+    schedule = BatchSchedule(4, 5, warmup=True, later_phases=(Phase(30, 2),))
+    with Workdir(tmp_path) as workdir:
+        examples_before = schedule.examples_before
+        recorder = Recorder(workdir, 20, {}, examples_before=examples_before, data_wait=lambda: 0.0)
+        with contextlib.closing(recorder):
+            for count in (4, 6):  # to step 24, all in the warm-up, and to step 30
+                seconds[0] += 5.0
+                recorder.add({"d_loss": np.zeros(count)})
+            assert recorder.write_line(30)["images_per_sec"] == (5 * 400 + 5 * 20) / 10
+            seconds[0] += 5.0
+            recorder.add({"d_loss": np.zeros(2)})
+            assert recorder.write_line(32)["images_per_sec"] == 2 * 10 / 5
 
 
 def test_both_files_are_closed_though_the_first_cannot_be_written(recorder, monkeypatch):
@@ -160,7 +179,7 @@ def test_only_the_grids_of_the_run_are_cut_off(tmp_path):
     for name in names:
         (tmp_path / "samples" / name).write_bytes(b"")
     with Workdir(tmp_path) as workdir:
-        recorder = Recorder(workdir, 10, {}, pictures_per_step=1, data_wait=lambda: 0.0)
+        recorder = Recorder(workdir, 10, {}, examples_before=lambda step: step, data_wait=lambda: 0.0)
         recorder.save_grid(12, np.zeros((2, 4, 4, 3), np.uint8), 2)
         recorder.close()
     kept = {*names, "00000012.png"} - {"00000051.png", "123456789.png"}

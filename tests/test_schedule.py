@@ -1,18 +1,47 @@
 """The arithmetic of batches agrees with counting them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jaxgan.systems.schedule import Rounds
+from jaxgan.systems.schedule import Batches, BatchSchedule, Phase
 
 
-@pytest.mark.parametrize("rounds", [Rounds(), Rounds(5), Rounds(5, warmup=True), Rounds(1, warmup=True)])
-def test_before_counts_what_at_takes(rounds):
+@st.composite
+def schedules(draw):
+    begins = sorted(draw(st.sets(st.integers(1, 1200), max_size=4)))
+    sizes = [draw(st.integers(1, 64)) for _ in range(len(begins) + 1)]
+    phases = tuple(map(Phase, begins, sizes[1:]))
+    return BatchSchedule(sizes[0], draw(st.sampled_from([1, 5])), draw(st.booleans()), phases)
+
+
+@given(schedules())
+def test_examples_before_counts_what_at_takes(schedule):
     total = 0
     for step in range(1600):
-        assert rounds.before(step) == total
-        total += rounds.at(step)
+        assert schedule.examples_before(step) == total
+        rounds, size, _ = schedule.at(step)
+        total += rounds * size
 
 
 def test_warmup_of_the_reference():
-    rounds = Rounds(5, warmup=True)
-    assert [rounds.at(step) for step in (0, 24, 25, 499, 500, 501, 1000)] == [100, 100, 5, 5, 100, 5, 100]
+    schedule = BatchSchedule(2, 5, warmup=True)
+    assert [schedule.at(step).rounds for step in (0, 24, 25, 499, 500, 501, 1000)] == [100, 100, 5, 5, 100, 5, 100]
+
+
+def test_a_phase_begins_at_its_first_step():
+    schedule = BatchSchedule(8, 1, warmup=True, later_phases=(Phase(10, 4), Phase(500, 2)))
+    assert schedule.phases == (Phase(0, 8), Phase(10, 4), Phase(500, 2))
+    assert [schedule.at(step) for step in (9, 10, 499, 500, 501)] == [
+        Batches(100, 8, 0),
+        Batches(100, 4, 1),
+        Batches(1, 4, 1),
+        Batches(100, 2, 2),
+        Batches(1, 2, 2),
+    ]
+
+
+@pytest.mark.parametrize("begins", [(0,), (5, 5), (9, 3)])
+def test_phases_out_of_order_are_refused(begins):
+    with pytest.raises(ValueError, match="each after the one before"):
+        BatchSchedule(8, later_phases=tuple(Phase(step, 4) for step in begins))

@@ -65,7 +65,7 @@ def other_future(state, rollbacks):
 
 
 def make_job(step_fn=several_steps, **changes):
-    return Job("a tiny game", step_fn, preview, pictures_per_step=64, branch=other_future, **changes)
+    return Job("a tiny game", step_fn, preview, examples_before=lambda step: 64 * step, branch=other_future, **changes)
 
 
 def run(directory, *, steps=20, job=None, watch=None, **schedule):

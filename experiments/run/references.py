@@ -57,8 +57,7 @@ def reference_pictures(recipe: Recipe, split: str, count: int, seed: int) -> Exa
     if len(pictures) <= count:
         return pictures
     chosen = np.sort(np.random.Generator(np.random.PCG64(seed)).permutation(len(pictures))[:count])
-    conditions = None if pictures.conditions is None else pictures.conditions[chosen]
-    return dataclasses.replace(pictures, images=pictures.images[chosen], conditions=conditions)
+    return dataclasses.replace(pictures, arrays={name: array[chosen] for name, array in pictures.arrays.items()})
 
 
 def teaching_pictures(recipe: Recipe) -> tuple[Examples, Examples]:

@@ -6,10 +6,10 @@ not in the cache yet.
 
 import os
 
-from jaxgan.data.examples import Examples
+from jaxgan.data.examples import Examples, from_arrays
 from jaxgan.errors import NoSuchSplit, UserError, printable
 
-__all__ = ["Examples", "load"]
+__all__ = ["Examples", "from_arrays", "load"]
 
 _AVATAR_SEEDS = {"train": 0, "test": 1}
 

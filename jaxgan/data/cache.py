@@ -24,7 +24,7 @@ import numpy as np
 
 from jaxgan.data import workers
 from jaxgan.data.arrays import ArraysWriter, BrokenEntryError, open_array
-from jaxgan.data.examples import Examples
+from jaxgan.data.examples import Examples, digest_of
 from jaxgan.data.workers import Chunk
 from jaxgan.errors import UserError, printable
 from jaxgan.host import progress
@@ -186,8 +186,8 @@ def _open(directory: Path, settings: dict[str, Any]) -> Examples:
         raise
     except Exception as error:  # damage shows as anything, from KeyError to RecursionError
         raise BrokenEntryError(f"{type(error).__name__}: {printable(error)}") from None
-    digest = hashlib.sha256(json.dumps([meta["images"], meta["conditions"]], sort_keys=True).encode()).hexdigest()
-    return Examples(images, conditions, names, digest)
+    arrays = {"image": images} if conditions is None else {"image": images, "condition": conditions}
+    return Examples(arrays, names, digest_of(meta["images"], meta["conditions"]))
 
 
 def _put_in_place(temporary: Path, final: Path, settings: dict[str, Any]) -> Examples:

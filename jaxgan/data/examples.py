@@ -1,30 +1,65 @@
-"""What every source of pictures gives."""
+"""Examples: what every source gives, as arrays by name."""
 
 import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from jaxgan.errors import UserError, printable
+
+_MOST_CLASSES = 10_000  # a larger label is an identifier, and one-hot conditions of it would fill the memory
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A set of pictures, decoded once and memory-mapped.
+    """A set of examples, decoded once; memory-mapped where it comes from the cache.
 
     Attributes:
-        images: (N, height, width, channels) uint8, read-only.
-        conditions: (N, c) uint8 multi-hot, or None.
-        condition_names: The c names, such as "blue hair"; () without conditions.
-        digest: sha256 of the pixels and conditions, as hexadecimal.
+      arrays: name -> (N, …), read-only: "image", uint8 (N, height, width, channels); perhaps "condition", uint8 (N, c)
+        multi-hot; perhaps others, such as "target".
+      condition_names: the c names, such as "blue hair"; () without conditions.
+      digest: sha256 of the pixels and conditions, as hexadecimal.
     """
 
-    images: np.ndarray
-    conditions: np.ndarray | None
-    condition_names: tuple[str, ...]
-    digest: str
+    arrays: Mapping[str, np.ndarray]
+    condition_names: tuple[str, ...] = ()
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(array) for name, array in self.arrays.items()}
+        if "image" not in lengths or len(set(lengths.values())) != 1:
+            raise ValueError(f"examples need an image each, and arrays of one length: {lengths}")
+
+    @classmethod
+    def described(cls, image_shape: Sequence[int], condition_names: Sequence[str], digest: str) -> "Examples":
+        """Returns a set that is known by its description alone and holds no examples.
+
+        Args:
+          image_shape: (height, width, channels).
+          condition_names: the names of its conditions; () without conditions.
+          digest: of the set that is described.
+        """
+        arrays = {"image": np.zeros((0, *image_shape), np.uint8)}
+        if condition_names:
+            arrays["condition"] = np.zeros((0, len(condition_names)), np.uint8)
+        return cls(arrays, tuple(condition_names), digest)
 
     def __len__(self) -> int:
-        """The number of pictures."""
+        """Returns the number of examples."""
         return len(self.images)
+
+    @property
+    def images(self) -> np.ndarray:
+        """The pictures, uint8 (N, height, width, channels)."""
+        return self.arrays["image"]
+
+    @property
+    def conditions(self) -> np.ndarray | None:
+        """The conditions, uint8 (N, c) multi-hot, or None."""
+        return self.arrays.get("condition")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -38,7 +73,100 @@ class Examples:
         return len(self.condition_names)
 
     def part(self, start: int, stop: int) -> "Examples":
-        """The pictures from `start` up to `stop`, as a set of its own."""
-        conditions = None if self.conditions is None else self.conditions[start:stop]
+        """Returns the examples from `start` up to `stop`, as a set of its own."""
+        arrays = {name: array[start:stop] for name, array in self.arrays.items()}
         digest = hashlib.sha256(f"{self.digest} {start} {stop}".encode()).hexdigest()
-        return Examples(self.images[start:stop], conditions, self.condition_names, digest)
+        return Examples(arrays, self.condition_names, digest)
+
+
+def digest_of(images: Mapping[str, Any], conditions: Mapping[str, Any] | None) -> str:
+    """Digests a set of examples, from the "shape" (a list) and the "sha256" of its images and of its conditions."""
+    return hashlib.sha256(json.dumps([images, conditions], sort_keys=True).encode()).hexdigest()
+
+
+def from_arrays(images: Any, labels: Any = None, *, condition_names: Sequence[str] | None = None) -> Examples:
+    """Makes a set of examples of arrays that are in memory, without a copy where they lie in order.
+
+    Args:
+      images: uint8 (N, height, width, channels), or (N, height, width) for one channel.
+      labels: None; or integers (N,), the class of each, counted from 0; or zeros and ones (N, c), several at once.
+      condition_names: a name for each class; "0", "1", … unless given.
+
+    Returns:
+      The examples, with labels as conditions, uint8 (N, c). Their digest is that of the same arrays from any source.
+
+    Raises:
+      UserError: if an argument has the wrong type, shape or values; the message names it and says what to do.
+    """
+    images = _checked_images(np.asarray(images))
+    if labels is None:
+        if condition_names is not None:
+            raise UserError("condition_names: name the classes of labels; give labels too, or leave them out")
+        return _examples(images, None, ())
+    names = None if condition_names is None else _checked_names(condition_names)
+    conditions = _checked_conditions(np.asarray(labels), len(images), names)
+    return _examples(images, conditions, names or tuple(map(str, range(conditions.shape[1]))))
+
+
+def _examples(images: np.ndarray, conditions: np.ndarray | None, names: tuple[str, ...]) -> Examples:
+    arrays = {"image": _read_only(images)}
+    if conditions is not None:
+        arrays["condition"] = _read_only(conditions)
+    described = {
+        name: {"shape": list(array.shape), "sha256": hashlib.sha256(array.reshape(-1).data).hexdigest()}
+        for name, array in arrays.items()
+    }
+    return Examples(arrays, names, digest_of(described["image"], described.get("condition")))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def _checked_images(images: np.ndarray) -> np.ndarray:
+    if np.issubdtype(images.dtype, np.floating):
+        way_out = "bring floats to the range 0 to 255, then images.round().astype(numpy.uint8)"
+        raise UserError(f"images: must be uint8, not {images.dtype}; {way_out}")
+    if images.dtype != np.uint8:
+        raise UserError(f"images: must be uint8, not {images.dtype}; give images.astype(numpy.uint8)")
+    if images.ndim not in (3, 4) or 0 in images.shape:
+        raise UserError(f"images: must be (N, height, width) or (N, height, width, channels), not {images.shape}")
+    return images if images.ndim == 4 else images[..., None]
+
+
+def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"condition_names: must be a sequence of strings, not {printable(names)}")
+    if len(set(names)) != len(names):
+        raise UserError("condition_names: has the same name twice; give each class a name of its own")
+    return tuple(names)
+
+
+def _checked_conditions(labels: np.ndarray, count: int, names: tuple[str, ...] | None) -> np.ndarray:
+    """Turns labels into conditions, uint8 (count, c)."""
+    if labels.dtype.kind not in "iub":
+        raise UserError(f"labels: must be integers, not {labels.dtype}; number the classes from 0")
+    if labels.ndim not in (1, 2) or len(labels) != count or 0 in labels.shape:
+        raise UserError(f"labels: must be ({count},) or ({count}, classes), one for each image, not {labels.shape}")
+    if labels.ndim == 1:
+        return _one_hot(labels, names)
+    if names is not None and len(names) != labels.shape[1]:
+        raise UserError(f"condition_names: has {len(names)} names, and labels {labels.shape[1]} classes")
+    if labels.min() < 0 or labels.max() > 1:
+        raise UserError(f"labels: of shape {labels.shape} must be 0 or 1, not {labels.min()} to {labels.max()}")
+    return labels.astype(np.uint8)
+
+
+def _one_hot(labels: np.ndarray, names: tuple[str, ...] | None) -> np.ndarray:
+    least, greatest = int(labels.min()), int(labels.max())
+    classes = greatest + 1 if names is None else len(names)
+    if least < 0 or greatest >= classes:
+        last = f" to {classes - 1}, as condition_names has {classes}" if names is not None else ""
+        raise UserError(f"labels: must count the classes from 0{last}, not {least} to {greatest}")
+    if classes > _MOST_CLASSES:
+        raise UserError(f"labels: {classes} classes are too many (at most {_MOST_CLASSES}); number those there from 0")
+    conditions = np.zeros((len(labels), classes), np.uint8)
+    conditions[np.arange(len(labels)), labels.astype(np.int64)] = 1
+    return conditions

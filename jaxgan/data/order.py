@@ -5,6 +5,8 @@ network on a power of two that holds them, walked until it gives a number in ran
 arbitrary finite domains", 2002). Nothing is stored, and any part of the stream costs only its own length.
 """
 
+import hashlib
+
 import numpy as np
 
 _ROUNDS = 10
@@ -16,21 +18,21 @@ _MASK = (1 << 64) - 1
 
 
 def indices(seed: int, first: int, count: int, size: int) -> np.ndarray:
-    """The examples at positions `first` to `first + count - 1` of the endless shuffled stream.
+    """Finds the examples at positions `first` to `first + count - 1` of the endless shuffled stream.
 
     The result is the same on every machine and in every version of this library.
 
     Args:
-        seed: Any integer; taken modulo 2^64.
-        first: Position of the first, from 0.
-        count: How many positions.
-        size: The number of examples; position p lies in epoch p // size.
+      seed: any integer; taken modulo 2^64.
+      first: position of the first, from 0.
+      count: how many positions.
+      size: the number of examples; position p lies in epoch p // size.
 
     Returns:
-        (count,) int64 in [0, size).
+      (count,) int64 in [0, size).
 
     Raises:
-        ValueError: A negative position or count, or no examples.
+      ValueError: if a position or count is negative, or there are no examples.
     """
     if first < 0 or count < 0 or size < 1:
         raise ValueError(f"first and count must not be negative and size must be positive: {first}, {count}, {size}")
@@ -44,6 +46,14 @@ def indices(seed: int, first: int, count: int, size: int) -> np.ndarray:
         values[outside] = _permuted(values[outside], keys[outside], bits)
         outside = outside[values[outside] >= size]
     return values.astype(np.int64)
+
+
+def seed_of(seed: int, source: str) -> int:
+    """Returns the seed of the order of a source: `seed` itself where the source has no name, else the two hashed.
+
+    The result is the same on every machine and in every version of this library.
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed} {source}".encode()).digest()[:8]) if source else seed
 
 
 def _permuted(values: np.ndarray, keys: np.ndarray, bits: int) -> np.ndarray:

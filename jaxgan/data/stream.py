@@ -1,79 +1,85 @@
-"""Batches of pictures by their numbers: at once, or prefetched by tf.data. Both give the same bytes."""
+"""Batches of examples by their numbers: at once, or prefetched by tf.data. Both give the same bytes."""
 
 import atexit
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from jaxgan.data.examples import Examples
 from jaxgan.data.tensorflow import import_tensorflow
 
+Arrays = Mapping[str, np.ndarray]
 Batch = dict[str, np.ndarray]
 
 _BATCHES_IN_FLIGHT = 2
 
 
-def gather(pictures: Examples, numbers: np.ndarray) -> Batch:
-    """The examples of these numbers.
+def gather(arrays: Arrays, numbers: np.ndarray) -> Batch:
+    """Takes the examples of these numbers.
 
     Args:
-        pictures: All pictures.
-        numbers: Integers of any shape, in [0, len(pictures)).
+      arrays: name -> (N, …).
+      numbers: integers of any shape, in [0, N).
 
     Returns:
-        `image`, uint8 (*numbers.shape, height, width, channels), and with conditions `condition`, uint8
-        (*numbers.shape, c).
+      name -> (*numbers.shape, …).
 
     Raises:
-        IndexError: A number is out of range.
+      IndexError: if a number is out of range.
     """
-    arrays = {"image": pictures.images}
-    if pictures.conditions is not None:
-        arrays["condition"] = pictures.conditions
     return {name: array.take(numbers, axis=0) for name, array in arrays.items()}
 
 
-def stream(pictures: Examples, numbers: Iterable[np.ndarray]) -> Generator[Batch, None, None]:
-    """Yields `gather(pictures, n)` for each n of `numbers`, read ahead by tf.data while the batch before is in use.
+def stream(
+    sources: Mapping[str, Arrays], numbers: Iterable[Mapping[str, np.ndarray]]
+) -> Generator[dict[str, Batch], None, None]:
+    """Yields a batch of each source for each item of `numbers`, read by tf.data while the one before is in use.
 
     Two batches are ready or being read, so memory holds no more. The stream begins where `numbers` begins: with
     `order.indices` any beginning costs the same. Close the generator to stop early.
 
     Args:
-        pictures: All pictures.
-        numbers: Arrays of example numbers.
+      sources: source -> its arrays, by name.
+      numbers: for each batch, source -> the numbers of its examples.
+
+    Yields:
+      source -> `gather` of it.
 
     Raises:
-        UserError: TensorFlow is not installed.
-        IndexError: A number is out of range. What `numbers` raises is raised here too, in its turn.
+      UserError: if TensorFlow is not installed.
+      IndexError: if a number is out of range. What `numbers` raises is raised here too, in its turn.
     """
     tensorflow = import_tensorflow("--placement=stream")
-    nothing = gather(pictures, np.arange(0))
+    names = [(source, name) for source, arrays in sources.items() for name in arrays]
+    nothing = [sources[source][name][:0] for source, name in names]
+    types = [tensorflow.bool, *(tensorflow.as_dtype(array.dtype) for array in nothing)]
     rest = iter(numbers)
     failures: list[Exception] = []
 
     def read_next() -> list[np.ndarray]:
         try:
-            return [np.array(True), *gather(pictures, next(rest)).values()]
+            drawn = next(rest)
+            taken = {source: gather(arrays, drawn[source]) for source, arrays in sources.items()}
+            return [np.array(True), *(taken[source][name] for source, name in names)]
         except StopIteration:
             pass
         except Exception as error:  # raised below: tf.data would wrap it into one of its own
             failures.append(error)
-        return [np.array(False), *nothing.values()]
-
-    def read(_: Any) -> Any:
-        return tensorflow.numpy_function(read_next, [], [tensorflow.bool] + [tensorflow.uint8] * len(nothing))
+        return [np.array(False), *nothing]
 
     # Not Dataset.from_generator, which lowers the C library's M_TRIM_THRESHOLD for the whole process.
-    dataset = tensorflow.data.Dataset.range(np.iinfo(np.int64).max).map(read)
+    dataset = tensorflow.data.Dataset.range(np.iinfo(np.int64).max)
+    dataset = dataset.map(lambda _: tensorflow.numpy_function(read_next, [], types))
     dataset = dataset.take_while(lambda more, *_: more).prefetch(_BATCHES_IN_FLIGHT).with_options(_options(tensorflow))
     batches = [dataset.as_numpy_iterator()]
     end = batches.clear  # ends the thread that reads ahead; once Python itself is ending, that would wait for ever
     atexit.register(end)
     try:
-        while (batch := next(batches[0], None)) is not None:
-            yield dict(zip(nothing, batch[1:], strict=True))
+        while (read := next(batches[0], None)) is not None:
+            batch: dict[str, Batch] = {source: {} for source in sources}
+            for (source, name), array in zip(names, read[1:], strict=True):
+                batch[source][name] = array
+            yield batch
     finally:
         atexit.unregister(end)
         end()

@@ -54,6 +54,11 @@ class BatchSchedule:
     warmup: bool = False
     later_phases: tuple[Phase, ...] = ()
 
+    def __post_init__(self) -> None:
+        begins = [phase.first_step for phase in self.phases]
+        if begins != sorted(set(begins)):
+            raise ValueError(f"later phases begin after step 0, each after the one before, not at {begins[1:]}")
+
     @property
     def phases(self) -> tuple[Phase, ...]:
         """All phases."""
@@ -77,19 +82,3 @@ class BatchSchedule:
             warm_steps = min(step, WARM_STEPS) + -(-step // WARM_EVERY) - 1  # step 0 is in both
             total += (WARM_BATCHES - self.batches_per_step) * warm_steps
         return total
-
-
-@dataclasses.dataclass(frozen=True)
-class Rounds:
-    """The number of batches of a step; `BatchSchedule` takes its place."""
-
-    usual: int = 1
-    warmup: bool = False
-
-    def at(self, step: int) -> int:
-        """Batches that a step takes."""
-        return BatchSchedule(1, self.usual, self.warmup).at(step).rounds
-
-    def before(self, step: int) -> int:
-        """Batches that all steps before this one take."""
-        return BatchSchedule(1, self.usual, self.warmup).examples_before(step)

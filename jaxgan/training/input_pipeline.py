@@ -1,11 +1,12 @@
-"""Gives a compiled step its batches, from the device's memory or from a stream: the same ones in the same order."""
+"""The input pipeline: gives a compiled step its batches, from the device's memory or streamed, in the same order."""
 
+import functools
 import itertools
 import math
 import operator
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,137 +15,211 @@ import numpy as np
 from jaxgan.data import order
 from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
-from jaxgan.systems.schedule import Rounds
+from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.training.parallel import Program
 
 PLACEMENTS = ("device", "stream")
-LARGEST_SHARE = 0.25  # of a device's memory, for pictures
+LARGEST_SHARE = 0.25  # of a device's memory, for examples
+
+Sources = Examples | Mapping[str, Examples]
+Inputs = Mapping[str, Sequence[str]]
+Programs = Program | Sequence[Program] | Callable[[int], Program]
 
 
-class Feed:
-    """The step of a run, ``(state, first_step, count) -> (state, metrics)``, with the data behind it.
+class InputPipeline:
+    """The step of a run, `(state, first_step, count) -> (state, metrics)`, with the data behind it.
 
-    Batch b holds the positions b·N to (b + 1)·N − 1 of the endless shuffled stream of ``jaxgan.data.order``, so that
-    a step finds its batches by arithmetic. Of several processes each reads its own share of a batch; where the pictures
-    are resident, each keeps them all.
+    A step takes the examples from position `schedule.examples_before(step)` on of the endless shuffled stream of
+    `jaxgan.data.order`, of each source from its own: any step is found by arithmetic. Of several processes each reads
+    its own share of a batch; where the examples are resident, each keeps them all.
 
     Args:
-      program: the compiled step.
-      pictures: all pictures.
-      seed: of the order.
-      batch_size: examples in a global batch, N.
-      rounds: how many batches a step takes.
+      programs: the compiled step; where it differs by phase, one for each, or a function that returns that of a phase.
+        All share the same devices in the same mode.
+      sources: the examples, or source -> examples.
+      inputs: source -> the arrays of an example that the step takes; see `System.inputs`. The batches of one source
+        named "" are {"image": (rounds, N, H, W, C), …}; those of others {source: {"image": …}, …}.
+      schedule: the batches of each step.
+      seed: of the orders.
       steps_per_call: the most steps of a call.
-      conditional: whether the batches hold conditions.
-      placement: "device", "stream", or None: the device if the pictures fit.
+      placement: "device", "stream", or None: the device if the examples fit.
+
+    Attributes:
+      placement: "device" or "stream".
+      waited: seconds spent waiting for data so far.
 
     Raises:
-      UserError: where there are fewer pictures than a batch needs, or the placement is unknown.
+      UserError: if a source is missing, lacks an array or has fewer examples than a batch, the devices cannot share a
+        batch, or the placement is unknown.
+      ValueError: if there are not as many programs as phases.
     """
 
     def __init__(
         self,
-        program: Program,
-        pictures: Examples,
+        programs: Programs,
+        sources: Sources,
         *,
+        inputs: Inputs,
+        schedule: BatchSchedule,
         seed: int,
-        batch_size: int,
-        rounds: Rounds,
         steps_per_call: int,
-        conditional: bool,
         placement: str | None = None,
     ) -> None:
         if placement not in (None, *PLACEMENTS):
             raise UserError(f"--placement={placement}: choose one of {', '.join(PLACEMENTS)}")
-        if len(pictures.images) < batch_size:
-            raise UserError(f"--batch_size={batch_size}: there are only {len(pictures.images)} pictures")
-        self._program, self._pictures, self._rounds, self._conditional = program, pictures, rounds, conditional
-        self._seed, self._batch_size, self._steps_per_call = seed, batch_size, steps_per_call
-        self._share = program.share(batch_size)
-        self.placement = placement or usual_placement(program, pictures)
-        self.waited = 0.0  # seconds spent waiting for data
+        self._arrays = select(sources, inputs)
+        self._lengths = {source: len(next(iter(arrays.values()))) for source, arrays in self._arrays.items()}
+        _check_lengths(self._lengths, max(phase.batch_size for phase in schedule.phases))
+        self._program_of = _by_phase(programs, len(schedule.phases))
+        program = self._program_of(0)
+        self._shares = [program.share(phase.batch_size) for phase in schedule.phases]
+        self._schedule, self._steps_per_call = schedule, steps_per_call
+        self._seeds = {source: order.seed_of(seed, source) for source in self._arrays}
+        self.placement = placement or usual_placement(program, sources, inputs)
+        self.waited = 0.0
         self._next_streamed = -1
         self._stream: Iterator[Any] = iter(())
-        self._data = None
-        if self.placement == "device":
-            arrays = {"image": pictures.images, "condition": pictures.conditions if conditional else None}
-            self._data = program.place_data({name: array for name, array in arrays.items() if array is not None})
+        self._data = program.place_data(_batch_of(self._arrays)) if self.placement == "device" else None
 
     def compile(self, state: Any, first_step: int) -> Any:
-        """Compiles the program and opens the stream for a first step; returns the state, whose arrays it takes over."""
+        """Compiles the program of a first step and opens the stream there, without a step.
+
+        Args:
+          state: taken over by the program.
+          first_step: at which the run goes on.
+
+        Returns:
+          The same state.
+        """
         if self.placement == "device":
-            draws: Any = self._padded(self._indices(first_step, 1))
+            draws = self._indices(first_step, 1)
         else:
             self._stream, self._next_streamed = self._open_stream(first_step), first_step
             batch = next(self._stream)
             self._stream = itertools.chain([batch], self._stream)
-            draws = jax.tree.map(lambda leaf: self._padded(leaf[None]), batch)
-        state, _ = self._program(state, draws, 0, self._data)  # no step of it
+            draws = jax.tree.map(operator.itemgetter(None), batch)
+        program = self._program_of(self._schedule.at(first_step).phase)
+        state, _ = program(state, self._padded(draws), 0, self._data)
         return jax.block_until_ready(state)
 
     def __call__(self, state: Any, first_step: int, count: int) -> tuple[Any, Any]:
-        """Runs steps ``first_step`` to ``first_step + count − 1``; the metrics have shape (count,)."""
+        """Runs steps `first_step` to `first_step + count − 1`; the metrics have shape (count,)."""
         logs = []
-        for start, length in self._runs_of_equal_rounds(first_step, count):
+        for start, length in self._runs_of_equal_batches(first_step, count):
             began = time.perf_counter()
-            draws = self._draws(start, length)
+            draws = self._padded(self._draws(start, length))
             self.waited += time.perf_counter() - began
-            state, log = self._program(state, draws, length, self._data)
+            program = self._program_of(self._schedule.at(start).phase)
+            state, log = program(state, draws, length, self._data)
             logs.append(jax.tree.map(operator.itemgetter(slice(length)), log))
         return state, logs[0] if len(logs) == 1 else jax.tree.map(lambda *leaves: np.concatenate(leaves), *logs)
 
-    def _runs_of_equal_rounds(self, first: int, count: int) -> Iterator[tuple[int, int]]:
-        """The steps in parts that one program can run: each of so many rounds, and no longer than a call."""
+    def _runs_of_equal_batches(self, first: int, count: int) -> Iterator[tuple[int, int]]:
+        """Yields (first step, steps) of the parts that one call can run: of equal batches, and not too long."""
         start = first
         for step in range(first + 1, first + count + 1):
-            changes = step < first + count and self._rounds.at(step) != self._rounds.at(start)
+            changes = step < first + count and self._schedule.at(step) != self._schedule.at(start)
             if step == first + count or changes or step - start == self._steps_per_call:
                 yield start, step - start
                 start = step
 
     def _draws(self, first: int, count: int) -> Any:
+        """Returns what the program takes for some steps: example numbers, or the batches themselves."""
         if self.placement == "device":
-            return self._padded(self._indices(first, count))
+            return self._indices(first, count)
         if first != self._next_streamed:
             self._stream = self._open_stream(first)
         self._next_streamed = first + count
-        batches = [next(self._stream) for _ in range(count)]
-        return jax.tree.map(lambda *leaves: self._padded(np.stack(leaves)), *batches)
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *itertools.islice(self._stream, count))
 
-    def _indices(self, step: int, count: int) -> np.ndarray:
-        """Example numbers of ``count`` steps of equal rounds, int32 (count, rounds, this process's share of N)."""
-        shape = (count, self._rounds.at(step), self._batch_size)
-        first = self._rounds.before(step) * self._batch_size
-        numbers = order.indices(self._seed, first, math.prod(shape), len(self._pictures.images))
-        return numbers.reshape(shape)[:, :, self._share].astype(np.int32)
+    def _indices(self, step: int, count: int) -> Any:
+        """Returns example numbers of `count` steps of equal batches, int32 (count, rounds, this process's share)."""
+        return _batch_of(self._numbers(step, count))
 
-    def _padded(self, draws: np.ndarray) -> np.ndarray:
+    def _numbers(self, step: int, count: int) -> dict[str, np.ndarray]:
+        batches = self._schedule.at(step)
+        shape, share = (count, batches.rounds, batches.size), self._shares[batches.phase]
+        first = self._schedule.examples_before(step)
+        return {
+            source: order.indices(self._seeds[source], first, math.prod(shape), length)
+            .reshape(shape)[:, :, share]
+            .astype(np.int32)
+            for source, length in self._lengths.items()
+        }
+
+    def _padded(self, draws: Any) -> Any:
         """Repeats the last step's part up to the length of a full call, so that every call has the same shape."""
-        missing = self._steps_per_call - len(draws)
-        return np.concatenate([draws, np.repeat(draws[-1:], missing, 0)]) if missing else draws
+
+        def pad(leaf: np.ndarray) -> np.ndarray:
+            missing = self._steps_per_call - len(leaf)
+            return np.concatenate([leaf, np.repeat(leaf[-1:], missing, 0)]) if missing else leaf
+
+        return jax.tree.map(pad, draws)
 
     def _open_stream(self, first: int) -> Iterator[Any]:
         from jaxgan.data import stream  # TensorFlow is loaded only where batches are streamed
 
-        def numbers() -> Iterator[np.ndarray]:
-            step = first
-            while True:
-                yield self._indices(step, 1)[0]
-                step += 1
+        def numbers() -> Iterator[dict[str, np.ndarray]]:
+            for step in itertools.count(first):
+                yield {source: drawn[0] for source, drawn in self._numbers(step, 1).items()}
 
-        pictures = self._pictures
-        if not self._conditional:
-            pictures = Examples(pictures.images, None, (), pictures.digest)
-        return iter(stream.stream(pictures, numbers()))
+        return map(_batch_of, stream.stream(self._arrays, numbers()))
 
 
-def usual_placement(program: Program, pictures: Examples) -> str:
-    """Where the pictures are best kept: on the devices if they fit."""
-    return "device" if fits(pictures, program.local_devices[0]) else "stream"
+def select(sources: Sources, inputs: Inputs) -> dict[str, dict[str, np.ndarray]]:
+    """Selects the arrays that a system takes: source -> {name: (N, …)}.
+
+    Args:
+      sources: the examples, or source -> examples.
+      inputs: source -> names of arrays.
+
+    Raises:
+      UserError: if the sources are not those of `inputs`, or one lacks an array.
+    """
+    sources = {"": sources} if isinstance(sources, Examples) else sources
+    if sources.keys() != inputs.keys():
+        needed, given = (" and ".join(map(_called, sorted(names))) or "none" for names in (inputs, sources))
+        raise UserError(f"the system takes {needed} of examples, and was given {given}")
+    for source, names in inputs.items():
+        lacking = [name for name in names if name not in sources[source].arrays]
+        if lacking:
+            raise UserError(f"the system takes the array {lacking[0]!r}, which {_called(source)} does not have")
+    return {source: {name: sources[source].arrays[name] for name in names} for source, names in inputs.items()}
 
 
-def fits(pictures: Examples, device: jax.Device) -> bool:
-    """Whether the pictures leave a device most of its memory."""
+def usual_placement(program: Program, sources: Sources, inputs: Inputs) -> str:
+    """Chooses where the examples are best kept: "device" if they fit there, else "stream"."""
+    return "device" if fits(select(sources, inputs), program.local_devices[0]) else "stream"
+
+
+def fits(arrays: Any, device: jax.Device) -> bool:
+    """Returns whether a tree of arrays leaves a device most of its memory."""
     statistics = device.memory_stats() or {}
     memory = statistics.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return pictures.images.nbytes <= LARGEST_SHARE * memory
+    return sum(array.nbytes for array in jax.tree.leaves(arrays)) <= LARGEST_SHARE * memory
+
+
+def _called(source: str) -> str:
+    return f"the source {source!r}" if source else "one source"
+
+
+def _batch_of(by_source: Mapping[str, Any]) -> Any:
+    """Returns what a step is given: of one source without a name, what belongs to it, and not a mapping."""
+    return by_source[""] if by_source.keys() == {""} else dict(by_source)
+
+
+def _check_lengths(lengths: Mapping[str, int], batch_size: int) -> None:
+    for source, length in lengths.items():
+        if length < batch_size:
+            where = f" in the source {source!r}" if source else ""
+            raise UserError(f"--batch_size={batch_size}: there are only {length} pictures{where}")
+
+
+def _by_phase(programs: Programs, phases: int) -> Callable[[int], Program]:
+    if isinstance(programs, Program):
+        return lambda phase: programs
+    if callable(programs):
+        return functools.cache(programs)
+    if len(programs) != phases:
+        raise ValueError(f"{phases} phases need a program each, not {len(programs)}")
+    return programs.__getitem__

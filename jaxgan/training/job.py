@@ -23,7 +23,7 @@ class Job:
       preview: pictures from fixed noise: `state -> uint8 (N, height, width, channels)`.
       evaluate: numbers by name for the log, such as scores of the samples: `state -> {name: number}`, the same for the
         same state. None: the log has none.
-      pictures_per_step: real pictures that a step takes, for `images_per_sec`.
+      examples_before: step -> the examples that all steps before it take, for `images_per_sec`.
       columns: pictures in a row of a grid.
       probabilities: whether `d_real` and `d_fake` are probabilities, or a critic's scores.
       branch: `(state, rollbacks) -> state` gives a state another future, such as another key; for rollbacks.
@@ -34,7 +34,7 @@ class Job:
     description: str
     step_fn: Callable[[Any, int, int], tuple[Any, Mapping[str, Any]]]
     preview: Callable[[Any], Any]
-    pictures_per_step: int
+    examples_before: Callable[[int], int]
     evaluate: Callable[[Any], Mapping[str, float]] | None = None
     columns: int = 8
     probabilities: bool = True

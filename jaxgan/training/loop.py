@@ -161,7 +161,7 @@ class WritingRun(Run):
             self.workdir,
             step,
             memory.get("recorder", {}),
-            pictures_per_step=self.job.pictures_per_step,
+            examples_before=self.job.examples_before,
             data_wait=self.job.data_wait,
         )
         self.bar = progress.bar(initial=step, total=self.schedule.total_steps, delay=0)

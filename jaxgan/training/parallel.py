@@ -48,9 +48,10 @@ class Program:
 
         Args:
           state: the state pytree.
-          draws: with ``data``, example numbers (K, rounds, N); without, the batches themselves, leaves (K, rounds, N,
-            …). Of several processes each gives its own share of the N examples; see ``share``.
-          count: steps to run, 1 to K.
+          draws: with ``data``, example numbers (K, rounds, N), or a tree of them that is a prefix of ``data``: numbers
+            of their own for each part; without, the batches themselves, leaves (K, rounds, N, …). Of several processes
+            each gives its own share of the N examples; see ``share``.
+          count: steps to run, 0 to K; 0 compiles the program and leaves the state as it is.
           data: all examples, resident on the devices (see ``place_data``), or None.
 
         Returns:
@@ -140,7 +141,9 @@ def fuse(step: Step, axis_name: str | None) -> Step:
     def run(state: Any, draws: Any, count: jax.Array, data: Any) -> tuple[Any, Any]:
         def batch(index: Any) -> Any:
             drawn = jax.tree.map(lambda leaf: leaf[index], draws)
-            return drawn if data is None else jax.tree.map(lambda leaf: leaf[drawn], data)
+            if data is None:
+                return drawn
+            return jax.tree.map(lambda numbers, part: jax.tree.map(lambda leaf: leaf[numbers], part), drawn, data)
 
         def body(index: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             state, log = carry
@@ -160,10 +163,12 @@ def _jit(step: Step) -> Step:
 
 
 def _pmap(step: Step, devices: tuple[jax.Device, ...]) -> Step:
+    fused = fuse(step, AXIS)
+    # The list around draws: JAX 0.10 takes in_axes for those of the leaves where there are as many leaves as arguments.
     run = jax.pmap(
-        fuse(step, AXIS),
+        lambda state, draws, count, data: fused(state, *draws, count, data),
         AXIS,
-        in_axes=(None, EXAMPLES, None, None),
+        in_axes=(None, [EXAMPLES], None, None),
         out_axes=None,
         devices=devices,
         donate_argnums=0,
@@ -175,7 +180,7 @@ def _pmap(step: Step, devices: tuple[jax.Device, ...]) -> Step:
         check_batch_size(leaf.shape[EXAMPLES], here)
         return leaf.reshape(*leaf.shape[:EXAMPLES], here, -1, *leaf.shape[EXAMPLES + 1 :])
 
-    return lambda state, draws, count, data: run(state, jax.tree.map(split, draws), count, data)
+    return lambda state, draws, count, data: run(state, [jax.tree.map(split, draws)], count, data)
 
 
 def _shard_map(step: Step, devices: tuple[jax.Device, ...]) -> Step:

@@ -25,7 +25,7 @@ class Recorder:
       workdir: where to write.
       step: the step from which the run goes on.
       memory: what `memory` returned then; empty at the start.
-      pictures_per_step: for `images_per_sec`.
+      examples_before: step -> the examples that all steps before it take, for `images_per_sec`.
       data_wait: the seconds spent waiting for data since the process began.
     """
 
@@ -35,13 +35,13 @@ class Recorder:
         step: int,
         memory: Mapping[str, Any],
         *,
-        pictures_per_step: int,
+        examples_before: Callable[[int], int],
         data_wait: Callable[[], float],
     ) -> None:
         self._workdir = workdir
         self._sums: dict[str, float] = dict(memory.get("sums", {}))
         self._steps: int = memory.get("steps", 0)
-        self._pictures_per_step = pictures_per_step
+        self._examples_before, self._step = examples_before, step
         self._unsaved_grids: dict[int, np.ndarray] = {}
         self.clock = Clock(data_wait)
         with writing_to(workdir):
@@ -65,13 +65,14 @@ class Recorder:
                 total += value
             self._sums[name] = total
         self._steps += count
-        self.clock.lap(count)
+        self.clock.lap(self._examples_before(self._step + count) - self._examples_before(self._step))
+        self._step += count
         return count
 
     def write_line(self, step: int, scores: Mapping[str, float] | None = None) -> Line:
         """Writes the means since the last line, and the scores of this step if there are any; returns the line."""
         values = {name: total / self._steps for name, total in self._sums.items()}
-        values |= {**self.clock.rates(self._pictures_per_step), **(scores or {})}
+        values |= {**self.clock.rates(), **(scores or {})}
         line = self._log.append(step, values)
         self._events.add_scalars(step, {name: line[name] for name in values if name in line})
         self._sums, self._steps = {}, 0
@@ -123,23 +124,23 @@ class Clock:
         """Time counts from now."""
         self._began, self._waited_before = time.perf_counter(), self._data_wait()
 
-    def lap(self, steps: int) -> None:
-        """Counts the time since the last lap or start for some steps."""
-        self._steps += steps
+    def lap(self, examples: int) -> None:
+        """Counts the time since the last lap or start for the steps that took these examples."""
+        self._examples += examples
         self._seconds += time.perf_counter() - self._began
         self._waited += self._data_wait() - self._waited_before
         self.start()
 
-    def rates(self, pictures_per_step: int) -> dict[str, float]:
+    def rates(self) -> dict[str, float]:
         """`images_per_sec` and `data_wait` (share of the time) since the last call; nothing if nothing was measured."""
-        steps, seconds, waited = self._steps, self._seconds, self._waited
+        examples, seconds, waited = self._examples, self._seconds, self._waited
         self._clear()
-        if not steps or seconds <= 0:
+        if not examples or seconds <= 0:
             return {}
-        return {"images_per_sec": steps * pictures_per_step / seconds, "data_wait": min(waited / seconds, 1.0)}
+        return {"images_per_sec": examples / seconds, "data_wait": min(waited / seconds, 1.0)}
 
     def _clear(self) -> None:
-        self._steps, self._seconds, self._waited = 0, 0.0, 0.0
+        self._examples, self._seconds, self._waited = 0, 0.0, 0.0
 
 
 def draw_summary(workdir: Workdir, title: str, probabilities: bool) -> None:
