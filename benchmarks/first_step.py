@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from typing import Any
 
@@ -24,7 +25,8 @@ def main() -> None:
         os._exit(0)
 
     input_pipeline.InputPipeline.__call__ = first
-    start.main(systems.names())
+    [model] = [argument.removeprefix("--model=") for argument in sys.argv if argument.startswith("--model=")]
+    start.main(systems.family_of(model).command)
 
 
 if __name__ == "__main__":

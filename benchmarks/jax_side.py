@@ -46,8 +46,10 @@ class JaxSide:
         pictures = pictures or random_pictures(recipe)
         system = start.build_system(recipe, pictures)
         devices = jax.local_devices()[:1]
-        compile_step = plain.compile_step if plain_flax else lambda step, devices: parallel.compile_step(step, devices=devices)
-        program = compile_step(system.step, devices)
+        if plain_flax:
+            program = plain.compile_step(system.step, devices)
+        else:
+            program = parallel.compile_step(system.step, devices=devices)
         self._steps = 1 if plain_flax else Devices(steps_per_call=recipe.steps_per_call).calls(system)
         self._feed = InputPipeline(
             [program],

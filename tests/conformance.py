@@ -167,7 +167,8 @@ def outputs_answer_or_refuse(system, examples):
             else:
                 raise AssertionError(f"{name} is absent, and nothing refuses it")
     if outputs.latent is not None:
-        conditions = np.eye(outputs.latent.network.condition_dim)[[0, 0, 0]] if outputs.latent.network.condition_dim else None
+        condition_dim = outputs.latent.network.condition_dim
+        conditions = np.eye(condition_dim)[[0, 0, 0]] if condition_dim else None
         drawn = system.sample(state, num=3, seed=1, condition=conditions)
         assert drawn.shape == (3, *system.image_shape) and drawn.dtype == np.uint8
         np.testing.assert_array_equal(drawn, system.sample(state, num=3, seed=1, condition=conditions))

@@ -126,9 +126,13 @@ class Recipe(RunOptions, SystemSettings):
         self.settings.check()
 
 
+def recipe_class(settings: type[SystemSettings]) -> type[Recipe]:
+    """Returns the dataclass of recipes of a family: its settings and the options of a run; the same one each time."""
+    return _recipe_class(settings)  # type: ignore[arg-type]  # mypy takes the hash of instances for that of the class
+
+
 @functools.cache
-def recipe_class(settings: Any) -> type[Recipe]:
-    """Returns the dataclass of recipes of a family: its settings, a dataclass too, and the options of a run."""
+def _recipe_class(settings: Any) -> type[Recipe]:
     return dataclasses.make_dataclass("Recipe", [], bases=(Recipe, settings), frozen=True, kw_only=True)
 
 

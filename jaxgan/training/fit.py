@@ -165,9 +165,11 @@ def train_system(
         begin=begin,
     )
     schedule = dataclasses.replace(schedule, steps_per_call=steps_per_call)
+    real = np.asarray(first_source(examples).images[:GRID])
     watching = watch.Watch(
         checks=system.report.checks,
-        real_diversity=watch.diversity(np.asarray(first_source(examples).images[:GRID])) if system.report.diverse_preview else None,
+        diverse_preview=system.report.diverse_preview,
+        real_diversity=watch.diversity(real) if system.report.diverse_preview and len(real) > 1 else None,
     )
     return train(state, job, schedule, workdir, watch=watching, processes=processes)
 
