@@ -10,7 +10,7 @@ import json
 from absl import flags
 
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 
@@ -19,7 +19,7 @@ _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["16", "64", "256"], "pictures i
 
 def main() -> None:
     """The command."""
-    given = command.given_flags(Recipe)
+    given = schema.given_flags(Recipe)
     recipe = resolve(given, tuple(models.names()))
     sides = {
         f"batch {size}": {"side": "jaxgan", "flags": {**given, "model": recipe.model, "batch_size": int(size)}}
@@ -32,5 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
+    schema.define_flags(Recipe)
     command.run(main)

@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import machine
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run import start
 from experiments.run.evaluation import make_evaluator
 from experiments.run.recipes import Recipe, resolve
@@ -110,5 +110,5 @@ def pytorch_pictures(recipe: Recipe, pictures: Examples, z: jax.Array, condition
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
+    schema.define_flags(Recipe)
     command.run(main)

@@ -19,7 +19,7 @@ from absl import flags
 
 from benchmarks import machine
 from benchmarks.process import REPOSITORY, environment
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 
@@ -28,7 +28,7 @@ _STARTS = flags.DEFINE_integer("starts", 3, "starts of each kind", lower_bound=1
 
 def main() -> None:
     """The command."""
-    given = command.given_flags(Recipe)
+    given = schema.given_flags(Recipe)
     recipe = resolve(given, tuple(models.names()))
     given = {"num_examples": max(64, recipe.batch_size), **given, "model": recipe.model}
     cold, warm, busy = [], [], []
@@ -69,5 +69,5 @@ def medians(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
+    schema.define_flags(Recipe)
     command.run(main)

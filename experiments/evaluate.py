@@ -12,9 +12,10 @@ import math
 import sys
 from typing import Any
 
-from experiments.cli import command
+from experiments.cli import command, schema
+from experiments.cli.schema import option
 from experiments.run.evaluation import make_evaluator, plain_name
-from experiments.run.recipes import FEATURES, FEATURES_HELP, check_seed, option
+from experiments.run.recipes import FEATURES, FEATURES_HELP, check_seed
 from experiments.run.references import load_pictures
 from experiments.run.restore import Run, load_run
 from experiments.run.systems import build_rounds
@@ -47,7 +48,7 @@ class Evaluate:
 
 def main() -> None:
     """Draws, measures and prints."""
-    asked = Evaluate(**command.given_flags(Evaluate))
+    asked = Evaluate(**schema.given_flags(Evaluate))
     if not 1 <= asked.num <= LARGEST:
         raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
     check_seed(asked.seed)
@@ -144,5 +145,5 @@ def _finite(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    command.define_flags(Evaluate)
+    schema.define_flags(Evaluate)
     command.run(main)

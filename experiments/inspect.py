@@ -10,8 +10,8 @@ import json
 
 import jax
 
-from experiments.cli import command
-from experiments.run.recipes import option
+from experiments.cli import command, schema
+from experiments.cli.schema import option
 from experiments.run.restore import load_run
 from jaxgan.host.digest import digest
 
@@ -25,7 +25,7 @@ class Inspect:
 
 def main() -> None:
     """Reads the newest intact checkpoint and describes it."""
-    run = load_run(command.given_flags(Inspect).get("workdir"))
+    run = load_run(schema.given_flags(Inspect).get("workdir"))
     players = {"generator": run.state.generator, "discriminator": run.state.discriminator}
     described = {
         "step": run.step,
@@ -39,5 +39,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Inspect)
+    schema.define_flags(Inspect)
     command.run(main)

@@ -20,11 +20,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.cli import command
+from experiments.cli import command, schema
+from experiments.cli.schema import option
 from experiments.run import exhibits
 from experiments.run.conditions import by_turns
 from experiments.run.exhibits import Exhibit
-from experiments.run.recipes import check_seed, option
+from experiments.run.recipes import check_seed
 from experiments.run.restore import Run, load_run
 from jaxgan import sampling
 from jaxgan.data import tags
@@ -69,7 +70,7 @@ class Sample:
 
 def main() -> None:
     """Draws and writes."""
-    asked = Sample(**command.given_flags(Sample))
+    asked = Sample(**schema.given_flags(Sample))
     check(asked)
     run = load_run(asked.workdir)
     if asked.data_dir is not None:
@@ -250,5 +251,5 @@ def write(path: Path, exhibit: Exhibit) -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Sample)
+    schema.define_flags(Sample)
     command.run(main)

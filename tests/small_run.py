@@ -4,7 +4,7 @@ import json
 
 import jax
 
-from experiments.cli import command
+from experiments.cli import schema
 from experiments.run.recipes import resolve
 from experiments.run.start import initial_state
 from experiments.run.systems import build_gan, build_rules
@@ -20,7 +20,7 @@ def lay_out(workdir, model="cgan_anime", names="tags", channels=3):
     workdir.mkdir(parents=True)
     given = {"model": model, "image_size": 16, "generator_width": 2, "discriminator_width": 2, "latent_dim": 4}
     recipe = resolve({**given, "workdir": str(workdir)}, tuple(models.names()))
-    (workdir / "flags.txt").write_text(command.flag_lines(recipe), encoding="utf-8")
+    (workdir / "flags.txt").write_text(schema.flag_lines(recipe), encoding="utf-8")
     described = {"condition_names": list(NAMES[names]), "shape": [16, 16, channels], "sha256": "0" * 64}
     (workdir / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
     return recipe

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from test_commands import REPOSITORY, arrays_of, inspected, logged, run
 
-from experiments.cli import command
-from experiments.cli.command import read_flag_lines
+from experiments.cli import command, schema
+from experiments.cli.schema import read_flag_lines
 from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 
@@ -127,10 +127,10 @@ def test_real_mnist(command, flags, real_data, tmp_path):
 
 def test_a_flag_file_that_comes_with_the_commands_is_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    values = command.flag_values(Recipe)
+    values = schema.flag_values(Recipe)
     assert command.parse(["program", "--flagfile", "wgan.flags", "--steps=3"], values) == ["program"]
     assert (values.model, values.steps) == ("wgan_anime", 3)
     (tmp_path / "wgan.flags").write_text("--model=mlp_b\n")
-    mine = command.flag_values(Recipe)
+    mine = schema.flag_values(Recipe)
     command.parse(["program", "--flagfile=wgan.flags"], mine)
     assert mine.model == "mlp_b"  # a file in the working directory comes first

@@ -14,7 +14,7 @@ from fuzzing import bounded, in_time, mutated
 from PIL import Image
 from reference.cases import CASES, random_variables
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run import restore
 from experiments.run.recipes import Recipe, resolve
 from experiments.run.systems import build_gan
@@ -152,13 +152,13 @@ def conditions(_directory):
 
 @target(2.0)
 def flag_files(directory):
-    corpus = [command.flag_lines(resolve({"model": name}, tuple(models.names()))).encode() for name in models.names()]
+    corpus = [schema.flag_lines(resolve({"model": name}, tuple(models.names()))).encode() for name in models.names()]
     corpus += [b"# a comment\n--model=mlp_b\n--steps=100\n--generator_width=3\n--nojoint_batch\n--epochs=0.5\n"]
 
     def check(data):
         path = file_of(directory / "flags.txt", data)
         try:
-            given = command.read_flag_lines(Recipe, path)
+            given = schema.read_flag_lines(Recipe, path)
             recipe = resolve(given, tuple(models.names()))
             gan = build_gan(recipe, 3, 23)
         except UserError as error:
@@ -175,7 +175,7 @@ def flag_files_of_users(directory):
     corpus = [f"# run\n--flagfile={directory}/other.flags\n--model=mlp_b\n\n--flip\n--beta1=0.5\n".encode()]
 
     def check(data):
-        values, said = command.flag_values(Recipe), io.StringIO()
+        values, said = schema.flag_values(Recipe), io.StringIO()
         file_of(directory / "flags", data)
         try:
             with contextlib.redirect_stderr(said):

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from experiments import demo, evaluate, inspect, sample
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run import recipes, start, systems
 from experiments.run.recipes import RECIPES, resolve
 from jaxgan import models
@@ -127,10 +127,10 @@ def test_the_flags_of_a_run_are_flags_to_the_last_line(tmp_path, line, said):
     path = tmp_path / "flags.txt"
     path.write_text(f"# how it was run\n// and why\n--model=mlp_b\n\n{line}\n--seed=5\n")
     if said is None:
-        assert command.read_flag_lines(recipes.Recipe, path) == {"model": "\0", "seed": 5}
+        assert schema.read_flag_lines(recipes.Recipe, path) == {"model": "\0", "seed": 5}
         return
     with pytest.raises(UserError, match=r"flags\.txt: not the flags of a run") as caught:
-        command.read_flag_lines(recipes.Recipe, path)
+        schema.read_flag_lines(recipes.Recipe, path)
     assert said in str(caught.value) and str(caught.value).isprintable()
 
 
@@ -157,11 +157,11 @@ def test_an_augmentation_that_is_asked_for_is_among_the_rules():
 def given_flags(monkeypatch):
     """What flags give of a command's dataclass."""
 
-    def parse(schema, *arguments):
-        values = command.flag_values(schema)
+    def parse(kind, *arguments):
+        values = schema.flag_values(kind)
         values(["command", *arguments])
-        monkeypatch.setattr(command.flags, "FLAGS", values)
-        return command.given_flags(schema)
+        monkeypatch.setattr(schema.flags, "FLAGS", values)
+        return schema.given_flags(kind)
 
     return parse
 
@@ -187,10 +187,10 @@ NOT_PATHS = {
 
 @pytest.mark.parametrize("path", NOT_PATHS, ids=lambda path: ascii(path[:8]))
 def test_what_is_no_path_is_refused_by_every_command(given_flags, path):
-    for schema, names in PATHS.items():
+    for kind, names in PATHS.items():
         for name in names:
             with pytest.raises(UserError, match=f"^--{name}=.*: {NOT_PATHS[path]}.*") as caught:
-                given_flags(schema, f"--{name}={path}")
+                given_flags(kind, f"--{name}={path}")
             assert str(caught.value).isprintable()
 
 
@@ -199,7 +199,7 @@ def test_a_name_may_have_spaces_quotes_and_letters_of_every_script(given_flags, 
     given = given_flags(recipes.Recipe, f"--workdir={workdir}", "--data_dir=relative/x")
     assert given == {"workdir": str(workdir), "data_dir": "relative/x"}
     workdir.mkdir()
-    (workdir / "flags.txt").write_text(command.flag_lines(resolve(given, ALL)), encoding="utf-8")
+    (workdir / "flags.txt").write_text(schema.flag_lines(resolve(given, ALL)), encoding="utf-8")
     assert start.workdir_recipe(str(workdir)) == resolve(given, ALL)
 
 
@@ -209,7 +209,7 @@ def begun(tmp_path):
 
     def begin(monkeypatch, given, then, checkpoints=(10,)):
         recipe = resolve({"workdir": str(tmp_path), **given}, ALL)
-        (tmp_path / "flags.txt").write_text(command.flag_lines(recipe), encoding="utf-8")
+        (tmp_path / "flags.txt").write_text(schema.flag_lines(recipe), encoding="utf-8")
         for step in checkpoints:
             (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
         monkeypatch.setattr(start, "given_settings", lambda: {"workdir": str(tmp_path), **then})
@@ -267,8 +267,8 @@ def test_a_pass_counts_the_batches_of_every_critic_step():
     ],
 )
 def test_a_flag_stands_on_the_command_line_under_its_whole_name(monkeypatch, arguments, found):
-    monkeypatch.setattr(command.sys, "argv", ["program", *arguments])
-    assert command.given_directly("steps") is found
+    monkeypatch.setattr(schema.sys, "argv", ["program", *arguments])
+    assert schema.given_directly("steps") is found
 
 
 def test_the_home_directory_is_meant_as_in_a_shell(given_flags, monkeypatch, tmp_path):
@@ -405,7 +405,7 @@ def test_precision_reaches_the_networks():
 )
 def test_absl_s_complaints_are_put_in_words(argument, said, capsys):
     with pytest.raises(SystemExit) as left:
-        command.parse(["program", argument], command.flag_values(recipes.Recipe))
+        command.parse(["program", argument], schema.flag_values(recipes.Recipe))
     assert left.value.code == 2
     assert capsys.readouterr().err == f"error: {said}\n"
 
@@ -415,7 +415,7 @@ def test_the_command_line_is_preferred_to_a_flag_file_wherever_it_stands(tmp_pat
     path.write_text("--workdir=old\n--batch_size=7\n--flip\n")
     for order in ("{file} --workdir=new --noflip", "--workdir=new --noflip {file}", "--workdir=new {file} --noflip"):
         for form in (f"--flagfile={path}", f"--flagfile {path}", f"-flagfile={path}"):
-            values = command.flag_values(recipes.Recipe)
+            values = schema.flag_values(recipes.Recipe)
             assert command.parse(["train", *order.format(file=form).split()], values) == ["train"]
             assert (values.workdir, values.batch_size, values.flip) == ("new", 7, False)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import jax
 
-from experiments.run.recipes import option
+from experiments.cli.schema import option
 from jaxgan.errors import UserError
 from jaxgan.training.distributed.crash_message import Witness
 from jaxgan.training.distributed.heartbeat import SILENCE, Lifeline

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from experiments.cli.schema import option
 from jaxgan import models
 from jaxgan.errors import UserError
 
@@ -12,11 +13,6 @@ FEATURES_HELP = "what scores see of a picture: a small network trained on the da
 MOST_STEPS = 2**31 - 1  # the state counts them in 32 bits
 LONGEST_CALL = 10_000  # steps of either player
 LOSSES = ("nonsaturating", "minimax", "wasserstein", "least_squares", "hinge")
-
-
-def option(default: Any, help: str, choices: tuple[str, ...] = (), *, path: bool = False) -> Any:
-    """A field of ``Recipe`` that is a flag too."""
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "path": path})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run import cluster, conditions, evaluation
 from experiments.run.cluster import Cluster
 from experiments.run.recipes import MOST_STEPS, RECIPES, Recipe, resolve
@@ -41,13 +41,13 @@ MAY_CHANGE = (  # in a run that is continued
 def main(family: tuple[str, ...]) -> None:
     """The command that trains the models of a family."""
     model = f"the system to train: {', '.join(family)}; its recipe has every other default, in brackets the first's"
-    command.define_flags(Recipe, RECIPES[family[0]], {"model": model})
-    command.define_flags(Cluster)
+    schema.define_flags(Recipe, RECIPES[family[0]], {"model": model})
+    schema.define_flags(Cluster)
     command.run(lambda: _train_together(family))
 
 
 def _train_together(family: tuple[str, ...]) -> None:
-    with cluster.joined(Cluster(**command.given_flags(Cluster))) as processes:
+    with cluster.joined(Cluster(**schema.given_flags(Cluster))) as processes:
         train(common_recipe(family, processes), processes)
 
 
@@ -57,7 +57,7 @@ def common_recipe(family: tuple[str, ...], processes: Processes) -> Recipe:
     Raises:
       UserError: where they were not.
     """
-    given = command.given_flags(Recipe)
+    given = schema.given_flags(Recipe)
     told = processes.tell(lambda: {"given": given, "recipe": dataclasses.asdict(recipe_from_flags(family))})
     for name in sorted(given.keys() | told["given"].keys()):
         mine, first = given.get(name), told["given"].get(name)
@@ -74,13 +74,13 @@ def recipe_from_flags(family: tuple[str, ...]) -> Recipe:
     """
     given = given_settings()
     recipe = resolve(given, family)
-    command.check_path("workdir", str(recipe.workdir))  # the one by default carries the data set's name
+    schema.check_path("workdir", str(recipe.workdir))  # the one by default carries the data set's name
     workdir = Workdir(str(recipe.workdir))
     if not workdir.flags.exists():
         if _has_checkpoints(workdir):
             raise _lost(workdir.flags)
         return recipe
-    settings = command.read_flag_lines(Recipe, workdir.flags)
+    settings = schema.read_flag_lines(Recipe, workdir.flags)
     former = resolve(settings, tuple(models.names()))
     changed = _changes(given, recipe, former)
     if (changed or former.model not in family) and not _has_checkpoints(workdir):
@@ -111,9 +111,9 @@ def _lost(path: Path) -> UserError:
 
 def given_settings() -> dict[str, Any]:
     """The flags of a recipe that were given; of --steps and --epochs the one on the command line itself."""
-    given = command.given_flags(Recipe)
+    given = schema.given_flags(Recipe)
     if "steps" in given and "epochs" in given:
-        over = [name for name in ("steps", "epochs") if not command.given_directly(name)]
+        over = [name for name in ("steps", "epochs") if not schema.given_directly(name)]
         given = {name: value for name, value in given.items() if name not in over}
     return given
 
@@ -124,7 +124,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
     parallel.check_batch_size(recipe.batch_size, len(program_devices))
     build_gan(recipe, channels=3, condition_dim=1)  # refuses impossible sizes before any picture is read
     if recipe.conditions is not None:
-        command.check_readable("conditions", recipe.conditions)
+        schema.check_readable("conditions", recipe.conditions)
     workdir = Workdir(str(recipe.workdir))
     with workdir if processes.writes else contextlib.nullcontext():
         pictures = load_pictures(recipe)
@@ -264,7 +264,7 @@ def _remember(recipe: Recipe, pictures: Examples, workdir: Workdir) -> None:
     }
     try:
         write_text(workdir.path / "dataset.json", json.dumps(described, indent=1) + "\n")
-        write_text(workdir.flags, command.flag_lines(recipe))
+        write_text(workdir.flags, schema.flag_lines(recipe))
         images.save_png(workdir.path / "real.png", images.grid(np.asarray(pictures.images[:GRID]), 8))
     except OSError as error:
         raise UserError(f"--workdir={recipe.workdir}: cannot be written to ({error.strerror})") from error
@@ -319,5 +319,5 @@ def workdir_recipe(path: str) -> Recipe:
         runs = sorted(found.parent.name for found in workdir.path.glob("*/flags.txt"))[:5]
         there = f"one of those in it: {', '.join(map(printable, runs))}" if runs else "that of a training command"
         raise UserError(f"--workdir={path}: holds no run (there is no flags.txt); name {there}")
-    values = command.read_flag_lines(Recipe, workdir.flags)
+    values = schema.read_flag_lines(Recipe, workdir.flags)
     return dataclasses.replace(resolve(values, tuple(models.names())), workdir=path)
