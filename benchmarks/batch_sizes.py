@@ -10,7 +10,7 @@ import json
 from absl import flags
 
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.recipes import all_options, resolve
 from jaxgan import systems
 
@@ -19,7 +19,7 @@ _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["16", "64", "256"], "pictures i
 
 def main() -> None:
     """The command."""
-    given = command.given_flags(all_options())
+    given = schema.given_flags(all_options())
     recipe = resolve(given, systems.names())
     sides = {
         f"batch {size}": {"side": "jaxgan", "flags": {**given, "model": recipe.model, "batch_size": int(size)}}
@@ -32,5 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(all_options())
+    schema.define_flags(all_options())
     command.run(main)

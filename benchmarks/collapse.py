@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run import start
 from experiments.run.evaluation import make_evaluator
 from experiments.run.recipes import Recipe, resolve
@@ -66,7 +66,7 @@ class Outcome:
 
 def main() -> None:
     """The command."""
-    asked = Collapse(**command.given_flags(Collapse))
+    asked = Collapse(**schema.given_flags(Collapse))
     outcomes = {}
     for remedy, changes in REMEDIES.items():
         for seed in range(asked.seeds):
@@ -150,5 +150,5 @@ def grid(samples: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    command.define_flags(Collapse)
+    schema.define_flags(Collapse)
     command.run(main)

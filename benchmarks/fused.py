@@ -9,14 +9,14 @@ steps train on.
 import json
 
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare, in_this_process
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.recipes import all_options, resolve
 from jaxgan import systems
 
 
 def main() -> None:
     """The command."""
-    given = {"steps_per_call": 10, **command.given_flags(all_options())}
+    given = {"steps_per_call": 10, **schema.given_flags(all_options())}
     recipe = resolve(given, systems.names())
     given["model"] = recipe.model
     fused = {"side": "jaxgan", "flags": given}
@@ -30,5 +30,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(all_options())
+    schema.define_flags(all_options())
     command.run(main)

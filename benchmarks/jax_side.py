@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import machine, plain
 from benchmarks.arithmetic import step_operations
-from experiments.cli import command
+from experiments.cli import process
 from experiments.run import start
 from experiments.run.recipes import Recipe, resolve
 from jaxgan import data, models
@@ -24,7 +24,7 @@ from jaxgan.training.input_pipeline import InputPipeline
 
 def build(description: dict[str, Any]) -> "JaxSide":
     """The side that a worker's description asks for: "flags" of a recipe, "side", and perhaps "folder"."""
-    command._set_up_process()
+    process.set_up_process()
     recipe = resolve(description["flags"], (description["flags"]["model"],))
     folder = description.get("folder")
     pictures = data.load("folder", image_size=recipe.picture_size, data_dir=folder) if folder else None

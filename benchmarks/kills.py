@@ -24,7 +24,7 @@ from typing import Any
 from tensorboardX.proto.event_pb2 import Event
 
 from benchmarks.machine import describe
-from experiments.cli import command
+from experiments.cli import command, schema
 from jaxgan.errors import UserError
 from jaxgan.systems.settings import option
 from jaxgan.training.files import metrics_log
@@ -144,7 +144,7 @@ def wait_for(aim: str, process: subprocess.Popen, workdir: Path) -> None:
 
 
 def main() -> None:
-    asked = Kills(**command.given_flags(Kills))
+    asked = Kills(**schema.given_flags(Kills))
     if asked.kills < len(FAMILIES):
         raise UserError(f"--kills={asked.kills}: at least one for each of the {len(FAMILIES)} families")
     folder = Path(asked.folder or tempfile.mkdtemp(prefix="kills-"))
@@ -179,5 +179,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Kills)
+    schema.define_flags(Kills)
     command.run(main)

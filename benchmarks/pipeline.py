@@ -19,7 +19,7 @@ from absl import flags
 from benchmarks import machine
 from benchmarks.memory import PeakMemory
 from benchmarks.process import REPOSITORY, Process, environment
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.recipes import all_options, resolve
 from jaxgan import models, systems
 from jaxgan.training import input_pipeline
@@ -39,7 +39,7 @@ print(json.dumps({"pictures": len(pictures), "seconds": seconds, "cache_mb": pic
 
 def main() -> None:
     """The command."""
-    given = command.given_flags(all_options())
+    given = schema.given_flags(all_options())
     recipe = resolve(given, systems.names())
     size = recipe.image_size or models.build(recipe.model).image_shape[0]
     with tempfile.TemporaryDirectory() as scratch, environment(JAXGAN_CACHE_DIR=f"{scratch}/cache"):
@@ -106,5 +106,5 @@ def share_of_waiting(given: dict[str, Any], seconds: float) -> float:
 
 
 if __name__ == "__main__":
-    command.define_flags(all_options())
+    schema.define_flags(all_options())
     command.run(main)

@@ -16,7 +16,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.cli import command
+from experiments.cli import command, process, schema
 from experiments.run.recipes import all_options, resolve
 from jaxgan import systems
 
@@ -31,8 +31,8 @@ def main() -> None:
 
     from benchmarks.jax_side import JaxSide
 
-    command._set_up_process()
-    recipe = resolve(command.given_flags(all_options()), systems.names())
+    process.set_up_process()
+    recipe = resolve(schema.given_flags(all_options()), systems.names())
     with tempfile.TemporaryDirectory() as folder:
         side = JaxSide(recipe)
         text = side.compiled_text()
@@ -102,5 +102,5 @@ def shares(events: list[tuple[str, float]], key: Any) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    command.define_flags(all_options())
+    schema.define_flags(all_options())
     command.run(main)

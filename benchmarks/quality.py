@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import machine
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run import start
 from experiments.run.evaluation import make_evaluator
 from experiments.run.recipes import Recipe, all_options, resolve, total_steps
@@ -40,7 +40,7 @@ _GRIDS = flags.DEFINE_string("grids", None, "a folder for a grid of the first 64
 
 def main() -> None:
     """The command."""
-    recipe = resolve(command.given_flags(all_options()), systems.names())
+    recipe = resolve(schema.given_flags(all_options()), systems.names())
     if wrong := [side for side in _SIDES.value if side not in ("jaxgan", "pytorch")]:
         raise UserError(f"--sides={wrong[0]}: choose of jaxgan and pytorch")
     if wrong := [seed for seed in _SEEDS.value if not seed.isdecimal()]:
@@ -108,5 +108,5 @@ def pytorch_pictures(recipe: Recipe, pictures: Examples, z: jax.Array, condition
 
 
 if __name__ == "__main__":
-    command.define_flags(all_options())
+    schema.define_flags(all_options())
     command.run(main)

@@ -19,7 +19,7 @@ from absl import flags
 
 from benchmarks import machine
 from benchmarks.process import REPOSITORY, environment
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.recipes import all_options, resolve
 from jaxgan import systems
 
@@ -28,7 +28,7 @@ _STARTS = flags.DEFINE_integer("starts", 3, "starts of each kind", lower_bound=1
 
 def main() -> None:
     """The command."""
-    given = command.given_flags(all_options())
+    given = schema.given_flags(all_options())
     recipe = resolve(given, systems.names())
     given = {"num_examples": max(64, recipe.batch_size), **given, "model": recipe.model}
     cold, warm, busy = [], [], []
@@ -69,5 +69,5 @@ def medians(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    command.define_flags(all_options())
+    schema.define_flags(all_options())
     command.run(main)

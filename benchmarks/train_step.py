@@ -12,7 +12,7 @@ from typing import Any
 from absl import flags
 
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.recipes import Recipe, all_options, resolve
 from jaxgan import models, systems
 
@@ -23,7 +23,7 @@ _PEER = flags.DEFINE_enum("peer", "torch", PEERS, "what jaxgan is compared with"
 
 def main() -> None:
     """The command."""
-    given = command.given_flags(all_options())
+    given = schema.given_flags(all_options())
     recipe = resolve(given, systems.names())
     given = {**given, "model": recipe.model}
     sides = {"jaxgan": {"side": "jaxgan", "flags": given}, **peers(recipe, given, _PEER.value)}
@@ -77,5 +77,5 @@ def against_the_fastest(
 
 
 if __name__ == "__main__":
-    command.define_flags(all_options())
+    schema.define_flags(all_options())
     command.run(main)

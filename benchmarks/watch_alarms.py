@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run import start
 from experiments.run.recipes import resolve
 from jaxgan import systems
@@ -64,7 +64,7 @@ def run(flags: dict[str, Any], folder: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    asked = Alarms(**command.given_flags(Alarms))
+    asked = Alarms(**schema.given_flags(Alarms))
     surprises = 0
     summary = {}
     for kind, (collapses, flags) in KINDS.items():
@@ -84,5 +84,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Alarms)
+    schema.define_flags(Alarms)
     command.run(main)

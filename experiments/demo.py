@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.page.shelf import Shelf
 from jaxgan.errors import UserError
 from jaxgan.systems.settings import option
@@ -33,7 +33,7 @@ class Demo:
 
 def main() -> None:
     """Serves the page until it is stopped."""
-    asked = Demo(**command.given_flags(Demo))
+    asked = Demo(**schema.given_flags(Demo))
     if not 1 <= asked.port <= 65535:
         raise UserError(f"--port={asked.port}: must be from 1 to 65535")
     shelf = Shelf(asked.workdir)
@@ -85,5 +85,5 @@ def _leave(number: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Demo)
+    schema.define_flags(Demo)
     command.run(main)

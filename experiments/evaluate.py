@@ -12,7 +12,7 @@ import math
 import sys
 from typing import Any
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.evaluation import make_evaluator, plain_name
 from experiments.run.recipes import FEATURES, FEATURES_HELP
 from experiments.run.references import load_pictures
@@ -47,7 +47,7 @@ class Evaluate:
 
 def main() -> None:
     """Draws, measures and prints."""
-    asked = Evaluate(**command.given_flags(Evaluate))
+    asked = Evaluate(**schema.given_flags(Evaluate))
     if not 1 <= asked.num <= LARGEST:
         raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
     check_seed(asked.seed)
@@ -143,5 +143,5 @@ def _finite(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    command.define_flags(Evaluate)
+    schema.define_flags(Evaluate)
     command.run(main)

@@ -8,7 +8,7 @@ Two runs with the same digest are the same to the bit.
 import dataclasses
 import json
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.restore import load_run
 from jaxgan.host.digest import digest
 from jaxgan.systems.settings import option
@@ -24,7 +24,7 @@ class Inspect:
 
 def main() -> None:
     """Reads the newest intact checkpoint and describes it."""
-    run = load_run(command.given_flags(Inspect).get("workdir"))
+    run = load_run(schema.given_flags(Inspect).get("workdir"))
     networks = run.system.networks(run.state)
     described = {
         "step": run.step,
@@ -38,5 +38,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Inspect)
+    schema.define_flags(Inspect)
     command.run(main)

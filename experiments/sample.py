@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run import exhibits
 from experiments.run.exhibits import Exhibit
 from experiments.run.restore import TrainedRun, load_run
@@ -68,7 +68,7 @@ class Sample:
 
 def main() -> None:
     """Draws and writes."""
-    asked = Sample(**command.given_flags(Sample))
+    asked = Sample(**schema.given_flags(Sample))
     check(asked)
     run = load_run(asked.workdir)
     if asked.data_dir is not None:
@@ -238,5 +238,5 @@ def write(path: Path, exhibit: Exhibit) -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Sample)
+    schema.define_flags(Sample)
     command.run(main)

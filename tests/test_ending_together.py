@@ -23,11 +23,11 @@ def terminate():
     os.kill(os.getpid(), signal.SIGTERM)
 
 def main():
-    with cluster.joined(cluster.Cluster(**command.given_flags(cluster.Cluster))) as processes:
+    with cluster.joined(cluster.Cluster(**schema.given_flags(cluster.Cluster))) as processes:
         print("joined", flush=True)
         {}
 
-command.define_flags(cluster.Cluster)
+schema.define_flags(cluster.Cluster)
 command.run(main)
 """
 ADVICE = "; the same command, started again for every process, goes on from the last checkpoint."

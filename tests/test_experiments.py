@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_commands import REPOSITORY, arrays_of, inspected, logged, run
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.recipes import read_recipe_flags, recipe_class, resolve
 from jaxgan import systems
 from jaxgan.systems.gan import AdversarialSettings
@@ -127,10 +127,10 @@ def test_real_mnist(command, flags, real_data, tmp_path):
 
 def test_a_flag_file_that_comes_with_the_commands_is_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    values = command.flag_values(recipe_class(AdversarialSettings))
+    values = schema.flag_values(recipe_class(AdversarialSettings))
     assert command.parse(["program", "--flagfile", "wgan.flags", "--steps=3"], values) == ["program"]
     assert (values.model, values.steps) == ("wgan_anime", 3)
     (tmp_path / "wgan.flags").write_text("--model=mlp_b\n")
-    mine = command.flag_values(recipe_class(AdversarialSettings))
+    mine = schema.flag_values(recipe_class(AdversarialSettings))
     command.parse(["program", "--flagfile=wgan.flags"], mine)
     assert mine.model == "mlp_b"  # a file in the working directory comes first

@@ -14,7 +14,7 @@ from fuzzing import bounded, in_time, mutated
 from PIL import Image
 from reference.cases import CASES, random_variables
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run.recipes import read_recipe_flags, recipe_class, resolve
 from jaxgan import interop, models, systems
 from jaxgan.data import cache, decode, folder, tags
@@ -176,7 +176,7 @@ def flag_files_of_users(directory):
     corpus = [f"# run\n--flagfile={directory}/other.flags\n--model=mlp_b\n\n--flip\n--beta1=0.5\n".encode()]
 
     def check(data):
-        values, said = command.flag_values(recipe_class(AdversarialSettings)), io.StringIO()
+        values, said = schema.flag_values(recipe_class(AdversarialSettings)), io.StringIO()
         file_of(directory / "flags", data)
         try:
             with contextlib.redirect_stderr(said):

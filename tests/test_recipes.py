@@ -10,7 +10,7 @@ import pytest
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 
 from experiments import demo, evaluate, inspect, sample
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run import merge, recipes, restore
 from experiments.run.recipes import default_recipe, recipe_class, resolve
 from jaxgan import models, systems
@@ -133,10 +133,10 @@ def test_the_flags_of_a_run_are_flags_to_the_last_line(tmp_path, line, said):
     path = tmp_path / "flags.txt"
     path.write_text(f"# how it was run\n// and why\n--model=mlp_b\n\n{line}\n--seed=5\n")
     if said is None:
-        assert command.read_flag_lines(FLAGS, path) == {"model": "\0", "seed": 5}
+        assert schema.read_flag_lines(FLAGS, path) == {"model": "\0", "seed": 5}
         return
     with pytest.raises(UserError, match=r"flags\.txt: not the flags of a run") as caught:
-        command.read_flag_lines(FLAGS, path)
+        schema.read_flag_lines(FLAGS, path)
     assert said in str(caught.value) and str(caught.value).isprintable()
 
 
@@ -164,10 +164,10 @@ def given_flags(monkeypatch):
     """What flags give of a command's dataclass."""
 
     def parse(schema, *arguments):
-        values = command.flag_values(schema)
+        values = schema.flag_values(schema)
         values(["command", *arguments])
         monkeypatch.setattr(command.flags, "FLAGS", values)
-        return command.given_flags(schema)
+        return schema.given_flags(schema)
 
     return parse
 
@@ -193,10 +193,10 @@ NOT_PATHS = {
 
 @pytest.mark.parametrize("path", NOT_PATHS, ids=lambda path: ascii(path[:8]))
 def test_what_is_no_path_is_refused_by_every_command(given_flags, path):
-    for schema, names in PATHS.items():
+    for flags_type, names in PATHS.items():
         for name in names:
             with pytest.raises(UserError, match=f"^--{name}=.*: {NOT_PATHS[path]}.*") as caught:
-                given_flags(schema, f"--{name}={path}")
+                given_flags(flags_type, f"--{name}={path}")
             assert str(caught.value).isprintable()
 
 
@@ -274,7 +274,7 @@ def test_a_pass_counts_the_batches_of_every_critic_step():
 )
 def test_a_flag_stands_on_the_command_line_under_its_whole_name(monkeypatch, arguments, found):
     monkeypatch.setattr(command.sys, "argv", ["program", *arguments])
-    assert command.given_directly("steps") is found
+    assert schema.given_directly("steps") is found
 
 
 def test_the_home_directory_is_meant_as_in_a_shell(given_flags, monkeypatch, tmp_path):
@@ -413,7 +413,7 @@ def test_precision_reaches_the_networks():
 )
 def test_absl_s_complaints_are_put_in_words(argument, said, capsys):
     with pytest.raises(SystemExit) as left:
-        command.parse(["program", argument], command.flag_values(FLAGS))
+        command.parse(["program", argument], schema.flag_values(FLAGS))
     assert left.value.code == 2
     assert capsys.readouterr().err == f"error: {said}\n"
 
@@ -423,7 +423,7 @@ def test_the_command_line_is_preferred_to_a_flag_file_wherever_it_stands(tmp_pat
     path.write_text("--workdir=old\n--batch_size=7\n--flip\n")
     for order in ("{file} --workdir=new --noflip", "--workdir=new --noflip {file}", "--workdir=new {file} --noflip"):
         for form in (f"--flagfile={path}", f"--flagfile {path}", f"-flagfile={path}"):
-            values = command.flag_values(FLAGS)
+            values = schema.flag_values(FLAGS)
             assert command.parse(["train", *order.format(file=form).split()], values) == ["train"]
             assert (values.workdir, values.batch_size, values.flip) == ("new", 7, False)
 

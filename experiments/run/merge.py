@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from experiments.cli import command
+from experiments.cli import schema
 from experiments.run.recipes import Recipe, read_recipe_flags, recipe_class, resolve
 from jaxgan import systems
 from jaxgan.errors import UserError
@@ -19,14 +19,14 @@ def common_recipe(family: Family, processes: Processes) -> Recipe:
     Raises:
       UserError: where they were not.
     """
-    schema = recipe_class(family.settings)
-    given = command.given_flags(schema)
+    recipe_type = recipe_class(family.settings)
+    given = schema.given_flags(recipe_type)
     first = processes.tell(lambda: {"given": given, "recipe": dataclasses.asdict(recipe_from_flags(family))})
     for name in sorted(given.keys() | first["given"].keys()):
         mine, wanted = given.get(name), first["given"].get(name)
         if mine != wanted:
             raise UserError(f"--{name}={mine}: process 0 was given {wanted}; give every process the same flags")
-    return schema(**first["recipe"])
+    return recipe_type(**first["recipe"])
 
 
 def recipe_from_flags(family: Family) -> Recipe:
@@ -37,7 +37,7 @@ def recipe_from_flags(family: Family) -> Recipe:
     """
     given = given_settings(family)
     recipe = resolve(given, family.models)
-    command.check_path("workdir", str(recipe.workdir))  # the default carries the data set's name
+    schema.check_path("workdir", str(recipe.workdir))  # the default carries the data set's name
     workdir = Workdir(str(recipe.workdir))
     if not workdir.flags.exists():
         if has_checkpoints(workdir):
@@ -59,9 +59,9 @@ def recipe_from_flags(family: Family) -> Recipe:
 
 def given_settings(family: Family) -> dict[str, Any]:
     """Returns the flags of a recipe that were given; of --steps and --epochs the one on the command line itself."""
-    given = command.given_flags(recipe_class(family.settings))
+    given = schema.given_flags(recipe_class(family.settings))
     if "steps" in given and "epochs" in given:
-        over = [name for name in ("steps", "epochs") if not command.given_directly(name)]
+        over = [name for name in ("steps", "epochs") if not schema.given_directly(name)]
         given = {name: value for name, value in given.items() if name not in over}
     return given
 

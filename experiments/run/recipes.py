@@ -5,7 +5,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import command
+from experiments.cli import schema
 from jaxgan import systems
 from jaxgan.errors import UserError
 from jaxgan.systems.settings import (
@@ -185,10 +185,10 @@ def read_recipe_flags(path: Path) -> dict[str, Any]:
     Raises:
       UserError: where the file is not such a file.
     """
-    model = command.find_value(path, "model")
+    model = schema.find_value(path, "model")
     known = model in systems.names()
-    schema = recipe_class(systems.family_of(model).settings) if model and known else all_options()
-    return command.read_flag_lines(schema, path)
+    recipe_type = recipe_class(systems.family_of(model).settings) if model and known else all_options()
+    return schema.read_flag_lines(recipe_type, path)
 
 
 @functools.cache

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 
-from experiments.cli import command
+from experiments.cli import command, schema
 from experiments.run import cluster, evaluation
 from experiments.run.cluster import Cluster
 from experiments.run.merge import common_recipe
@@ -32,13 +32,13 @@ def main(name: str) -> None:
     family = systems.families()[name]
     first = family.models[0]
     model = f"System to train: {', '.join(family.models)}; its recipe has every other default, in brackets the first's"
-    command.define_flags(recipe_class(family.settings), default_recipe(first), {"model": model})
-    command.define_flags(Cluster)
+    schema.define_flags(recipe_class(family.settings), default_recipe(first), {"model": model})
+    schema.define_flags(Cluster)
     command.run(lambda: _train_together(family))
 
 
 def _train_together(family: Family) -> None:
-    with cluster.joined(Cluster(**command.given_flags(Cluster))) as processes:
+    with cluster.joined(Cluster(**schema.given_flags(Cluster))) as processes:
         train(common_recipe(family, processes), processes)
 
 
@@ -49,7 +49,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
     check_sizes(recipe)
     for field in dataclasses.fields(recipe.settings):
         if field.metadata["path"] and getattr(recipe, field.name) is not None:
-            command.check_readable(field.name, getattr(recipe, field.name))
+            schema.check_readable(field.name, getattr(recipe, field.name))
     workdir = Workdir(str(recipe.workdir))
     with workdir if processes.writes else contextlib.nullcontext():
         pictures = load_pictures(recipe)

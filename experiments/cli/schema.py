@@ -1,0 +1,145 @@
+"""Flags from dataclasses: each field is a flag, and a flag file repeats the values of an instance."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+from absl import flags
+
+from jaxgan.errors import UserError, printable
+
+
+def define_flags(schema: type, defaults: Any = None, helps: Mapping[str, str] | None = None) -> None:
+    """One flag for each field of a dataclass; unset unless given.
+
+    Args:
+      schema: the dataclass.
+      defaults: one of them, whose values --help shows; None: those of its fields.
+      helps: by name, what --help says of a field instead of its own help; None: nothing.
+    """
+    hints = get_type_hints(schema)
+    for field in dataclasses.fields(schema):
+        define, extra = _definition(hints[field.name], field.metadata["choices"])
+        value = field.default if defaults is None else getattr(defaults, field.name)
+        default = "" if value is None else f" [{value}]"
+        # Of the command's own module, so that --help shows them.
+        said = (helps or {}).get(field.name, field.metadata["help"])
+        define(field.name, None, *extra, said + default, module_name=sys.argv[0])
+
+
+def _definition(hint: Any, choices: Sequence[str]) -> tuple[Callable[..., Any], list[Any]]:
+    """The absl function that defines a flag of this type, and its further arguments."""
+    kind = next(arg for arg in get_args(hint) if arg is not type(None)) if isinstance(hint, UnionType) else hint
+    if choices:
+        return flags.DEFINE_enum, [choices]
+    by_type: dict[type, Callable[..., Any]] = {
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_bool,
+        str: flags.DEFINE_string,
+    }
+    return by_type[kind], []
+
+
+def given_flags(schema: type) -> dict[str, Any]:
+    """The fields of a dataclass whose flags were given, with their values; ~/ is the home directory, as in a shell.
+
+    Raises:
+      UserError: for a path that cannot be one.
+    """
+    values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(schema)}
+    given = {name: value for name, value in values.items() if value is not None}
+    paths = {name: value for name, value in given.items() if isinstance(value, str) and value.startswith("~/")}
+    given |= {name: os.path.expanduser(path) for name, path in paths.items()}
+    for field in dataclasses.fields(schema):
+        if field.metadata["path"] and field.name in given:
+            check_path(field.name, given[field.name])
+    return given
+
+
+def check_path(name: str, path: str) -> None:
+    """Raises a UserError for a path that is none, or that flags.txt cannot carry: a flag a line, in UTF-8."""
+    if not path:
+        raise UserError(f"--{name}=: is empty (an unset variable of the shell?); name a path, or leave the flag out")
+    fault = _fault(path)
+    if fault is not None:
+        raise UserError(f"--{name}={printable(path)}: {fault}; choose another")
+
+
+def _fault(path: str) -> str | None:
+    """What is wrong with a path; nothing if it only leads nowhere yet."""
+    if path.splitlines() != [path] or "\0" in path:
+        return "has a line break or a NUL in it"
+    try:
+        inside = os.path.join(os.path.abspath(path), "checkpoints")  # may be too long where the path alone is not
+        inside.encode()
+        os.stat(inside)
+    except UnicodeEncodeError:
+        return "its full name is not UTF-8"
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"cannot be used ({error.strerror})"
+    return None
+
+
+def given_directly(name: str) -> bool:
+    """Whether a flag stands on the command line itself, and not only in a flag file."""
+    return any(argument.lstrip("-").partition("=")[0] == name for argument in sys.argv[1:])
+
+
+def check_readable(name: str, path: str) -> None:
+    """Raises a UserError for a file that cannot be read, before hours are spent on what is not about it."""
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise UserError(f"--{name}={printable(path)}: cannot be read ({error.strerror})") from error
+
+
+def flag_values(schema: type) -> flags.FlagValues:
+    """The flags of a dataclass' fields alone, not parsed yet."""
+    values = flags.FlagValues()
+    hints = get_type_hints(schema)
+    for field in dataclasses.fields(schema):
+        define, extra = _definition(hints[field.name], field.metadata["choices"])
+        define(field.name, None, *extra, "", flag_values=values)
+    return values
+
+
+def find_value(path: Path, name: str) -> str | None:
+    """Returns the value that a flag file gives a flag, the last if there are several; None without one.
+
+    Raises:
+      UserError: where the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: not the flags of a run ({printable(error)})") from error
+    values = [line.partition("=")[2] for line in lines if line.lstrip("-").partition("=")[0] == name]
+    return values[-1] if values else None
+
+
+def read_flag_lines(schema: type, path: Path) -> dict[str, Any]:
+    """What a flag file written by ``jaxgan.systems.settings.flag_lines`` says, by the names of a dataclass' fields.
+
+    Raises:
+      UserError: where the file is not such a file.
+    """
+    values = flag_values(schema)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = [line for line in lines if line.strip() and not line.startswith(("#", "//"))]
+        if any(line.lstrip("-").startswith("flagfile") for line in lines):
+            raise ValueError("it may not name another flag file")
+        for word in values([sys.argv[0], *lines])[1:]:  # absl stops at the first
+            raise ValueError(f"{word}: not a flag; every line begins with --")
+    except (flags.Error, ValueError, OSError, RecursionError) as error:  # absl recurses on names of 1,000 characters
+        raise UserError(f"{path}: not the flags of a run ({printable(error)})") from error
+    found = {field.name: values[field.name].value for field in dataclasses.fields(schema)}
+    return {name: value for name, value in found.items() if value is not None}
