@@ -163,11 +163,11 @@ def test_an_augmentation_that_is_asked_for_is_among_the_rules():
 def given_flags(monkeypatch):
     """What flags give of a command's dataclass."""
 
-    def parse(schema, *arguments):
-        values = schema.flag_values(schema)
+    def parse(flags_type, *arguments):
+        values = schema.flag_values(flags_type)
         values(["command", *arguments])
-        monkeypatch.setattr(command.flags, "FLAGS", values)
-        return schema.given_flags(schema)
+        monkeypatch.setattr(schema.flags, "FLAGS", values)
+        return schema.given_flags(flags_type)
 
     return parse
 

@@ -7,6 +7,7 @@ import conformance
 import jax
 import numpy as np
 import pytest
+import sketches
 
 from jaxgan import data, systems
 from jaxgan.errors import UserError
@@ -38,6 +39,17 @@ def test_every_system(name, proof):
 @pytest.mark.parametrize("name", systems.names())
 def test_every_system_resumes_to_the_bit(name, tmp_path):
     conformance.resumes_to_the_bit(*small(name), tmp_path)
+
+
+@pytest.mark.parametrize("proof", conformance.PROOFS, ids=lambda proof: proof.__name__)
+@pytest.mark.parametrize("sketch", [sketches.two_domains, sketches.growing], ids=lambda sketch: sketch.__name__)
+def test_systems_of_other_kinds_have_room(sketch, proof):
+    proof(*sketch())
+
+
+@pytest.mark.parametrize("sketch", [sketches.two_domains, sketches.growing], ids=lambda sketch: sketch.__name__)
+def test_systems_of_other_kinds_resume_to_the_bit(sketch, tmp_path):
+    conformance.resumes_to_the_bit(*sketch(), tmp_path)
 
 
 def test_an_unknown_system_is_refused_with_the_nearest_one():
