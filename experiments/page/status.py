@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from experiments.run.restore import workdir_recipe
+from experiments.run.restore import workdir_recipe, workdir_system
 from jaxgan.host import images
 from jaxgan.training.files import metrics_log, plots
 from jaxgan.training.files.checkpoints import Checkpoints
@@ -65,12 +65,10 @@ def describe(workdir: Workdir, progress: Progress) -> str:
 
 
 def curves(workdir: Workdir, progress: Progress) -> "Figure | None":
-    """The curves of the losses; None before the first line."""
+    """Plots the metrics; None before the first line."""
     if not progress.lines:
         return None
-    recipe = workdir_recipe(str(workdir.path))
-    probabilities = recipe.loss in ("nonsaturating", "minimax")
-    return plots.draw_losses(progress.lines, title="", probabilities=probabilities)
+    return plots.draw_metrics(progress.lines, workdir_system(str(workdir.path)).report, title="")
 
 
 def read_grid(path: Path) -> np.ndarray:

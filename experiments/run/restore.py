@@ -58,10 +58,7 @@ def load_run(path: str | None) -> TrainedRun:
     """
     if not path:
         raise UserError("--workdir: name the directory of a run")
-    recipe = workdir_recipe(path)
-    described = read_description(path)
-    examples = Examples.described(described.shape, described.condition_names, described.digest)
-    system = recipe.family.build(recipe.settings, examples)
+    recipe, described, system = workdir_recipe(path), read_description(path), workdir_system(path)
     restored = Checkpoints(Workdir(path).checkpoints).restore_latest(initial_state(system))
     if restored is None:
         raise UserError(
@@ -82,6 +79,17 @@ def renewed(run: TrainedRun) -> TrainedRun:
         return run
     step, state, _ = restored
     return dataclasses.replace(run, step=step, state=state)
+
+
+def workdir_system(path: str) -> System:
+    """Builds the system of a run, without its state.
+
+    Raises:
+      UserError: where the workdir holds no run.
+    """
+    recipe, described = workdir_recipe(path), read_description(path)
+    examples = Examples.described(described.shape, described.condition_names, described.digest)
+    return recipe.family.build(recipe.settings, examples)
 
 
 def workdir_recipe(path: str) -> Recipe:

@@ -17,7 +17,7 @@ from jaxgan.training.files.description import GRID, check_same_examples, first_s
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.input_pipeline import InputPipeline, Sources, usual_placement
 from jaxgan.training.job import Job, OnCollapse, Schedule
-from jaxgan.training.trainer import train
+from jaxgan.training.trainer import train, train_in_memory
 
 ARRAYS = "arrays"
 """What `dataset.json` and `flags.txt` call pictures that a program gave."""
@@ -171,6 +171,8 @@ def train_system(
         diverse_preview=system.report.diverse_preview,
         real_diversity=watch.diversity(real) if system.report.diverse_preview and len(real) > 1 else None,
     )
+    if workdir is None:
+        return train_in_memory(state, job, schedule, watch=watching)
     return train(state, job, schedule, workdir, watch=watching, processes=processes)
 
 

@@ -147,6 +147,35 @@ class Run:
 
 
 @dataclass
+class RunInMemory(Run):
+    """The same without a workdir: a progress bar and the watch are all that is seen of it."""
+
+    def __post_init__(self) -> None:
+        self.bar = progress.bar(total=self.schedule.total_steps, delay=0)
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.close()
+
+    def take(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
+        """Counts the steps of a call, shows their last metrics in the bar and all of them to the watch."""
+        metrics = jax.device_get(dict(metrics))
+        [count] = {len(values) for values in metrics.values()}
+        self.bar.update(count)
+        self.bar.set_postfix({name: f"{metrics[name][-1]:.4g}" for name in self.job.report.bar}, refresh=False)
+        return self.watch.see_call(step, metrics) if self.watch is not None else []
+
+    def look(self, step: int, state: Any) -> list[Alarm]:
+        """Draws the preview if it is to be watched."""
+        if self.watch is None or not self.watch.is_preview(step):
+            return []
+        return self.watch.see_preview(step, np.asarray(self.job.preview(state)))
+
+    def save(self, step: int, state: Any, finished: bool, stopped: bool) -> str:
+        """Saves nothing; returns what to say if the run stops here."""
+        return f"Stopped at step {step}; nothing was saved."
+
+
+@dataclass
 class WritingRun(Run):
     """The same in the process that writes."""
 
@@ -188,13 +217,13 @@ class WritingRun(Run):
         """Writes a line of the log, and what the bar says."""
         scores = {} if to_evaluate is None or self.job.evaluate is None else self.job.evaluate(to_evaluate)
         line = self.recorder.write_line(step, scores)
-        self.bar.set_postfix({name: f"{line[name]:.4g}" for name in ("d_loss", "g_loss") if name in line})
+        self.bar.set_postfix({name: f"{line[name]:.4g}" for name in self.job.report.bar if name in line})
         self.saver.check()
 
     def look(self, step: int, state: Any) -> list[Alarm]:
         """Draws the preview if it is to be saved or watched."""
         to_save = self.schedule.is_turn(step, self.schedule.sample_every)
-        to_watch = self.watch is not None and step % self.watch.preview_every == 0
+        to_watch = self.watch is not None and self.watch.is_preview(step)
         if not (to_save or to_watch):
             return []
         pictures = np.asarray(self.job.preview(state))
@@ -211,7 +240,7 @@ class WritingRun(Run):
         if finished or stopped:
             self.saver.wait()
         if finished:  # Whatever becomes of the drawing, the state is safe.
-            draw_summary(self.workdir, self.job.description, self.job.probabilities)
+            draw_summary(self.workdir, self.job.description, self.job.report)
         where = self.workdir.checkpoints / str(step)
         return f"Stopped at step {step}, saved in {where}; the same command goes on from there."
 

@@ -18,7 +18,7 @@ from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.recording import draw_summary, is_drawn, writing_to
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.job import Job, Schedule
-from jaxgan.training.loop import Alarmed, Collapsed, Position, Run, WritingRun, say
+from jaxgan.training.loop import Alarmed, Collapsed, Position, Run, RunInMemory, WritingRun, say
 from jaxgan.training.signals import StopSignals
 from jaxgan.training.watch import Alarm, Watch
 
@@ -57,13 +57,38 @@ def train(
       UserError: if the workdir cannot be written to, is of another model, or has no checkpoint that is intact.
     """
     if schedule.on_collapse == "rollback" and job.branch is None:
-        raise ValueError("on_collapse='rollback' needs job.branch: the same state would go the same way again.")
+        raise ValueError("on_collapse='rollback' needs job.branch: the same state would go the same way again")
     processes = processes or Processes()
     if not processes.writes:
         return _train(state, None, job, schedule, workdir, watch, processes)
     saver = Checkpoints(workdir.checkpoints, keep=schedule.keep, keep_every=schedule.keep_every, report=say)
     with contextlib.closing(saver):
         return _train(state, saver, job, schedule, workdir, watch, processes)
+
+
+def train_in_memory(state: Any, job: Job, schedule: Schedule, *, watch: Watch | None = None) -> Any:
+    """Trains to `schedule.total_steps` from the start, and writes nothing.
+
+    Args:
+      state: the initial state, any pytree of arrays.
+      job: what is trained.
+      schedule: when what is done.
+      watch: looks for what goes wrong; None: nobody does.
+
+    Returns:
+      The state at the end.
+
+    Raises:
+      Interrupted: after SIGTERM or Ctrl-C.
+      Collapsed: after an alarm, if `schedule.on_collapse` says so.
+      ValueError: if that asks for a rollback: there are no checkpoints to go back to.
+    """
+    if schedule.on_collapse == "rollback":
+        raise ValueError("on_collapse='rollback' needs a workdir: there are no checkpoints to go back to")
+    with StopSignals() as signals:
+        position = Position(0, state, {})
+        with RunInMemory(position, job, schedule, watch, signals, Processes()) as run:
+            return run.to_the_end()
 
 
 def _train(
@@ -86,7 +111,7 @@ def _train(
                 flush=True,
             )
             if not is_drawn(workdir):  # It died after its last save, or could not draw.
-                draw_summary(workdir, job.description, job.probabilities)
+                draw_summary(workdir, job.description, job.report)
         return position.state
     if saver:
         _begin(saver, position, template, job, schedule, workdir)
