@@ -18,7 +18,7 @@ from jaxgan.data.tags import CONDITION_NAMES
 from jaxgan.systems import gan
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.training import parallel
-from jaxgan.training.fit import Devices
+from jaxgan.training.fitting import Devices
 from jaxgan.training.input_pipeline import InputPipeline
 
 

@@ -12,7 +12,7 @@ from experiments.cli import command, schema
 from experiments.run.restore import load_run
 from jaxgan.host.digest import digest
 from jaxgan.systems.settings import option
-from jaxgan.training.fit import count_parameters
+from jaxgan.training.fitting import count_parameters
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from jaxgan.host.digest import digest
 from jaxgan.training import parallel
 from jaxgan.training.files.metrics_log import read as read_metrics
 from jaxgan.training.files.workdir import Workdir
-from jaxgan.training.fit import Devices, fit, initial_state
+from jaxgan.training.fitting import Devices, fit, initial_state
 from jaxgan.training.input_pipeline import InputPipeline
 
 STEPS = 4

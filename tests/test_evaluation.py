@@ -16,7 +16,7 @@ from jaxgan.data import avatars, tags
 from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.metrics import features
-from jaxgan.training.fit import initial_state
+from jaxgan.training.fitting import initial_state
 
 NUM = 200
 SMALL = {"image_size": 16, "generator_width": 4, "discriminator_width": 4, "num_examples": 64}

@@ -38,6 +38,8 @@ ROWS = {
 GAME_BLIND = {"host", "data", "training"}
 OF_THE_GAME = {"losses", "models", "systems", "sampling", "metrics", "interop"}
 
+OF_ANY_SYSTEM = {"system", "schedule", "checks", "outputs", "settings"}
+
 PURE_PACKAGES = {"jax", "numpy", "optax"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
 

@@ -23,6 +23,7 @@ from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import flag_lines
 
 ALL = systems.names()
+DCGAN = systems.families()["dcgan"]
 FLAGS = recipe_class(AdversarialSettings)
 
 
@@ -219,7 +220,7 @@ def begun(tmp_path):
         for step in checkpoints:
             (tmp_path / "checkpoints" / str(step)).mkdir(parents=True)
         monkeypatch.setattr(merge, "given_settings", lambda family: {"workdir": str(tmp_path), **then})
-        return merge.recipe_from_flags(systems.families()["dcgan"])
+        return merge.recipe_from_flags(DCGAN)
 
     return begin
 
@@ -253,9 +254,9 @@ def test_what_may_change_changes_and_what_is_left_out_is_filled_in(begun, monkey
 def test_before_the_first_checkpoint_other_flags_begin_another_run(begun, monkeypatch):
     given = {"model": "dcgan_64", "clip": 0.1, "steps": 20}
     recipe = begun(monkeypatch, given, {"batch_size": 7, "steps": 5}, checkpoints=())
-    assert recipe == resolve({"batch_size": 7, "steps": 5, "workdir": recipe.workdir}, ("dcgan_64",))
+    assert recipe == resolve({"batch_size": 7, "steps": 5, "workdir": recipe.workdir}, DCGAN.models)
     recipe = begun(monkeypatch, given, {"log_every": 7}, checkpoints=())
-    assert recipe == resolve({**given, "log_every": 7, "workdir": recipe.workdir}, ("dcgan_64",))
+    assert recipe == resolve({**given, "log_every": 7, "workdir": recipe.workdir}, DCGAN.models)
 
 
 def test_a_pass_counts_the_batches_of_every_critic_step():

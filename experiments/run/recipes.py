@@ -159,9 +159,9 @@ def resolve(given: dict[str, Any], models: tuple[str, ...]) -> Recipe:
     """
     model = given.get("model") or models[0]
     if model not in models:
-        trained = f"; {model} is trained by experiments.{systems.family_of(model).command}"
         known = model in systems.names()
-        raise UserError(f"--model={model}: this command trains {', '.join(models)}{trained if known else ''}")
+        trained = f"; {model} is trained by experiments.{systems.family_of(model).command}" if known else ""
+        raise UserError(f"--model={model}: this command trains {', '.join(models)}{trained}")
     if given.get("steps") is not None and given.get("epochs") is not None:
         raise UserError("--steps and --epochs: give one of the two")
     recipe = default_recipe(model)

@@ -12,7 +12,7 @@ from jaxgan.systems.system import System
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.description import read_description
 from jaxgan.training.files.workdir import Workdir
-from jaxgan.training.fit import initial_state
+from jaxgan.training.fitting import initial_state
 
 
 @dataclasses.dataclass(frozen=True)

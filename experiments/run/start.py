@@ -19,7 +19,7 @@ from jaxgan.training import parallel
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.description import check_same_examples, write_description
 from jaxgan.training.files.workdir import Workdir
-from jaxgan.training.fit import Devices, train_system
+from jaxgan.training.fitting import Devices, train_system
 from jaxgan.training.job import Schedule
 
 

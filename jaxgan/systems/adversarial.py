@@ -148,8 +148,8 @@ def step_keys(state: GANState) -> StepKeys:
     """Derives the keys of the step that comes next."""
     key = jax.random.fold_in(state.key, state.step)
     # The first four are the key's children 0 to 3, so the others are folded with what follows.
-    first_four = tuple(jax.random.split(key, 4))
-    return StepKeys(*first_four, jax.random.fold_in(key, 4), jax.random.fold_in(key, 5))
+    noise_key, critic, wrong, real = jax.random.split(key, 4)
+    return StepKeys(noise_key, critic, wrong, real, jax.random.fold_in(key, 4), jax.random.fold_in(key, 5))
 
 
 def init_state(key: jax.Array, rules: Rules) -> GANState:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxgan.training.fit import fit as fit
+    from jaxgan.training.fitting import fit as fit
 
 else:
 
@@ -11,6 +11,6 @@ else:
         """Loads `fit` when it is asked for: it needs all that training needs, and a part of that may do."""
         if name != "fit":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from jaxgan.training.fit import fit
+        from jaxgan.training.fitting import fit
 
         return fit
