@@ -3,7 +3,8 @@ r"""How tutorial 003's learning rate of 2e-3 ruins `mlp_b` on MNIST, and what ea
     python -m benchmarks.collapse --data_dir=TFDS_DIRECTORY --figure=docs/collapse.png
 
 Each way trains for the same number of real pictures. Prints a JSON object a run: the watch's first alarm, the FID of
-10,000 samples, the share of the ten digits that it draws, and D's mean opinions over the last tenth of the run.
+10,000 samples, the share of the ten digits that it draws, and D's mean opinions over the last tenth of the run:
+probabilities, and scores for least squares.
 """
 
 import contextlib

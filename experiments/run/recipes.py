@@ -5,13 +5,14 @@ from typing import Any
 
 from jaxgan import models
 from jaxgan.errors import UserError
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 
 DATASET_HELP = "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist"
 FEATURES = ("trained", "thumbnails")
 FEATURES_HELP = "what scores see of a picture: a small network trained on the data set, or thumbnails of 8×8"
 MOST_STEPS = 2**31 - 1  # the state counts them in 32 bits
 LONGEST_CALL = 10_000  # steps of either player
-LOSSES = ("nonsaturating", "minimax", "wasserstein", "least_squares", "hinge")
+LOSSES = tuple(ADVERSARIAL_LOSSES)
 
 
 def option(default: Any, help: str, choices: tuple[str, ...] = (), *, path: bool = False) -> Any:

@@ -1,7 +1,7 @@
 """From a recipe to the networks and the rules that it stands for."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,17 +13,10 @@ from jaxgan.errors import UserError
 from jaxgan.metrics.heads import heads_of
 from jaxgan.ops import augment
 from jaxgan.systems import adversarial
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.schedule import Rounds
 
 _SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate", "initial_std")
-
-_LOSSES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "minimax": (losses.minimax_discriminator_loss, losses.minimax_generator_loss),
-    "nonsaturating": (losses.minimax_discriminator_loss, losses.nonsaturating_generator_loss),
-    "wasserstein": (losses.wasserstein_discriminator_loss, losses.wasserstein_generator_loss),
-    "least_squares": (losses.least_squares_discriminator_loss, losses.least_squares_generator_loss),
-    "hinge": (losses.hinge_discriminator_loss, losses.hinge_generator_loss),
-}
 
 
 def build_gan(recipe: Recipe, channels: int, condition_dim: int) -> models.GAN:
@@ -66,11 +59,10 @@ def build_rounds(recipe: Recipe) -> Rounds:
 def build_rules(recipe: Recipe, gan: models.GAN, condition_names: Sequence[str] = ()) -> adversarial.Rules:
     """The rules of the game that a recipe describes; the names say which attributes a condition has."""
     attributes = tuple(len(head.classes) for head in heads_of(condition_names))
-    critic = recipe.loss == "wasserstein"
     return adversarial.Rules(
         gan=gan,
         discriminator_loss=discriminator_loss(recipe),
-        generator_loss=_LOSSES[recipe.loss][1],
+        generator_loss=ADVERSARIAL_LOSSES[recipe.loss].generator_loss,
         generator_optimizer=optimizer(recipe, recipe.generator_learning_rate, 1),
         discriminator_optimizer=optimizer(recipe, recipe.discriminator_learning_rate, recipe.critic_steps),
         critic_steps=recipe.critic_steps,
@@ -84,7 +76,7 @@ def build_rules(recipe: Recipe, gan: models.GAN, condition_names: Sequence[str] 
         average_decay=recipe.average_decay,
         sync_batch_norm=recipe.sync_batch_norm,
         augment=augment.build(flip=recipe.flip, rotation=recipe.rotation),
-        **({"score": lambda logits: logits} if critic else {}),
+        score=ADVERSARIAL_LOSSES[recipe.loss].score,
     )
 
 
@@ -94,7 +86,7 @@ def discriminator_loss(recipe: Recipe) -> Any:
         return losses.matching_aware_discriminator_loss
     if recipe.joint_batch:
         return losses.joint_batch_discriminator_loss
-    loss = _LOSSES[recipe.loss][0]
+    loss = ADVERSARIAL_LOSSES[recipe.loss].discriminator_loss
     if not recipe.label_smoothing:
         return loss
     if "label_smoothing" not in inspect.signature(loss).parameters:
