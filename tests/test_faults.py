@@ -67,7 +67,7 @@ def run(directory, happens=None, *, steps=30):
     state = {**first_state(), "cargo": jax.random.normal(jax.random.key(1), (CARGO,))}
     schedule = Schedule(steps, steps_per_call=1, log_every=5, sample_every=8, checkpoint_every=7)
     with mock.patch.object(trainer, "Checkpoints", Noted), Workdir(directory) as workdir:
-        return train(state, make_job(step_fn), schedule, workdir, watch=Watch(probabilities=True))
+        return train(state, make_job(step_fn), schedule, workdir, watch=Watch())
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,11 @@ import pytest
 from PIL import Image
 
 from jaxgan.host import images
+from jaxgan.systems.adversarial_losses import two_player_report
+from jaxgan.systems.system import Panel, Report
 from jaxgan.training.files import plots
+
+PROBABILITIES, SCORES = two_player_report("minimax"), two_player_report("wasserstein")
 
 
 def test_grid_tiles_row_by_row():
@@ -115,7 +119,7 @@ def lines_of(number):
 
 @pytest.mark.parametrize("number", [1, 401, 100_000])
 def test_losses_are_plotted(tmp_path, number):
-    assert plots.save_losses(tmp_path / "losses.png", lines_of(number), title="a", probabilities=True)
+    assert plots.save_metrics(tmp_path / "losses.png", lines_of(number), PROBABILITIES, title="a")
     with Image.open(tmp_path / "losses.png") as plot:
         assert plot.format == "PNG" and plot.size == (1080, 780)
         assert len(np.unique(np.asarray(plot.convert("RGB")).reshape(-1, 3), axis=0)) > 50
@@ -123,20 +127,56 @@ def test_losses_are_plotted(tmp_path, number):
 
 def test_losses_with_gaps_are_plotted(tmp_path):
     lines = [{"step": 1, "non_finite": ["d_loss"]}, {"step": 2, "g_loss": -3.0}]
-    assert plots.save_losses(tmp_path / "losses.png", lines, title="a", probabilities=False)
-    assert not plots.save_losses(tmp_path / "none.png", [], title="a", probabilities=True)
+    assert plots.save_metrics(tmp_path / "losses.png", lines, SCORES, title="a")
+    assert not plots.save_metrics(tmp_path / "none.png", [], PROBABILITIES, title="a")
     assert json.dumps(sorted(os.listdir(tmp_path))) == '["losses.png"]'
 
 
 def test_each_curve_has_its_own_name_and_a_band_from_the_least_to_the_greatest():
     values = {"d_loss": 1.0, "g_loss": 2.0, "d_real": 0.75, "d_fake": 0.25}
     lines = [{"step": step, **values, "g_loss": 4.0 * (step % 2)} for step in range(800)]  # bins of 0 and 4
-    losses, opinions = plots.draw_losses(lines, title="a", probabilities=True).axes
+    losses, opinions = plots.draw_metrics(lines, PROBABILITIES, title="a").axes
     drawn = {line.get_label(): set(line.get_ydata()) for axes in (losses, opinions) for line in axes.lines}
     assert {"discriminator": {1.0}, "generator": {2.0}}.items() <= drawn.items()
     assert {"D(x), real": {0.75}, "D(G(z)), generated": {0.25}}.items() <= drawn.items()
     discriminator, generator = (band.get_datalim(losses.transData).intervaly for band in losses.collections)
     assert (tuple(discriminator), tuple(generator)) == ((1.0, 1.0), (0.0, 4.0))
+
+
+def test_the_plot_of_two_players_has_their_names_and_a_line_at_one_half_for_probabilities():
+    losses, opinions = plots.draw_metrics(lines_of(3), PROBABILITIES, title="a").axes
+    assert (losses.get_ylabel(), opinions.get_ylabel()) == ("loss", "mean probability")
+    assert (losses.get_xlabel(), opinions.get_xlabel()) == ("", "generator steps")
+    assert opinions.get_ylim() == (-0.02, 1.02)
+    assert [set(line.get_ydata()) for line in opinions.lines if line.get_linestyle() == "--"] == [{0.5}]
+    colors = [line.get_color() for axes in (losses, opinions) for line in axes.lines if line.get_linestyle() == "-"]
+    assert colors == ["#1f6fb4", "#d95f02", "#2a8f5b", "#a0418e"]
+    _, scores = plots.draw_metrics(lines_of(3), SCORES, title="a").axes
+    assert scores.get_ylabel() == "mean score" and scores.get_ylim() != (-0.02, 1.02) and len(scores.lines) == 2
+
+
+def test_each_panel_of_a_report_has_its_axes(tmp_path):
+    panels = [
+        Panel("loss", {"loss": "total", "reconstruction": "reconstruction", "kl": "divergence"}),
+        Panel("learning rate", {"rate": "Adam"}),
+        Panel("share", {"active": "active units"}, probabilities=True),
+    ]
+    report = Report(tuple(panels), unit="batches")
+    lines = [
+        {"step": step, "loss": 3.0, "reconstruction": 2.0, "kl": 1.0, "rate": 0.1, "active": 0.7} for step in (1, 2)
+    ]
+    axes = plots.draw_metrics(lines, report, title="a").axes
+    assert [axis.get_ylabel() for axis in axes] == ["loss", "learning rate", "share"]
+    assert [axis.get_xlabel() for axis in axes] == ["", "", "batches"]
+    drawn = [{line.get_label(): line.get_ydata()[0] for line in axis.lines} for axis in axes]
+    assert drawn[0] == {"total": 3.0, "reconstruction": 2.0, "divergence": 1.0} and drawn[1] == {"Adam": 0.1}
+    assert drawn[2]["active units"] == 0.7 and axes[2].get_ylim() == (-0.02, 1.02) != axes[1].get_ylim()
+    colors = [line.get_color() for axis in axes for line in axis.lines if line.get_linestyle() == "-"]
+    assert len(set(colors)) == len(colors) == 5
+    for count, height in ((1, 468), (3, 1092)):
+        plots.save_metrics(tmp_path / "a.png", lines, Report(tuple(panels[:count])), title="a")
+        with Image.open(tmp_path / "a.png") as plot:
+            assert plot.size == (1080, height)
 
 
 def test_matplotlib_is_imported_only_to_plot():

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
@@ -116,8 +117,13 @@ def test_another_game_needs_no_change_of(blind):
     for path in library_files():
         if room(path) == blind:
             known = {name for name in imports_of(parsed(path)) if name.startswith("jaxgan.systems.")}
-            assert all(name.split(".")[2] in ("system", "schedule") for name in known), name_of(path)
+            assert all(name.split(".")[2] in ("system", "schedule", "checks") for name in known), name_of(path)
             assert not rooms_imported(parsed(path)) & (OF_THE_GAME - {"systems"}), name_of(path)
+
+
+def test_the_loop_knows_no_metric_by_its_name():
+    for path in python_files("jaxgan/training"):
+        assert not re.search(r"\b[dg]_(loss|real|fake)\b", path.read_text(encoding="utf-8")), name_of(path)
 
 
 def test_the_package_itself_imports_only_what_finds_its_modules():

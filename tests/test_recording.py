@@ -137,7 +137,7 @@ def test_both_files_are_closed_though_the_first_cannot_be_written(recorder, monk
 
 
 def test_why_a_run_ends_is_not_hidden_by_files_that_cannot_be_written(tmp_path, monkeypatch):
-    watch = Watch(probabilities=True, metrics_every=5)
+    watch = Watch(metrics_every=5)
     with monkeypatch.context() as patch:
         patch.setattr(AppendedFile, "_write", full_disk)
         with pytest.raises(Collapsed, match="not finite: d_loss"):

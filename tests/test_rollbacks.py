@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import pytest
 from test_storage import nobody, open_the_way_to  # noqa: F401  (a fixture)
 from test_training import (
+    REPORT,
     WATCH,
     Dies,
     bad_until_branched,
@@ -59,10 +60,10 @@ def test_a_rollback_works_though_the_states_were_donated(tmp_path):
         return state, jax.tree.map(lambda value: jnp.full(count, value + bad), metrics)
 
     rolled_back = []
-    job = Job("a", step_fn, preview, 1, branch=lambda state, rollbacks: rolled_back.append(rollbacks) or state)
+    job = Job("a", step_fn, preview, 1, REPORT, branch=lambda state, count: rolled_back.append(count) or state)
     with Workdir(tmp_path) as workdir:
         schedule = Schedule(4, log_every=1, on_collapse="rollback")
-        state = train(first, job, schedule, workdir, watch=Watch(True, metrics_every=1))
+        state = train(first, job, schedule, workdir, watch=Watch(metrics_every=1))
     assert first["weights"].is_deleted() and rolled_back == [1]
     expected = first_state()
     for _ in range(4):
@@ -104,7 +105,7 @@ def test_a_run_that_dies_around_a_rollback_ends_as_without(tmp_path, death):
 
 
 def test_a_rollback_needs_another_future(tmp_path):
-    job = Job("a", several_steps, preview, 1)
+    job = Job("a", several_steps, preview, 1, REPORT)
     with pytest.raises(ValueError, match=r"needs job\.branch"):
         run(tmp_path, job=job, on_collapse="rollback")
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from jaxgan.errors import UserError
 from jaxgan.host.digest import digest
+from jaxgan.systems.adversarial_losses import two_player_report
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.tensorboard import read_records
 from jaxgan.training.files.workdir import Workdir
@@ -26,7 +27,8 @@ from jaxgan.training.trainer import Collapsed, Job, Schedule, train
 from jaxgan.training.watch import Watch
 
 TIMINGS = ("images_per_sec", "data_wait")
-WATCH = Watch(probabilities=True, metrics_every=5)
+REPORT = two_player_report("minimax")
+WATCH = Watch(REPORT.checks, metrics_every=5)
 
 
 # A tiny game: a noisy walk of a vector, with the metrics of a GAN.
@@ -65,7 +67,8 @@ def other_future(state, rollbacks):
 
 
 def make_job(step_fn=several_steps, **changes):
-    return Job("a tiny game", step_fn, preview, pictures_per_step=64, branch=other_future, **changes)
+    options = {"pictures_per_step": 64, "report": REPORT, "branch": other_future}
+    return Job("a tiny game", step_fn, preview, **options | changes)
 
 
 def run(directory, *, steps=20, job=None, watch=None, **schedule):

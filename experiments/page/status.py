@@ -11,6 +11,7 @@ from PIL import Image
 from experiments.run.restore import read_dataset
 from experiments.run.start import workdir_recipe
 from jaxgan.host import images
+from jaxgan.systems.adversarial_losses import two_player_report
 from jaxgan.training.files import metrics_log, plots
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.workdir import Workdir
@@ -65,12 +66,11 @@ def describe(workdir: Workdir, progress: Progress) -> str:
 
 
 def curves(workdir: Workdir, progress: Progress) -> "Figure | None":
-    """The curves of the losses; None before the first line."""
+    """Plots the metrics; None before the first line."""
     if not progress.lines:
         return None
     recipe = workdir_recipe(str(workdir.path))
-    probabilities = recipe.loss in ("nonsaturating", "minimax")
-    return plots.draw_losses(progress.lines, title="", probabilities=probabilities)
+    return plots.draw_metrics(progress.lines, two_player_report(recipe.loss), title="")
 
 
 def read_grid(path: Path) -> np.ndarray:

@@ -31,7 +31,7 @@ def build(shelf: Shelf, name: gr.Dropdown, status: gr.Markdown) -> tuple[Any, li
     seen = gr.State(NOTHING)
     with gr.Row():
         with gr.Column(min_width=300):
-            curves = gr.Plot(label="Losses and the discriminator's opinions", show_label=False, elem_id="curves")
+            curves = gr.Plot(label="Metrics", show_label=False, elem_id="curves")
         with gr.Column(min_width=300):
             grid = gr.Image(
                 label=GRID,

@@ -24,6 +24,8 @@ from jaxgan.errors import UserError, printable
 from jaxgan.host import images
 from jaxgan.host.files import write_text
 from jaxgan.systems import adversarial
+from jaxgan.systems.adversarial_losses import two_player_report
+from jaxgan.systems.system import Report
 from jaxgan.training import input_pipeline, parallel, trainer, watch
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.checkpoints import Checkpoints
@@ -152,6 +154,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
         evaluates = recipe.evaluate_every is not None and processes.writes
         measure = evaluation.during_training(recipe, gan) if evaluates else None
         state = program.place_state(initial_state(init_key, rules))
+        report = two_player_report(recipe.loss)
         job = trainer.Job(
             description=_description(recipe, gan, state, pictures, program, feed),
             step_fn=feed,
@@ -161,8 +164,8 @@ def train(recipe: Recipe, processes: Processes) -> None:
             ),
             evaluate=None if measure is None else lambda state: measure(parallel.local(state.sampling_variables)),
             pictures_per_step=recipe.batch_size * rounds.usual,
+            report=report,
             columns=columns,
-            probabilities=recipe.loss in ("nonsaturating", "minimax"),
             branch=lambda state, count: state.replace(key=jax.random.fold_in(state.key, count)),
             data_wait=lambda: feed.waited,
             begin=functools.partial(_remember, recipe, pictures, workdir),  # Nothing of a refused start is remembered.
@@ -178,7 +181,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
             keep_every=recipe.keep_checkpoints_every,
             on_collapse=recipe.on_collapse,  # type: ignore[arg-type]
         )
-        trainer.train(state, job, schedule, workdir, watch=_watch(recipe, pictures), processes=processes)
+        trainer.train(state, job, schedule, workdir, watch=_watch(report, pictures), processes=processes)
 
 
 def initial_state(key: jax.Array, rules: adversarial.Rules) -> adversarial.GANState:
@@ -280,10 +283,10 @@ def _check_common(pictures: Examples, recipe: Recipe, processes: Processes) -> N
         )
 
 
-def _watch(recipe: Recipe, pictures: Examples) -> watch.Watch:
+def _watch(report: Report, pictures: Examples) -> watch.Watch:
     return watch.Watch(
-        probabilities=recipe.loss in ("nonsaturating", "minimax"),
-        nonsaturating=recipe.loss == "nonsaturating",
+        report.checks,
+        diverse_preview=report.diverse_preview,
         real_diversity=watch.diversity(np.asarray(pictures.images[:GRID])),
     )
 

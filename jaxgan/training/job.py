@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxgan.errors import UserError
+from jaxgan.systems.system import Report
 from jaxgan.training.watch import Watch
 
 OnCollapse = Literal["warn", "stop", "rollback"]
@@ -17,15 +18,15 @@ class Job:
     Attributes:
       description: what and where, for people: the line at the start, the title of the plot.
       step_fn: `(state, first_step, count) -> (state, metrics)` advances by `count` steps; each metric has shape
-        (count,), among them `d_loss`, `g_loss`, `d_real` and `d_fake`. The state may be donated.
+        (count,). The state may be donated.
       compile: `(state, first_step) -> state` makes `step_fn` ready for a first step and does none, so that the time of
         the steps is theirs alone. The state may be donated.
-      preview: pictures from fixed noise: `state -> uint8 (N, height, width, channels)`.
+      preview: pictures from fixed inputs: `state -> uint8 (N, height, width, channels)`.
       evaluate: numbers by name for the log, such as scores of the samples: `state -> {name: number}`, the same for the
         same state. None: the log has none.
       pictures_per_step: real pictures that a step takes, for `images_per_sec`.
+      report: what the metrics are called, which of them the bar shows, and how they are plotted.
       columns: pictures in a row of a grid.
-      probabilities: whether `d_real` and `d_fake` are probabilities, or a critic's scores.
       branch: `(state, rollbacks) -> state` gives a state another future, such as another key; for rollbacks.
       data_wait: the seconds spent waiting for data since the process began.
       begin: is called by the process that writes when nothing refuses the run any more, before it writes anything else.
@@ -35,9 +36,9 @@ class Job:
     step_fn: Callable[[Any, int, int], tuple[Any, Mapping[str, Any]]]
     preview: Callable[[Any], Any]
     pictures_per_step: int
+    report: Report
     evaluate: Callable[[Any], Mapping[str, float]] | None = None
     columns: int = 8
-    probabilities: bool = True
     branch: Callable[[Any, int], Any] | None = None
     compile: Callable[[Any, int], Any] = lambda state, first_step: state
     data_wait: Callable[[], float] = lambda: 0.0
@@ -90,9 +91,9 @@ class Schedule:
         return self.evaluate_every is not None and self.is_turn(step, self.evaluate_every)
 
     def is_pause(self, step: int, watch: Watch | None) -> bool:
-        """Whether the state itself is needed at a step, and not only the metrics."""
-        intervals = [self.sample_every, self.checkpoint_every, *([watch.preview_every] if watch else [])]
-        return self.is_evaluation(step) or any(self.is_turn(step, interval) for interval in intervals)
+        """Returns whether the state itself is needed at a step, and not only the metrics."""
+        due = any(self.is_turn(step, interval) for interval in (self.sample_every, self.checkpoint_every))
+        return due or self.is_evaluation(step) or (watch is not None and watch.is_preview(step))
 
     def call_end(self, step: int, watch: Watch | None) -> int:
         """The step to which the next call goes: to the next turn of anything, at most."""

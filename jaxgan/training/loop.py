@@ -188,13 +188,13 @@ class WritingRun(Run):
         """Writes a line of the log, and what the bar says."""
         scores = {} if to_evaluate is None or self.job.evaluate is None else self.job.evaluate(to_evaluate)
         line = self.recorder.write_line(step, scores)
-        self.bar.set_postfix({name: f"{line[name]:.4g}" for name in ("d_loss", "g_loss") if name in line})
+        self.bar.set_postfix({name: f"{line[name]:.4g}" for name in self.job.report.bar if name in line})
         self.saver.check()
 
     def look(self, step: int, state: Any) -> list[Alarm]:
         """Draws the preview if it is to be saved or watched."""
         to_save = self.schedule.is_turn(step, self.schedule.sample_every)
-        to_watch = self.watch is not None and step % self.watch.preview_every == 0
+        to_watch = self.watch is not None and self.watch.is_preview(step)
         if not (to_save or to_watch):
             return []
         pictures = np.asarray(self.job.preview(state))
@@ -211,7 +211,7 @@ class WritingRun(Run):
         if finished or stopped:
             self.saver.wait()
         if finished:  # Whatever becomes of the drawing, the state is safe.
-            draw_summary(self.workdir, self.job.description, self.job.probabilities)
+            draw_summary(self.workdir, self.job.description, self.job.report)
         where = self.workdir.checkpoints / str(step)
         return f"Stopped at step {step}, saved in {where}; the same command goes on from there."
 

@@ -86,7 +86,7 @@ def _train(
                 flush=True,
             )
             if not is_drawn(workdir):  # It died after its last save, or could not draw.
-                draw_summary(workdir, job.description, job.probabilities)
+                draw_summary(workdir, job.description, job.report)
         return position.state
     if saver:
         _begin(saver, position, template, job, schedule, workdir)

@@ -1,25 +1,26 @@
-"""Notices that training has gone wrong: losses that are not finite, a discriminator that has won, samples all alike.
+"""The watch over a run: numbers that are not finite, samples all alike, and what the checks of a system find.
 
-Each is a streak: an observation counts from the last one that was fine, and an alarm is raised once a streak has lasted
-long enough, so that a rough start or a single bad batch raises none. A parameter that is not finite makes the losses
-so, and need not be looked at.
+Observations that are not fine form a streak, which begins at the last one that was fine. An alarm is raised once a
+streak has lasted long enough, so that a rough start or a single bad batch raises none. Parameters are not looked at:
+one that is not finite makes the losses so.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from jaxgan.systems.checks import Check, Verdict, Window
 from jaxgan.training.files.metrics_log import make_line
 
-Kind = Literal["non-finite", "saturated", "collapsed"]
+NON_FINITE, COLLAPSED = "non-finite", "collapsed"
 
-ADVICE: dict[Kind, str] = {
-    "non-finite": "Lower the learning rates, or use float32; look for damaged pictures.",
-    "saturated": "Lower the discriminator's learning rate or raise the generator's, or take a smaller discriminator.",
-    "collapsed": "Lower both learning rates (Adam's beta1 at 0.5), take a larger batch, or another seed.",
+ADVICE = {
+    NON_FINITE: "Lower the learning rates, or use float32; look for damaged pictures.",
+    COLLAPSED: "Lower both learning rates (Adam's beta1 at 0.5), take a larger batch, or another seed.",
 }
+"""What usually helps, by the kinds of trouble that every system can have."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +28,21 @@ class Alarm:
     """What went wrong.
 
     Attributes:
-      kind: which of the three.
+      kind: "non-finite", "collapsed", or the kind of the check that found it.
       step: the step at which it was certain.
       since: the last step at which all was well.
       seen: what was seen, in words.
+      advice: what usually helps.
     """
 
-    kind: Kind
+    kind: str
     step: int
     since: int
     seen: str
+    advice: str
 
     def __str__(self) -> str:
-        return f"Step {self.step}: {self.seen} since step {self.since}. What usually helps: {ADVICE[self.kind]}"
+        return f"Step {self.step}: {self.seen} since step {self.since}. What usually helps: {self.advice}"
 
 
 @dataclass
@@ -56,20 +59,9 @@ class Watch:
     """Follows a run; its memory goes into every checkpoint, so that a resumed run raises the same alarms.
 
     Attributes:
-      probabilities: whether `d_real` and `d_fake` are probabilities. A critic's scores have no bound and are never
-        saturated.
+      checks: what is looked for in the metrics, besides numbers that are not finite; each has a kind of its own.
+      diverse_preview: whether the preview shows independent samples. Other previews are not looked at.
       real_diversity: the `diversity` of as many real pictures as a preview has, or None if it is not known.
-      nonsaturating: whether `g_loss` is −log D(G(z)). It tells more than the mean of D(G(z)), in which one good picture
-        in a hundred hides that D is never in doubt about the others.
-      hopeless_loss: the nonsaturating loss of a G that learns stays below this (9: D believes one picture in 8,000).
-      hopeless_excess: G is lost once its loss has been above that for so long that the excess, each step at most that
-        much again, has added up to this without being made good (a CUSUM chart: Page 1954).
-      early_hopeless_loss: the same before G has learned to vary its samples (7: D believes one picture in 1,100).
-      early_hopeless_excess: likewise.
-      hopeless_from: the step from which it adds up: wide networks begin with losses of 10 to 30, and recover.
-      saturation: for other losses, D has won where it gives real pictures more than 1 − `saturation` and generated
-        ones less than it.
-      saturation_steps: for how many steps it must have won without a break, in three windows at least.
       low_diversity: samples are alike below this share of the diversity that they had, and real pictures have.
       low_previews: in how many previews in a row, once G has learned to vary its samples.
       early_low_previews: in how many before that: a G that D has overtaken can take long to find its way.
@@ -78,18 +70,14 @@ class Watch:
       preview_every: steps between the previews that are looked at.
       patience: until this step, samples may be alike because G has not learned to vary them.
       metrics_every: steps whose metrics are looked at together, however rare the lines of the log are.
+
+    Raises:
+      ValueError: if two checks have the same kind, or one has a kind that every system is looked at for.
     """
 
-    probabilities: bool
+    checks: tuple[Check, ...] = ()
+    diverse_preview: bool = True
     real_diversity: float | None = None
-    nonsaturating: bool = False
-    hopeless_loss: float = 9.0
-    hopeless_excess: float = 800.0
-    early_hopeless_loss: float = 7.0
-    early_hopeless_excess: float = 500.0
-    hopeless_from: int = 200
-    saturation: float = 0.005
-    saturation_steps: int = 200
     low_diversity: float = 0.15
     low_previews: int = 3
     early_low_previews: int = 10
@@ -98,11 +86,24 @@ class Watch:
     preview_every: int = 100
     patience: int = 10_000
     metrics_every: int = 20
-    _sums: dict[str, float] = field(default_factory=dict, repr=False)
-    _streaks: dict[Kind, _Streak] = field(default_factory=lambda: {kind: _Streak() for kind in ADVICE}, repr=False)
-    _most_diverse: float = field(default=0.0, repr=False)
-    _varied: int = field(default=0, repr=False)
-    _excess: float = field(default=0.0, repr=False)
+    _sums: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+    _streaks: dict[str, _Streak] = field(default_factory=dict, init=False, repr=False)
+    _check_memory: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+    _most_diverse: float = field(default=0.0, init=False, repr=False)
+    _varied: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        kinds = self._kinds()
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"each check needs a kind of its own, got {', '.join(kinds)}")
+        self.remember({})
+
+    def _kinds(self) -> list[str]:
+        return [*ADVICE, *(check.kind for check in self.checks)]
+
+    def is_preview(self, step: int) -> bool:
+        """Returns whether the preview of a step is looked at."""
+        return self.diverse_preview and step % self.preview_every == 0
 
     def see_call(self, step: int, metrics: Mapping[str, np.ndarray]) -> list[Alarm]:
         """Looks at the metrics of a call that ended at a step; see `see_metrics`.
@@ -125,30 +126,24 @@ class Watch:
         return alarms
 
     def see_metrics(self, line: Mapping[str, Any]) -> list[Alarm]:
-        """Looks at metrics, as in a line of `metrics.jsonl`; returns the alarms that it raises, each once a streak."""
-        bad = ", ".join(line.get("non_finite", ()))
-        alarms = self._observe("non-finite", line["step"], bool(bad), f"not finite: {bad}")
-        if self.nonsaturating and "g_loss" in line:
-            alarms += self._see_generator_loss(line["step"], line["g_loss"])
-        elif self.probabilities and "d_real" in line and "d_fake" in line:
-            d_real, d_fake = line["d_real"], line["d_fake"]
-            won = d_real > 1 - self.saturation and d_fake < self.saturation
-            seen = f"the discriminator is never in doubt (D(x) = {d_real:.4f}, D(G(z)) = {d_fake:.4f})"
-            alarms += self._observe("saturated", line["step"], won, seen, length=3, steps=self.saturation_steps)
+        """Looks at metrics, as in a line of `metrics.jsonl`.
+
+        Returns:
+          The alarms that it raises, each once a streak.
+        """
+        step, bad = line["step"], ", ".join(line.get("non_finite", ()))
+        alarms = self._observe(NON_FINITE, ADVICE[NON_FINITE], step, Verdict(bool(bad), f"not finite: {bad}"))
+        metrics = {name: value for name, value in line.items() if name not in ("step", "non_finite")}
+        window = Window(step, self.metrics_every, metrics, early=self._is_early(step))
+        for check in self.checks:
+            if all(name in metrics for name in check.metrics):
+                verdict = check.look(window, self._check_memory[check.kind])
+                self._check_memory[check.kind] = verdict.memory
+                alarms += self._observe(check.kind, check.advice, step, verdict, length=check.length, steps=check.steps)
         return alarms
 
-    def _see_generator_loss(self, step: int, loss: float) -> list[Alarm]:
-        bearable, at_most = self.hopeless_loss, self.hopeless_excess
-        if self._is_early(step):
-            bearable, at_most = self.early_hopeless_loss, self.early_hopeless_excess
-        excess = min(loss, 2 * bearable) - bearable
-        total = max(0.0, self._excess + self.metrics_every * excess)
-        self._excess = total if step > self.hopeless_from else min(total, 1.0)  # not well, but it does not add up
-        seen = f"the discriminator is never in doubt (the generator's loss is {loss:.1f})"
-        return self._observe("saturated", step, self._excess > 0, seen, certain=self._excess > at_most)
-
     def see_preview(self, step: int, images: np.ndarray) -> list[Alarm]:
-        """Looks at samples from fixed noise, uint8 (N, height, width, channels); see `see_metrics`."""
+        """Looks at samples from fixed noise, uint8 (N, height, width, channels), N at least 2; see `see_metrics`."""
         value, length = diversity(images), self.low_previews
         usual = self._most_diverse
         if self.real_diversity is not None:
@@ -158,14 +153,16 @@ class Watch:
             length = self.early_low_previews
         self._most_diverse = max(self._most_diverse, value)
         seen = f"the samples are nearly alike (mean distance {value:.3f}, usually {usual:.3f})"
-        return self._observe("collapsed", step, value < self.low_diversity * usual, seen, length=length)
+        verdict = Verdict(value < self.low_diversity * usual, seen)
+        return self._observe(COLLAPSED, ADVICE[COLLAPSED], step, verdict, length=length)
 
     def _is_early(self, step: int) -> bool:
-        """Whether G is still to learn to vary its samples, as far as that can be told."""
-        return self.real_diversity is not None and self._varied < self.varied_previews and step <= self.patience
+        """Returns whether G is still to learn to vary its samples, as far as that can be told."""
+        known = self.diverse_preview and self.real_diversity is not None
+        return known and self._varied < self.varied_previews and step <= self.patience
 
     def well_until(self, step: int) -> int:
-        """The last step, up to this one, at which everything that is looked at was fine, each when it was its turn.
+        """Returns the last step, up to this one, at which everything was fine, each thing when it was looked at.
 
         No alarm to come has a `since` before it, so the newest checkpoint up to it can be gone back to.
         """
@@ -174,43 +171,49 @@ class Watch:
         return min([streak.since for streak in seen], default=looked_at)
 
     def memory(self) -> dict[str, Any]:
-        """What the watch remembers, as JSON can hold it."""
-        streaks = {kind: asdict(streak) for kind, streak in self._streaks.items()}
-        sums = {"sums": dict(self._sums), "excess": self._excess}
-        return {"streaks": streaks, "most_diverse": self._most_diverse, "varied": self._varied, **sums}
+        """Returns what the watch remembers, as JSON can hold it."""
+        return {
+            "streaks": {kind: asdict(streak) for kind, streak in self._streaks.items()},
+            "most_diverse": self._most_diverse,
+            "varied": self._varied,
+            "sums": dict(self._sums),
+            "checks": dict(self._check_memory),
+        }
 
     def remember(self, memory: Mapping[str, Any], *, tell_again: bool = False) -> None:
         """Takes back what `memory` returned; an empty mapping forgets everything.
 
         Args:
-          memory: what `memory` returned.
+          memory: what `memory` returned, now or in an earlier version. Kinds that are not looked for are left out.
           tell_again: raise the alarms of trouble that lasts once more, since nothing but a warning came of them.
         """
         known = memory.get("streaks", {})
-        self._streaks = {kind: _Streak(**known.get(kind, {})) for kind in ADVICE}
+        self._streaks = {kind: _Streak(**known.get(kind, {})) for kind in self._kinds()}
         for streak in self._streaks.values():
             streak.told = streak.told and not tell_again
         self._most_diverse = memory.get("most_diverse", 0.0)
         self._varied = memory.get("varied", 0)
         self._sums = dict(memory.get("sums", {}))
-        self._excess = memory.get("excess", 0.0)
+        # In older checkpoints there is one number, of the only kind that needed any.
+        remembered = memory.get("checks", {"saturated": memory.get("excess", 0.0)})
+        self._check_memory = {check.kind: remembered.get(check.kind, 0.0) for check in self.checks}
 
     def _observe(
-        self, kind: Kind, step: int, bad: bool, seen: str, *, length: int = 1, steps: int = 0, certain: bool = True
+        self, kind: str, advice: str, step: int, verdict: Verdict, *, length: int = 1, steps: int = 0
     ) -> list[Alarm]:
         streak = self._streaks[kind]
-        if not bad:
+        if not verdict.bad:
             self._streaks[kind] = _Streak(since=step)
             return []
         streak.length += 1
-        if streak.told or not certain or streak.length < length or step - streak.since < steps:
+        if streak.told or not verdict.certain or streak.length < length or step - streak.since < steps:
             return []
         streak.told = True
-        return [Alarm(kind, step, streak.since, seen)]
+        return [Alarm(kind, step, streak.since, verdict.seen, advice)]
 
 
 def diversity(images: np.ndarray) -> float:
-    """How much pictures differ: the mean over all pairs of the root mean square difference of their pixels.
+    """Returns how much pictures differ: the mean over all pairs of the root mean square difference of their pixels.
 
     Args:
       images: uint8 (N, height, width, channels), N at least 2.

@@ -1,5 +1,6 @@
 """The plot of a run's metrics."""
 
+import itertools
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,43 +9,49 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgan.host.files import replace_atomically
+from jaxgan.systems.system import Report
 from jaxgan.training.files.metrics_log import Line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def save_losses(path: str | Path, lines: Sequence[Line], *, title: str, probabilities: bool) -> bool:
-    """Saves `draw_losses` as PNG; returns whether there was anything to plot."""
+COLORS = ("#1f6fb4", "#d95f02", "#2a8f5b", "#a0418e", "#b58900", "#c2334d", "#2aa198", "#6c6c6c")
+"""Of the curves, in the order of the report, over and over."""
+
+
+def save_metrics(path: str | Path, lines: Sequence[Line], report: Report, *, title: str) -> bool:
+    """Saves `draw_metrics` as PNG; returns whether there was anything to plot."""
     if not lines:
         return False
-    figure = draw_losses(lines, title=title, probabilities=probabilities)
+    figure = draw_metrics(lines, report, title=title)
     replace_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))
     return True
 
 
-def draw_losses(lines: Sequence[Line], *, title: str, probabilities: bool) -> "Figure":
-    """Plots the losses and D's opinions over the steps.
+def draw_metrics(lines: Sequence[Line], report: Report, *, title: str) -> "Figure":
+    """Plots the metrics of a run over its steps, the panels of the report one below the other.
 
     Args:
       lines: what `jaxgan.training.files.metrics_log.read` returns, none, a few or a hundred thousand.
+      report: one panel or more; metrics that a line lacks are passed over.
       title: what was trained.
-      probabilities: whether `d_real` and `d_fake` are probabilities in [0, 1], or scores of a critic.
     """
     from matplotlib.figure import Figure  # Slow to import, and not pyplot: no window, no global state.
 
-    figure = Figure(figsize=(9, 6.5), layout="constrained")
-    losses, opinions = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    ratios = [3] + [2] * (len(report.panels) - 1)
+    figure = Figure(figsize=(9, 1.3 * sum(ratios)), layout="constrained")
+    axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     figure.suptitle(textwrap.fill(title, 90), fontsize="medium")
-    _plot(losses, lines, {"d_loss": ("discriminator", "#1f6fb4"), "g_loss": ("generator", "#d95f02")})
-    losses.set_ylabel("loss")
-    _plot(opinions, lines, {"d_real": ("D(x), real", "#2a8f5b"), "d_fake": ("D(G(z)), generated", "#a0418e")})
-    opinions.set_ylabel("mean probability" if probabilities else "mean score")
-    if probabilities:
-        opinions.set_ylim(-0.02, 1.02)
-        opinions.axhline(0.5, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
-    opinions.set_xlabel("generator steps")
-    opinions.xaxis.get_major_locator().set_params(integer=True)
+    colors = itertools.cycle(COLORS)
+    for axis, panel in zip(axes, report.panels, strict=True):
+        _plot(axis, lines, {name: (label, next(colors)) for name, label in panel.curves.items()})
+        axis.set_ylabel(panel.label)
+        if panel.probabilities:
+            axis.set_ylim(-0.02, 1.02)
+            axis.axhline(0.5, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
+    axes[-1].set_xlabel(report.unit)
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 
@@ -63,4 +70,4 @@ def _plot(axes: Any, lines: Sequence[Line], series: dict[str, tuple[str, str]]) 
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.1)
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.1)

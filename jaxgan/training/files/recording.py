@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxgan.errors import UserError
 from jaxgan.host import images
+from jaxgan.systems.system import Report
 from jaxgan.training.files import metrics_log, plots
 from jaxgan.training.files.metrics_log import Line, RunLog
 from jaxgan.training.files.tensorboard import EventLog
@@ -142,12 +143,21 @@ class Clock:
         self._steps, self._seconds, self._waited = 0, 0.0, 0.0
 
 
-def draw_summary(workdir: Workdir, title: str, probabilities: bool) -> None:
-    """Makes `evolution.gif` of the grids and `losses.png` of the log; see `jaxgan.host.plots.save_losses`."""
+def draw_summary(workdir: Workdir, title: str, report: Report) -> None:
+    """Makes `evolution.gif` of the grids and `losses.png` of the log.
+
+    Args:
+      workdir: of the run.
+      title: of the plot.
+      report: see `jaxgan.training.files.plots.draw_metrics`.
+
+    Raises:
+      UserError: if they cannot be written.
+    """
     with writing_to(workdir):
         workdir.confirm()  # Another run may have taken the place of this one.
         images.save_evolution(workdir.evolution, workdir.samples)
-        plots.save_losses(workdir.losses, metrics_log.read(workdir.metrics), title=title, probabilities=probabilities)
+        plots.save_metrics(workdir.losses, metrics_log.read(workdir.metrics), report, title=title)
 
 
 def is_drawn(workdir: Workdir) -> bool:
