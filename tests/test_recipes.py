@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 
 from experiments import demo, evaluate, inspect, sample
 from experiments.cli import command, schema
@@ -18,6 +17,7 @@ from jaxgan.data import tags
 from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.systems import gan as gan_systems
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.gan import AdversarialSettings
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import flag_lines

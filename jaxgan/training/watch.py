@@ -1,8 +1,8 @@
-"""Notices that training has gone wrong: numbers that are not finite, samples all alike, what a system's checks find.
+"""The watch over a run: numbers that are not finite, samples all alike, and what the checks of a system find.
 
-Each is a streak: an observation counts from the last one that was fine, and an alarm is raised once a streak has lasted
-long enough, so that a rough start or a single bad batch raises none. A parameter that is not finite makes the losses
-so, and need not be looked at.
+Observations that are not fine form a streak, which begins at the last one that was fine. An alarm is raised once a
+streak has lasted long enough, so that a rough start or a single bad batch raises none. Parameters are not looked at:
+one that is not finite makes the losses so.
 """
 
 from collections.abc import Mapping
