@@ -198,7 +198,7 @@ def networks_have_sizes(system, examples):
 
 def lowers_for_accelerators(system, examples):
     """The step lowers for CUDA and TPU."""
-    state = jax.eval_shape(lambda: initial_state(system))
+    state = jax.eval_shape(system.init, jax.random.key(0))
     for phase, _ in enumerate(system.schedule.phases):
         step = functools.partial(system.step, phase=phase) if len(system.schedule.phases) > 1 else system.step
         jax.export.export(jax.jit(step), platforms=["cuda", "tpu"])(state, batch_shapes(system, examples, phase))

@@ -147,7 +147,10 @@ def fuse(step: Step, axis_name: str | None) -> Step:
 
         def body(index: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             state, log = carry
-            state, metrics = one_step(state, batch(index))
+            # Bound to the index: in a call of one step XLA would see that the batch never changes, take it out of the
+            # loop, and round differently from a call of several.
+            drawn, _ = jax.lax.optimization_barrier((batch(index), index))
+            state, metrics = one_step(state, drawn)
             return state, jax.tree.map(lambda column, value: column.at[index].set(value), log, metrics)
 
         length = jax.tree.leaves(draws)[0].shape[0]
