@@ -19,70 +19,122 @@ LOSSES = ("nonsaturating", "minimax", "wasserstein", "least_squares", "hinge")
 class Recipe:
     """A whole run. Each field is a flag of the same name; None means that the program chooses, as the help says."""
 
-    model: str = option("", "the system to train; its recipe gives every other flag its default")
-    dataset: str | None = option(None, f"{DATASET_HELP}; default: folder if --data_dir is given, else avatars")
+    model: str = option("", "the system to train; its recipe gives every other flag its default", group="Model")
+    dataset: str | None = option(
+        None, f"{DATASET_HELP}; default: folder if --data_dir is given, else avatars", group="Data"
+    )
     data_dir: str | None = option(
-        None, "the folder of pictures (any nesting, any names), or the directory of TFDS", path=True
+        None, "the folder of pictures (any nesting, any names), or the directory of TFDS", path=True, group="Data"
     )
     workdir: str | None = option(
-        None, "everything that the run writes; one that is there is continued; default: runs/MODEL-DATASET", path=True
+        None,
+        "everything that the run writes; one that is there is continued; default: runs/MODEL-DATASET",
+        path=True,
+        group="Run",
     )
-    steps: int | None = option(None, "the TOTAL number of generator steps to reach")
-    epochs: float | None = option(None, "the TOTAL number of passes over the pictures to reach, instead of --steps")
-    batch_size: int = option(64, "pictures in a batch, over all devices together")
-    seed: int = option(0, "decides everything that is random")
-    num_examples: int = option(30_000, "how many avatars are drawn")
+    steps: int | None = option(None, "the TOTAL number of generator steps to reach", group="Run")
+    epochs: float | None = option(
+        None, "the TOTAL number of passes over the pictures to reach, instead of --steps", group="Run"
+    )
+    batch_size: int = option(64, "pictures in a batch, over all devices together", group="Run")
+    seed: int = option(0, "decides everything that is random", group="Run")
+    num_examples: int = option(30_000, "how many avatars are drawn", group="Data")
 
-    image_size: int | None = option(None, "height and width of the pictures; default: the model's own")
-    latent_dim: int | None = option(None, "numbers in the noise z; default: the model's own")
-    generator_width: int | None = option(None, "the smallest number of channels in the generator; default: the model's")
+    image_size: int | None = option(None, "height and width of the pictures; default: the model's own", group="Model")
+    latent_dim: int | None = option(None, "numbers in the noise z; default: the model's own", group="Model")
+    generator_width: int | None = option(
+        None, "the smallest number of channels in the generator; default: the model's", group="Model"
+    )
     discriminator_width: int | None = option(
-        None, "the smallest number of channels in the discriminator; default: the model's"
+        None, "the smallest number of channels in the discriminator; default: the model's", group="Model"
     )
-    dropout_rate: float | None = option(None, "of the discriminator, where the model has dropout; default: the model's")
-    initial_std: float | None = option(None, "standard deviation of the initial weights; default: the model's own")
-    precision: str = option("float32", "the type to compute in", ("float32", "bfloat16"))
+    dropout_rate: float | None = option(
+        None, "of the discriminator, where the model has dropout; default: the model's", group="Model"
+    )
+    initial_std: float | None = option(
+        None, "standard deviation of the initial weights; default: the model's own", group="Model"
+    )
+    precision: str = option("float32", "the type to compute in", ("float32", "bfloat16"), group="Devices")
 
-    loss: str = option("nonsaturating", "the pair of losses", LOSSES)
-    label_smoothing: float = option(0.0, "real examples count as 1 minus this (minimax and nonsaturating losses)")
-    matching_aware: bool = option(False, "show the discriminator wrong conditions and wrong pictures too")
-    wrong_in_one: bool = option(False, "with --matching_aware: a wrong condition is wrong in hair or eyes, not in both")
-    joint_batch: bool = option(False, "real and generated examples pass the discriminator as one batch")
-    sync_batch_norm: bool = option(True, "batch statistics of the global batch; else each device takes its own share's")
-    reuse_noise: bool = option(False, "the discriminator's noise serves the generator's step too")
-    critic_steps: int = option(1, "discriminator steps to one generator step")
-    new_batch_each_critic_step: bool = option(False, "each discriminator step sees pictures and noise of its own")
-    critic_warmup: bool = option(False, "100 critic steps in each of the first 25 generator steps and every 500th")
-    clip: float | None = option(None, "bound of every discriminator parameter, after each step; default: no bound")
-    clip_normalization: bool = option(True, "bound the scales and biases of batch normalisation too")
+    loss: str = option("nonsaturating", "the pair of losses", LOSSES, group="Loss")
+    label_smoothing: float = option(
+        0.0, "real examples count as 1 minus this (minimax and nonsaturating losses)", group="Loss"
+    )
+    matching_aware: bool = option(False, "show the discriminator wrong conditions and wrong pictures too", group="Loss")
+    wrong_in_one: bool = option(
+        False, "with --matching_aware: a wrong condition is wrong in hair or eyes, not in both", group="Loss"
+    )
+    joint_batch: bool = option(
+        False, "real and generated examples pass the discriminator as one batch", group="Training step"
+    )
+    sync_batch_norm: bool = option(
+        True, "batch statistics of the global batch; else each device takes its own share's", group="Training step"
+    )
+    reuse_noise: bool = option(
+        False, "the discriminator's noise serves the generator's step too", group="Training step"
+    )
+    critic_steps: int = option(1, "discriminator steps to one generator step", group="Training step")
+    new_batch_each_critic_step: bool = option(
+        False, "each discriminator step sees pictures and noise of its own", group="Training step"
+    )
+    critic_warmup: bool = option(
+        False, "100 critic steps in each of the first 25 generator steps and every 500th", group="Training step"
+    )
+    clip: float | None = option(
+        None, "bound of every discriminator parameter, after each step; default: no bound", group="Training step"
+    )
+    clip_normalization: bool = option(
+        True, "bound the scales and biases of batch normalisation too", group="Training step"
+    )
 
-    optimizer: str = option("adam", "of both players", ("adam", "rmsprop", "sgd"))
-    generator_learning_rate: float = option(2e-4, "the generator's learning rate")
-    discriminator_learning_rate: float = option(2e-4, "the discriminator's learning rate")
-    beta1: float = option(0.5, "Adam's decay of the gradient's mean")
-    beta2: float = option(0.999, "Adam's decay of the gradient's square; RMSprop's is 0.9")
-    epsilon_in_root: bool = option(True, "RMSprop divides by √(v + 1e-7), as Keras 3; else by √v + 1e-7, as Keras 2")
-    decay_every: int | None = option(None, "steps after which both learning rates are multiplied by --decay_rate")
-    decay_rate: float = option(0.5, "the factor of --decay_every")
-    average_decay: float | None = option(None, "sample from a moving average of the generator with this decay")
-    flip: bool = option(False, "mirror real pictures left and right at random")
-    rotation: float = option(0.0, "turn real pictures by up to this many degrees at random")
+    optimizer: str = option("adam", "of both players", ("adam", "rmsprop", "sgd"), group="Optimiser")
+    generator_learning_rate: float = option(2e-4, "the generator's learning rate", group="Optimiser")
+    discriminator_learning_rate: float = option(2e-4, "the discriminator's learning rate", group="Optimiser")
+    beta1: float = option(0.5, "Adam's decay of the gradient's mean", group="Optimiser")
+    beta2: float = option(0.999, "Adam's decay of the gradient's square; RMSprop's is 0.9", group="Optimiser")
+    epsilon_in_root: bool = option(
+        True, "RMSprop divides by √(v + 1e-7), as Keras 3; else by √v + 1e-7, as Keras 2", group="Optimiser"
+    )
+    decay_every: int | None = option(
+        None, "steps after which both learning rates are multiplied by --decay_rate", group="Optimiser"
+    )
+    decay_rate: float = option(0.5, "the factor of --decay_every", group="Optimiser")
+    average_decay: float | None = option(
+        None, "sample from a moving average of the generator with this decay", group="Optimiser"
+    )
+    flip: bool = option(False, "mirror real pictures left and right at random", group="Data")
+    rotation: float = option(0.0, "turn real pictures by up to this many degrees at random", group="Data")
 
-    log_every: int = option(100, "steps to a line in metrics.jsonl")
-    sample_every: int = option(1000, "steps to a grid of samples")
-    checkpoint_every: int = option(1000, "steps to a checkpoint")
-    evaluate_every: int | None = option(None, "steps to a few scores in metrics.jsonl, such as FID; default: none")
-    evaluate_num: int = option(2000, "pictures that those scores are taken from")
-    evaluate_features: str = option("trained", FEATURES_HELP, FEATURES)
-    keep_checkpoints: int = option(3, "how many of the newest checkpoints are kept")
-    keep_checkpoints_every: int | None = option(None, "keep those at multiples of this step for ever; default: none")
-    on_collapse: str = option("warn", "what happens when training goes wrong", ("warn", "stop", "rollback"))
+    log_every: int = option(100, "steps to a line in metrics.jsonl", group="Schedule of the run")
+    sample_every: int = option(1000, "steps to a grid of samples", group="Schedule of the run")
+    checkpoint_every: int = option(1000, "steps to a checkpoint", group="Schedule of the run")
+    evaluate_every: int | None = option(
+        None, "steps to a few scores in metrics.jsonl, such as FID; default: none", group="Schedule of the run"
+    )
+    evaluate_num: int = option(2000, "pictures that those scores are taken from", group="Schedule of the run")
+    evaluate_features: str = option("trained", FEATURES_HELP, FEATURES, group="Schedule of the run")
+    keep_checkpoints: int = option(3, "how many of the newest checkpoints are kept", group="Schedule of the run")
+    keep_checkpoints_every: int | None = option(
+        None, "keep those at multiples of this step for ever; default: none", group="Schedule of the run"
+    )
+    on_collapse: str = option(
+        "warn", "what happens when training goes wrong", ("warn", "stop", "rollback"), group="Run"
+    )
     conditions: str | None = option(
-        None, "a file with a condition a line, for the grid of a conditional model", path=True
+        None,
+        "a file with a condition a line, for the grid of a conditional model",
+        path=True,
+        group="Schedule of the run",
     )
-    steps_per_call: int | None = option(None, "steps that run on the device without a break; default: by model, device")
-    parallel: str | None = option(None, "jit (one device), pmap or shard_map; default: by the number of devices")
-    placement: str | None = option(None, "keep all pictures on the device, or stream them; default: device if they fit")
+    steps_per_call: int | None = option(
+        None, "steps that run on the device without a break; default: by model, device", group="Devices"
+    )
+    parallel: str | None = option(
+        None, "jit (one device), pmap or shard_map; default: by the number of devices", group="Devices"
+    )
+    placement: str | None = option(
+        None, "keep all pictures on the device, or stream them; default: device if they fit", group="Devices"
+    )
 
 
 _GAN: dict[str, Any] = {"reuse_noise": True, "beta1": 0.9, "batch_size": 64}
