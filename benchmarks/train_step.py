@@ -75,5 +75,4 @@ def against_the_fastest(
 
 
 if __name__ == "__main__":
-    schema.define_flags(Recipe)
-    command.run(main)
+    command.run(main, schema.define_flags(Recipe))

@@ -40,10 +40,13 @@ MAY_CHANGE = (  # in a run that is continued
 
 def main(family: tuple[str, ...]) -> None:
     """The command that trains the models of a family."""
-    model = f"the system to train: {', '.join(family)}; its recipe has every other default, in brackets the first's"
-    schema.define_flags(Recipe, RECIPES[family[0]], {"model": model})
-    schema.define_flags(Cluster)
-    command.run(lambda: _train_together(family))
+    model = f"the system to train: {', '.join(family)}; its recipe has every other default"
+
+    def defaults_of(asked: str | None) -> Recipe:
+        return RECIPES.get(asked or "", RECIPES[family[0]])
+
+    settings = schema.define_flags(Recipe, helps={"model": model}, defaults_of=defaults_of)
+    command.run(lambda: _train_together(family), settings, schema.define_flags(Cluster))
 
 
 def _train_together(family: tuple[str, ...]) -> None:
