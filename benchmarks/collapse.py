@@ -151,5 +151,4 @@ def grid(samples: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    schema.define_flags(Collapse)
-    command.run(main)
+    command.run(main, schema.define_flags(Collapse))

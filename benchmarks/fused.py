@@ -30,5 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    schema.define_flags(all_options())
-    command.run(main)
+    command.run(main, schema.define_flags(all_options()))

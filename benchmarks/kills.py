@@ -179,5 +179,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    schema.define_flags(Kills)
-    command.run(main)
+    command.run(main, schema.define_flags(Kills))

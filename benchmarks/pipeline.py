@@ -106,5 +106,4 @@ def share_of_waiting(given: dict[str, Any], seconds: float) -> float:
 
 
 if __name__ == "__main__":
-    schema.define_flags(all_options())
-    command.run(main)
+    command.run(main, schema.define_flags(all_options()))

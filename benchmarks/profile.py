@@ -102,5 +102,4 @@ def shares(events: list[tuple[str, float]], key: Any) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    schema.define_flags(all_options())
-    command.run(main)
+    command.run(main, schema.define_flags(all_options()))

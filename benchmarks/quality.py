@@ -108,5 +108,4 @@ def pytorch_pictures(recipe: Recipe, pictures: Examples, z: jax.Array, condition
 
 
 if __name__ == "__main__":
-    schema.define_flags(all_options())
-    command.run(main)
+    command.run(main, schema.define_flags(all_options()))

@@ -69,5 +69,4 @@ def medians(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    schema.define_flags(all_options())
-    command.run(main)
+    command.run(main, schema.define_flags(all_options()))

@@ -84,5 +84,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    schema.define_flags(Alarms)
-    command.run(main)
+    command.run(main, schema.define_flags(Alarms))

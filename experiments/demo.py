@@ -85,5 +85,4 @@ def _leave(number: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
-    schema.define_flags(Demo)
-    command.run(main)
+    command.run(main, schema.define_flags(Demo))

@@ -42,7 +42,7 @@ class Evaluate:
     )
     feature_sha256: str | None = option(None, "the sha256 of that file")
     extrapolate: bool = option(False, "add the FID without the bias of finite sets, which takes a minute")
-    format: str = option("json", "json, with all that makes a score comparable, or a table to read", ("json", "table"))
+    format: str = option("json", "json: all that makes a score comparable; table: to read", ("json", "table"))
 
 
 def main() -> None:
@@ -143,5 +143,4 @@ def _finite(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    schema.define_flags(Evaluate)
-    command.run(main)
+    command.run(main, schema.define_flags(Evaluate))

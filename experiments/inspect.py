@@ -38,5 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    schema.define_flags(Inspect)
-    command.run(main)
+    command.run(main, schema.define_flags(Inspect))

@@ -80,7 +80,7 @@ def main() -> None:
     else:
         exhibit = _exhibit(run, asked)
     write(Path(asked.out), exhibit)
-    print(f"{len(exhibit.images)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
+    command.answer(f"{len(exhibit.images)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
 
 
 def check(asked: Sample) -> None:
@@ -174,7 +174,7 @@ def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
             report=bar.update,
         )
     drawn = "" if labels is None else f", as {name_of(labels[found.candidate], run.condition_names)}"
-    print(f"Nearest: root mean square difference {found.difference:.3f}, of pixels in [-1, 1]{drawn}")
+    command.answer(f"Nearest: root mean square difference {found.difference:.3f}, of pixels in [-1, 1]{drawn}")
     both = np.zeros((2, 0), np.uint8) if labels is None else np.repeat(labels[found.candidate][None], 2, axis=0)
     return Exhibit(np.stack([target, found.picture]), both, columns=2, apart=1)
 
@@ -238,5 +238,4 @@ def write(path: Path, exhibit: Exhibit) -> None:
 
 
 if __name__ == "__main__":
-    schema.define_flags(Sample)
-    command.run(main)
+    command.run(main, schema.define_flags(Sample))

@@ -194,6 +194,7 @@ MISTAKES = {
     "a workdir of bytes that are no text": (["--workdir=a\udcff"], "--workdir=a?: its full name is not UTF-8"),
     "an unwritable workdir": (["--workdir=/proc/run"], "--workdir"),
     "a missing flag file": (["--flagfile=/nowhere.flags"], "/nowhere.flags"),
+    "no model at all": (["--model="], "--model=: is empty"),
     "an unknown way to spread": (["--parallel=threads"], "--parallel"),
     "a word without dashes": (["steps=3"], "steps=3"),
 }
@@ -313,15 +314,14 @@ def test_mistakes_of_sampling(whole, tmp_path, flags, named):
     assert named in done.stderr and done.stderr.count("error:") == 1
 
 
-@pytest.mark.parametrize("command", ["dcgan", "sample", "inspect"])
-def test_help_is_help(command):
-    done = run(command, "--help")
-    assert done.returncode == 0
-    assert "--workdir" in done.stdout
-    assert "Traceback" not in done.stderr
-
-
-def test_help_of_a_family_names_its_models_and_its_own_defaults():
-    said = " ".join(run("wgan", "--help").stdout.split())
-    assert "--model: the system to train: wgan_anime;" in said
-    assert "--generator_learning_rate: the generator's learning rate [5e-05]" in said
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_no_answer_is_lost_to_a_character_that_the_terminal_lacks(whole, tmp_path, encoding):
+    narrow = {"PYTHONIOENCODING": encoding}
+    table = ("--num=200", "--features=thumbnails", "--format=table")
+    done = run("evaluate", f"--workdir={whole}", *table, environment=narrow)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert len(done.stdout.splitlines()) > 5 and "distance from real pictures" in done.stdout
+    done = run("sample", f"--workdir={whole}", "--num=4", f"--out={tmp_path / '猫.png'}", environment=narrow)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout.startswith("4 pictures from step 20") and done.stdout.endswith("?.png\n")
+    assert (tmp_path / "猫.png").exists()

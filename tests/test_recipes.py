@@ -11,6 +11,7 @@ import pytest
 from experiments import demo, evaluate, inspect, sample
 from experiments.cli import command, schema
 from experiments.run import merge, recipes, restore
+from experiments.run.cluster import Cluster
 from experiments.run.recipes import default_recipe, recipe_class, resolve
 from jaxgan import models, systems
 from jaxgan.data import tags
@@ -199,6 +200,18 @@ def test_what_is_no_path_is_refused_by_every_command(given_flags, path):
             with pytest.raises(UserError, match=f"^--{name}=.*: {NOT_PATHS[path]}.*") as caught:
                 given_flags(flags_type, f"--{name}={path}")
             assert str(caught.value).isprintable()
+
+
+def test_an_empty_value_is_refused_by_every_command(given_flags):
+    found = 0
+    for kind, paths in {**PATHS, Cluster: ()}.items():
+        for field in dataclasses.fields(kind):
+            if field.type in (str, str | None) and not field.metadata["choices"]:
+                remedy = "name a path" if field.name in paths else "give it a value"
+                with pytest.raises(UserError, match=f"^--{field.name}=: is empty .*; {remedy}, or leave"):
+                    given_flags(kind, f"--{field.name}=")
+                found += 1
+    assert found > 15
 
 
 def test_a_name_may_have_spaces_quotes_and_letters_of_every_script(given_flags, tmp_path):
@@ -410,6 +423,8 @@ def test_precision_reaches_the_networks():
         ("--batchsize=3", "--batchsize: no such flag; did you mean --batch_size? --help lists all"),
         ("--zzz", "--zzz: no such flag; --help lists all"),
         ("--flagfle=anime.flags", "--flagfle: no such flag; did you mean --flagfile? --help lists all"),
+        ("--flagfile", "--flagfile: name a file, as in --flagfile=anime.flags"),
+        ("--flagfile=", "--flagfile=: is empty (an unset variable of the shell?); name a file, or leave the flag out"),
     ],
 )
 def test_absl_s_complaints_are_put_in_words(argument, said, capsys):

@@ -1,27 +1,31 @@
 """The frame of every command: it parses the flags, runs, and ends with an answer or a one-line error and a status."""
 
+import functools
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
 from absl import app, flags
 
+from experiments.cli import flag_files, help_page
 from experiments.cli.messages import in_words
-from experiments.cli.process import set_up_process
+from experiments.cli.process import accept_any_character, set_up_process
+from experiments.cli.schema import FlagTable
 from jaxgan.errors import UserError, one_line, printable
 from jaxgan.host.console import silence
 from jaxgan.training.signals import Interrupted, stop_by_exceptions
 
-FLAG_FILES = Path(__file__).resolve().parent.parent / "flags"
-"""The flag files that come with the commands; `--flagfile=anime.flags` finds them from any folder."""
 
+def run(main: Callable[[], None], *tables: FlagTable) -> None:
+    """Parses the flags and runs a command; a user's mistake is one line and status 2, an interruption 130 or 143.
 
-def run(main: Callable[[], None]) -> None:
-    """Parses the flags and runs a command; a user's mistake is one line and status 2, an interruption 130 or 143."""
+    Args:
+      main: the command.
+      *tables: what `define_flags` returned, for the page of `--help`.
+    """
 
     def guarded(argv: Sequence[str]) -> None:
         if argv[1:]:
@@ -49,7 +53,9 @@ def run(main: Callable[[], None]) -> None:
             traceback.print_exc()
             _leave(1)
 
-    app.run(guarded, flags_parser=parse)
+    accept_any_character()
+    doc = sys.modules["__main__"].__doc__ or ""
+    app.run(guarded, flags_parser=functools.partial(parse, tables=tables, doc=doc))
 
 
 def answer(text: str) -> None:
@@ -71,41 +77,42 @@ def _is_out_of_memory(error: Exception) -> bool:
     return from_jax or isinstance(error, MemoryError)
 
 
-def parse(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
+def parse(
+    argv: Sequence[str], values: flags.FlagValues = flags.FLAGS, tables: Sequence[FlagTable] = (), doc: str = ""
+) -> list[str]:
     """Parses the arguments and the flag files that they name; returns those that are no flags.
 
-    What stands on the command line itself is preferred to what a flag file says, wherever it stands.
+    What stands on the command line itself is preferred to what a flag file says, wherever it stands. Where the command
+    line asks for help, the page is shown and the process left with status 0, whatever else is asked for.
+
+    Args:
+      argv: the program and its arguments.
+      values: the flags that are set.
+      tables: what `define_flags` returned, for the page of `--help`.
+      doc: the docstring of the command's module, for that page.
     """
     try:
-        return values([*argv[:1], *_files_first(argv[1:])])
-    except SystemExit:  # absl has shown the help, which was asked for, and leaves with 1
+        if help_page.is_asked(argv[1:]):
+            _show_help(argv, values, tables, doc)
+        return values([*argv[:1], *flag_files.expand(argv[1:])])
+    except SystemExit:  # after help, ours or absl's, which leaves with 1
         sys.exit(0)
+    except UserError as error:
+        _fail(str(error))
     except (flags.Error, ValueError, OSError, RecursionError) as error:  # the others for flag files of any content
         recursed = isinstance(error, RecursionError)
         _fail(f"the flags cannot be read ({printable(error)})" if recursed else in_words(error, values))
 
 
-def _files_first(arguments: Sequence[str]) -> list[str]:
-    """Moves the arguments that name flag files before the others: of two values absl takes the later one."""
-    files: list[str] = []
-    others: list[str] = []
-    left = list(arguments)
-    while left:
-        argument = left.pop(0)
-        name, equals, value = argument.partition("=")
-        if not argument.startswith("-") or name.lstrip("-") != "flagfile":
-            others.append(argument)
-        elif equals or left:
-            files.append(f"--flagfile={_find_flag_file(value if equals else left.pop(0))}")
-        else:
-            files.append(argument)
-    return files + others
-
-
-def _find_flag_file(name: str) -> str:
-    """Returns the path of a flag file: in the working directory, or else among those that come with the commands."""
-    shipped = FLAG_FILES / name
-    return str(shipped) if Path(name).name == name and not Path(name).exists() and shipped.is_file() else name
+def _show_help(argv: Sequence[str], values: flags.FlagValues, tables: Sequence[FlagTable], doc: str) -> NoReturn:
+    """Shows the page of `--help`, with the defaults of the model that the flags name, and leaves."""
+    try:
+        arguments = flag_files.expand(argv[1:])
+    except UserError:  # Help is needed the most by those who made a mistake.
+        arguments = list(argv[1:])
+    others = values.flags_by_module_dict().get(argv[0], [])
+    answer(help_page.page(doc, tables, help_page.asked_model(arguments), others))
+    sys.exit(0)
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,15 +1,23 @@
 """Settings that belong to a program, never to an import of the library."""
 
 import ctypes
+import io
 import sys
 
 from absl import logging
 
-from experiments.cli.compiled import keep_compiled_programs
+
+def accept_any_character() -> None:
+    """Has the standard streams write a substitute for a character that their encoding lacks, where they would raise."""
+    for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):  # None where Python found none open; another kind in a notebook
+            stream.reconfigure(errors=errors)
 
 
 def set_up_process() -> None:
     """Sets up logging, memory and the cache of compiled programs; a program calls it once, before it computes."""
+    from experiments.cli.compiled import keep_compiled_programs  # imports JAX, which `python -m experiments` need not
+
     logging.set_verbosity(logging.WARNING)  # Orbax tells every detail of a save
     _keep_freed_memory()
     keep_compiled_programs()

@@ -5,30 +5,69 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import UnionType
+from types import SimpleNamespace, UnionType
 from typing import Any, get_args, get_type_hints
 
 from absl import flags
 
+from experiments.cli.flag_files import is_flag, read_text
 from jaxgan.errors import UserError, printable
+from jaxgan.systems.settings import unquote
 
 
-def define_flags(schema: type, defaults: Any = None, helps: Mapping[str, str] | None = None) -> None:
-    """One flag for each field of a dataclass; unset unless given.
+@dataclasses.dataclass(frozen=True)
+class FlagTable:
+    """The flags of a dataclass, as `--help` shows them.
+
+    Attributes:
+      schema: the dataclass.
+      defaults_of: from the name of a model, or None, to an instance whose values are the defaults.
+      helps: by name, what is said of a field instead of its own help.
+    """
+
+    schema: type
+    defaults_of: Callable[[str | None], Any]
+    helps: Mapping[str, str]
+
+    def fields(self) -> list[dataclasses.Field]:
+        """Returns the fields, those that the dataclass adds to its bases first."""
+        bases = (base for base in self.schema.__mro__[1:] if dataclasses.is_dataclass(base))
+        inherited = {field.name for base in bases for field in dataclasses.fields(base)}
+        return sorted(dataclasses.fields(self.schema), key=lambda field: field.name in inherited)
+
+    def help_of(self, field: dataclasses.Field) -> str:
+        """Returns what is said of a field."""
+        return self.helps.get(field.name, field.metadata["help"])
+
+
+def define_flags(
+    schema: type,
+    defaults: Any = None,
+    helps: Mapping[str, str] | None = None,
+    *,
+    defaults_of: Callable[[str | None], Any] | None = None,
+) -> FlagTable:
+    """Defines one flag for each field of a dataclass; unset unless given.
 
     Args:
       schema: the dataclass.
-      defaults: one of them, whose values --help shows; None: those of its fields.
-      helps: by name, what --help says of a field instead of its own help; None: nothing.
+      defaults: an instance, whose values `--help` shows; None: the defaults of the fields.
+      helps: by name, what `--help` says of a field instead of its own help; None: nothing.
+      defaults_of: instead of `defaults`, a function from the model that was asked for to an instance; the default
+        model's where it is given None, or a model that it does not know.
+
+    Returns:
+      What `command.run` needs for `--help`.
     """
+    if defaults is None:
+        defaults = SimpleNamespace(**{field.name: field.default for field in dataclasses.fields(schema)})
+    table = FlagTable(schema, defaults_of or (lambda model: defaults), helps or {})
     hints = get_type_hints(schema)
     for field in dataclasses.fields(schema):
         define, extra = _definition(hints[field.name], field.metadata["choices"])
-        value = field.default if defaults is None else getattr(defaults, field.name)
-        default = "" if value is None else f" [{value}]"
-        # Of the command's own module, so that --help shows them.
-        said = (helps or {}).get(field.name, field.metadata["help"])
-        define(field.name, None, *extra, said + default, module_name=sys.argv[0])
+        # Of the command's own module, which absl takes for the one that declares them.
+        define(field.name, None, *extra, table.help_of(field), module_name=sys.argv[0])
+    return table
 
 
 def _definition(hint: Any, choices: Sequence[str]) -> tuple[Callable[..., Any], list[Any]]:
@@ -46,10 +85,10 @@ def _definition(hint: Any, choices: Sequence[str]) -> tuple[Callable[..., Any], 
 
 
 def given_flags(schema: type) -> dict[str, Any]:
-    """The fields of a dataclass whose flags were given, with their values; ~/ is the home directory, as in a shell.
+    """Returns the fields of a dataclass whose flags were given; ~/ is the home directory, as in a shell.
 
     Raises:
-      UserError: for a path that cannot be one.
+      UserError: for an empty text, or a path that cannot be one.
     """
     values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(schema)}
     given = {name: value for name, value in values.items() if value is not None}
@@ -58,16 +97,22 @@ def given_flags(schema: type) -> dict[str, Any]:
     for field in dataclasses.fields(schema):
         if field.metadata["path"] and field.name in given:
             check_path(field.name, given[field.name])
+        elif given.get(field.name) == "":
+            raise _empty(field.name, "give it a value")
     return given
 
 
 def check_path(name: str, path: str) -> None:
     """Raises a UserError for a path that is none, or that flags.txt cannot carry: a flag a line, in UTF-8."""
     if not path:
-        raise UserError(f"--{name}=: is empty (an unset variable of the shell?); name a path, or leave the flag out")
+        raise _empty(name, "name a path")
     fault = _fault(path)
     if fault is not None:
         raise UserError(f"--{name}={printable(path)}: {fault}; choose another")
+
+
+def _empty(name: str, remedy: str) -> UserError:
+    return UserError(f"--{name}=: is empty (an unset variable of the shell?); {remedy}, or leave the flag out")
 
 
 def _fault(path: str) -> str | None:
@@ -118,7 +163,7 @@ def find_value(path: Path, name: str) -> str | None:
       UserError: where the file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = [unquote(line) for line in read_text(path).splitlines()]
     except (ValueError, OSError) as error:
         raise UserError(f"{path}: not the flags of a run ({printable(error)})") from error
     values = [line.partition("=")[2] for line in lines if line.lstrip("-").partition("=")[0] == name]
@@ -133,8 +178,7 @@ def read_flag_lines(schema: type, path: Path) -> dict[str, Any]:
     """
     values = flag_values(schema)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        lines = [line for line in lines if line.strip() and not line.startswith(("#", "//"))]
+        lines = [unquote(line) for line in read_text(path).splitlines() if is_flag(line)]
         if any(line.lstrip("-").startswith("flagfile") for line in lines):
             raise ValueError("it may not name another flag file")
         for word in values([sys.argv[0], *lines])[1:]:  # absl stops at the first

@@ -22,12 +22,14 @@ class Cluster:
     """The flags by which a process joins others. They belong to a start, not to a run, and are written nowhere."""
 
     coordinator: str | None = option(
-        None, "host:port at which process 0 can be reached, to train with several processes"
+        None, "host:port at which process 0 can be reached, to train with several processes", group="Several processes"
     )
-    num_processes: int | None = option(None, "how many processes train together")
-    process_id: int | None = option(None, "the number of this process, from 0")
+    num_processes: int | None = option(None, "how many processes train together", group="Several processes")
+    process_id: int | None = option(None, "the number of this process, from 0", group="Several processes")
     distributed: bool = option(
-        False, "take --coordinator, --num_processes and --process_id from SLURM, Open MPI, Kubernetes or Cloud TPU"
+        False,
+        "take --coordinator, --num_processes and --process_id from SLURM, Open MPI, Kubernetes or Cloud TPU",
+        group="Several processes",
     )
 
 

@@ -30,11 +30,13 @@ def main(name: str) -> None:
       name: of the command, such as "dcgan".
     """
     family = systems.families()[name]
-    first = family.models[0]
-    model = f"System to train: {', '.join(family.models)}; its recipe has every other default, in brackets the first's"
-    schema.define_flags(recipe_class(family.settings), default_recipe(first), {"model": model})
-    schema.define_flags(Cluster)
-    command.run(lambda: _train_together(family))
+    model = f"System to train: {', '.join(family.models)}; its recipe has every other default"
+
+    def defaults_of(asked: str | None) -> Recipe:
+        return default_recipe(asked if asked in family.models else family.models[0])
+
+    settings = schema.define_flags(recipe_class(family.settings), helps={"model": model}, defaults_of=defaults_of)
+    command.run(lambda: _train_together(family), settings, schema.define_flags(Cluster))
 
 
 def _train_together(family: Family) -> None:

@@ -115,5 +115,17 @@ def flag_lines(settings: Any) -> str:
         if isinstance(value, bool):
             lines.append(f"--{'' if value else 'no'}{field.name}")
         elif value is not None:
-            lines.append(f"--{field.name}={value}")
+            lines.append(f"--{field.name}={quote(value) if isinstance(value, str) else value}")
     return "\n".join(lines) + "\n"
+
+
+def unquote(line: str) -> str:
+    """Takes the quotes from around the value of a line: `--out="my run"` means the same as in a shell."""
+    name, equals, value = line.partition("=")
+    quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
+    return f"{name}={value[1:-1]}" if equals and quoted else line
+
+
+def quote(value: str) -> str:
+    """Puts quotes around a value that `unquote` or a reader that strips lines would change."""
+    return value if value == value.strip() and unquote(f"={value}") == f"={value}" else f'"{value}"'

@@ -1,0 +1,68 @@
+"""The list of commands: `python -m experiments` shows what each of them does."""
+
+import ast
+import sys
+from pathlib import Path
+
+from experiments.cli.help_page import filled
+from experiments.cli.process import accept_any_character
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def overview(folder: Path) -> str:
+    """Returns the list of the commands in a folder: those that train with their models, then the others.
+
+    The files are read, not imported. A command is a file with the usual last lines, `if __name__ == "__main__":`; one
+    that trains assigns the names of its models to `MODELS`, as a literal.
+    """
+    training: list[tuple[str, list[str]]] = []
+    others: list[tuple[str, list[str]]] = []
+    for path in sorted(folder.glob("[!_]*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if not any(isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in tree.body):
+            continue
+        does = (ast.get_docstring(tree) or "").partition("\n")[0].partition(": ")[0].rstrip(".")
+        models = _models(tree)
+        (training if models else others).append(
+            (path.stem, [does, f"--model={', '.join(models)}"] if models else [does])
+        )
+    column = max((len(name) for name, _ in training + others), default=0) + 4
+    parts = ["Usage: python -m experiments.COMMAND [--flag=value ...]"]
+    for heading, commands in (("Commands that train", training), ("Other commands", others)):
+        lines = (
+            filled(text, ("" if number else f"  {name}").ljust(column), " " * column)
+            for name, texts in commands
+            for number, text in enumerate(texts)
+        )
+        parts.append("\n".join([f"{heading}:", *lines]))
+    parts.append("python -m experiments.COMMAND --help lists the flags of a command.")
+    return "\n\n".join(parts)
+
+
+def _models(tree: ast.Module) -> tuple[str, ...]:
+    """Returns what a module assigns to `MODELS`; nothing where it does not."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MODELS":
+            return tuple(ast.literal_eval(node.value))
+    return ()
+
+
+def main() -> None:
+    """Prints the list; with the name of a command it says how that one is started."""
+    accept_any_character()
+    asked = [argument for argument in sys.argv[1:] if argument not in ("--help", "-h")]
+    if asked:
+        known = (FOLDER / f"{asked[0]}.py").is_file()
+        remedy = f"run python -m experiments.{asked[0]}" if known else "python -m experiments lists the commands"
+        sys.exit(_refused(f"{asked[0]}: not an argument of this list; {remedy}"))
+    print(overview(FOLDER))
+
+
+def _refused(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()
