@@ -260,8 +260,8 @@ def active_units(means: jax.Array) -> jax.Array:
 class PosteriorCollapse:
     """Looks for codes that say nothing of their pictures, so that all samples are one average picture.
 
-    The KL term is an upper bound of the information in a code. One choice of two takes log 2 = 0.69 nat, and codes of
-    digits carry 20 to 30; below half a nat there is not even that choice. The bound is in nats of information and so
+    The KL term is an upper bound of the information in a code. One choice of two takes log 2 = 0.69 nat, and `vae_mlp` on
+    MNIST has 25, and 0.02 with a weight of 30. Below half a nat there is not even that choice. The bound is in nats of information and so
     the same for every weight of the term; without a weight nothing pushes the codes together, and the check is off.
 
     Attributes:
