@@ -1,13 +1,18 @@
-"""Losses of the two players as pure functions of logits.
+"""Losses of the two players as pure functions of logits, and the terms of an autoencoder's evidence lower bound.
 
-Each function takes the discriminator's raw outputs, one number an example, shape (N,), and returns a scalar: the mean
-over the batch, computed in float32 (in float64 where the logits are float64), to be minimised. Nothing here ever
-passes through a sigmoid and a logarithm one after the other: both are written as softplus, which stays finite and
+Each loss of a player takes the discriminator's raw outputs, one number an example, shape (N,), and returns a scalar:
+the mean over the batch, computed in float32 (in float64 where the logits are float64), to be minimised. Nothing here
+ever passes through a sigmoid and a logarithm one after the other: both are written as softplus, which stays finite and
 keeps its gradient at logits of ±1e4 and beyond.
 
-All functions raise ``ShapeError`` where the logits are not one number an example, or where the batches of one loss
-differ in size.
+They raise ``ShapeError`` where the logits are not one number an example, or where the batches of one loss differ in
+size.
+
+The terms of the evidence lower bound are in nats: sums over the pixels or the latents of an example, and then the mean
+over the batch. A mean over 784 pixels would make the weight of the other term 784 times what it says.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -161,3 +166,81 @@ def hinge_generator_loss(fake_logits: ArrayLike) -> jax.Array:
     """
     (fake,) = _checked(fake_logits)
     return -jnp.mean(fake)
+
+
+def bernoulli_reconstruction_loss(logits: ArrayLike, targets: ArrayLike) -> jax.Array:
+    """Computes −log p(x | z) where each pixel is a coin with the log odds that a decoder gives.
+
+    Args:
+      logits: log odds of each pixel, shape (N, …).
+      targets: pixels in [0, 1], the same shape. Only of pixels that are 0 or 1 is the result a log likelihood.
+
+    Returns:
+      Σ softplus(l) − x·l over the pixels, mean over the batch: nats for each picture.
+
+    Raises:
+      ShapeError: where the shapes differ, or there is nothing to sum.
+
+    Reference:
+      Kingma and Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.1.
+    """
+    logits, targets = _batches(logits, targets)
+    # Not −log(sigmoid(…)) of both sides: log(1 − sigmoid(l)) overflows near l = 104, softplus never does.
+    return _sum_of_each(jax.nn.softplus(logits) - targets * logits)
+
+
+def gaussian_reconstruction_loss(means: ArrayLike, targets: ArrayLike, *, std: float = 1.0) -> jax.Array:
+    """Computes −log p(x | z) where each pixel is normal around the mean that a decoder gives.
+
+    Args:
+      means: of each pixel, shape (N, …).
+      targets: pixels on the scale of the means, the same shape.
+      std: standard deviation of a pixel around its mean, above 0.
+
+    Returns:
+      Σ ½·((x − mean) / std)² + log std + ½·log 2π over the pixels, mean over the batch: nats for each picture, of a
+      density, so they may be below 0.
+
+    Raises:
+      ShapeError: where the shapes differ, or there is nothing to sum.
+
+    Reference:
+      Kingma and Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.2.
+    """
+    means, targets = _batches(means, targets)
+    return _sum_of_each(0.5 * jnp.square((targets - means) / std) + math.log(std) + 0.5 * math.log(2.0 * math.pi))
+
+
+def gaussian_kl_divergence(mean: ArrayLike, log_variance: ArrayLike) -> jax.Array:
+    """Computes KL(N(mean, variance) ‖ N(0, 1)), the information that codes carry about their pictures.
+
+    Args:
+      mean: of each latent, shape (N, latent_dim).
+      log_variance: natural logarithm of each latent's variance, the same shape.
+
+    Returns:
+      ½·Σ mean² + variance − 1 − log variance over the latents, mean over the batch: nats for each picture, at least 0.
+
+    Raises:
+      ShapeError: where the shapes differ, or there is nothing to sum.
+
+    Reference:
+      Kingma and Welling, "Auto-Encoding Variational Bayes", 2014, appendix B.
+    """
+    mean, log_variance = _batches(mean, log_variance)
+    return _sum_of_each(0.5 * (jnp.square(mean) + jnp.expm1(log_variance) - log_variance))
+
+
+def _batches(first: ArrayLike, second: ArrayLike) -> tuple[jax.Array, jax.Array]:
+    """Returns both as arrays of at least float32, once they have one shape (N, …)."""
+    arrays = jnp.asarray(first), jnp.asarray(second)
+    shapes = [array.shape for array in arrays]
+    if shapes[0] != shapes[1] or len(shapes[0]) < 2 or 0 in shapes[0]:
+        raise ShapeError(f"both must have one shape (N, …) with N > 0, got {shapes[0]} and {shapes[1]}")
+    one, two = (array.astype(jnp.promote_types(array.dtype, jnp.float32)) for array in arrays)
+    return one, two
+
+
+def _sum_of_each(values: jax.Array) -> jax.Array:
+    """Sums each example's values (N, …), and takes the mean over the batch."""
+    return jnp.sum(values) / values.shape[0]
