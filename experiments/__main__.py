@@ -6,6 +6,7 @@ from pathlib import Path
 
 from experiments.cli.help_page import filled
 from experiments.cli.process import accept_any_character
+from jaxgan import systems
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -13,9 +14,10 @@ FOLDER = Path(__file__).resolve().parent
 def overview(folder: Path) -> str:
     """Returns the list of the commands in a folder: those that train with their models, then the others.
 
-    The files are read, not imported. A command is a file with the usual last lines, `if __name__ == "__main__":`; one
-    that trains assigns the names of its models to `MODELS`, as a literal.
+    The files are read, not imported. A command is a file with the usual last lines, `if __name__ == "__main__":`; which
+    of them train is known to the registry of systems.
     """
+    families = systems.families()
     training: list[tuple[str, list[str]]] = []
     others: list[tuple[str, list[str]]] = []
     for path in sorted(folder.glob("[!_]*.py")):
@@ -23,7 +25,7 @@ def overview(folder: Path) -> str:
         if not any(isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in tree.body):
             continue
         does = (ast.get_docstring(tree) or "").partition("\n")[0].partition(": ")[0].rstrip(".")
-        models = _models(tree)
+        models = families[path.stem].models if path.stem in families else ()
         (training if models else others).append(
             (path.stem, [does, f"--model={', '.join(models)}"] if models else [does])
         )
@@ -38,14 +40,6 @@ def overview(folder: Path) -> str:
         parts.append("\n".join([f"{heading}:", *lines]))
     parts.append("python -m experiments.COMMAND --help lists the flags of a command.")
     return "\n\n".join(parts)
-
-
-def _models(tree: ast.Module) -> tuple[str, ...]:
-    """Returns what a module assigns to `MODELS`; nothing where it does not."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MODELS":
-            return tuple(ast.literal_eval(node.value))
-    return ()
 
 
 def main() -> None:

@@ -133,7 +133,7 @@ def test_a_flag_file_may_name_another_in_quotes_or_one_that_comes_with_the_comma
 def test_flags_txt_repeats_a_name_with_quotes_or_spaces(tmp_path, name):
     path = tmp_path / "flags.txt"
     recipe = resolve({"model": "mlp_b", "workdir": name}, tuple(models.names()))
-    path.write_text(schema.flag_lines(recipe), encoding="utf-8")
+    path.write_text(settings.flag_lines(recipe), encoding="utf-8")
     assert schema.read_flag_lines(Recipe, path)["workdir"] == name
     assert parsed(path).workdir == name
     assert settings.quote("runs/a b") == "runs/a b"  # as ever where it can be

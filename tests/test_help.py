@@ -14,9 +14,13 @@ from experiments.cli import help_page, schema
 from experiments.cli.schema import FlagTable, option
 from experiments.run import start
 from experiments.run.cluster import Cluster
-from experiments.run.recipes import RECIPES, Recipe
+from experiments.run.recipes import default_recipe, recipe_class
+from jaxgan.systems.gan import AdversarialSettings
 
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+
+
+FLAGS = recipe_class(AdversarialSettings)
 
 
 def table_of(kind, default=None, helps=()):
@@ -102,10 +106,10 @@ def test_no_line_is_longer_than_100_columns_and_example_calls_stay_whole():
 
 
 def test_every_flag_of_a_training_command_has_a_group_and_a_place():
-    text = help_page.page("Trains.", [table_of(Recipe, RECIPES["wgan_anime"]), table_of(Cluster)])
+    text = help_page.page("Trains.", [table_of(FLAGS, default_recipe("wgan_anime")), table_of(Cluster)])
     assert help_page._OTHERS not in text
     assert max(map(len, text.splitlines())) <= 100
-    for field in [*dataclasses.fields(Recipe), *dataclasses.fields(Cluster)]:
+    for field in [*dataclasses.fields(FLAGS), *dataclasses.fields(Cluster)]:
         assert said_of(text, field.name)
         assert all(choice in said_of(text, field.name) for choice in field.metadata["choices"])
 
@@ -127,10 +131,10 @@ def test_help_shows_the_defaults_of_the_model_that_is_asked_for(tmp_path):
         done = run("dcgan", *arguments)
         assert (done.returncode, done.stderr) == (0, "")
         assert f"The defaults are those of --model={model}." in done.stdout
-        assert said_of(done.stdout, "batch_size").endswith(f"[default: {RECIPES[model].batch_size}]")
+        assert said_of(done.stdout, "batch_size").endswith(f"[default: {default_recipe(model).batch_size}]")
     said = " ".join(run("wgan", "--help", "--flagfile=nowhere").stdout.split())
-    assert "--model the system to train: wgan_anime;" in said
-    assert "--generator_learning_rate the generator's learning rate [default: 5e-05]" in said
+    assert "--model System to train: wgan_anime;" in said
+    assert "--generator_learning_rate Learning rate of the generator [default: 5e-05]" in said
 
 
 def test_the_list_of_commands_is_that_of_the_files():
