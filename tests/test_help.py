@@ -11,11 +11,12 @@ from test_commands import REPOSITORY, run
 from experiments import __main__ as overview
 from experiments import demo, evaluate, inspect, sample
 from experiments.cli import help_page, schema
-from experiments.cli.schema import FlagTable, option
+from experiments.cli.schema import FlagTable
 from experiments.run import start
 from experiments.run.cluster import Cluster
 from experiments.run.recipes import default_recipe, recipe_class
 from jaxgan.systems.gan import AdversarialSettings
+from jaxgan.systems.settings import option
 
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
 
@@ -149,14 +150,12 @@ def test_the_list_of_commands_is_that_of_the_files():
 
 def test_a_new_file_is_in_the_list_and_one_that_is_no_command_is_not(tmp_path):
     last = 'if __name__ == "__main__":\n    main()\n'
-    (tmp_path / "vae.py").write_text(
-        f'"""Trains a VAE: as its paper has it.\n\nMore.\n"""\nMODELS = ("one", "two")\n{last}'
-    )
+    (tmp_path / "wgan.py").write_text(f'"""Trains a WGAN: as its paper has it.\n\nMore.\n"""\n{last}')
     (tmp_path / "count.py").write_text(f'"""Counts."""\n{last}')
     (tmp_path / "helper.py").write_text('"""No command."""\n')
     (tmp_path / "__main__.py").write_text(last)
     text = overview.overview(tmp_path)
-    assert "Commands that train:\n  vae    Trains a VAE\n         --model=one, two\n" in text
+    assert "Commands that train:\n  wgan   Trains a WGAN\n         --model=wgan_anime\n" in text
     assert "Other commands:\n  count  Counts\n\n" in text and "helper" not in text and "__main__" not in text
 
 
@@ -173,10 +172,10 @@ def test_a_family_gives_the_page_its_defaults(monkeypatch):
     monkeypatch.setattr(schema.flags, "FLAGS", schema.flags.FlagValues())
     monkeypatch.setattr(schema, "_definition", lambda *_: (lambda *_, **__: None, []))
     monkeypatch.setattr(start.command, "run", lambda main, *tables: asked.extend(tables))
-    start.main(("dcgan_64", "wgan_anime"))
-    assert [table.schema for table in asked] == [Recipe, Cluster]
-    assert [asked[0].defaults_of(name).model for name in (None, "wgan_anime", "x")] == [
+    start.main("dcgan")
+    assert [table.schema for table in asked] == [FLAGS, Cluster]
+    assert [asked[0].defaults_of(name).model for name in (None, "dcgan_64", "x")] == [
+        "dcgan_anime_a",
         "dcgan_64",
-        "wgan_anime",
-        "dcgan_64",
+        "dcgan_anime_a",
     ]
