@@ -9,11 +9,14 @@ from test_commands import run
 
 from experiments.cli import command, messages, process, schema
 from experiments.evaluate import Evaluate
-from experiments.run.recipes import Recipe, resolve
+from experiments.run.recipes import recipe_class, resolve
 from experiments.sample import Sample
 from jaxgan import models
 from jaxgan.errors import UserError
 from jaxgan.systems import settings
+from jaxgan.systems.gan import AdversarialSettings
+
+FLAGS = recipe_class(AdversarialSettings)
 
 
 def refused(capsys, kind, *arguments):
@@ -28,23 +31,23 @@ def refused(capsys, kind, *arguments):
 @pytest.mark.parametrize(
     ("name", "kind", "said"),
     [
-        ("lr", Recipe, "use --generator_learning_rate and --discriminator_learning_rate"),
-        ("learning_rate", Recipe, "use --generator_learning_rate and --discriminator_learning_rate"),
-        ("lr_g", Recipe, "use --generator_learning_rate"),
-        ("resolution", Recipe, "use --image_size"),
-        ("latent", Recipe, "use --latent_dim"),
-        ("z_dim", Recipe, "use --latent_dim"),
-        ("z-dim", Recipe, "use --latent_dim"),
-        ("gpus", Recipe, "a run uses every device"),
-        ("batch", Recipe, "use --batch_size"),
-        ("num_steps", Recipe, "use --steps"),
-        ("iterations", Recipe, "use --steps"),
-        ("output", Recipe, "use --workdir"),
+        ("lr", FLAGS, "use --generator_learning_rate and --discriminator_learning_rate"),
+        ("learning_rate", FLAGS, "use --generator_learning_rate and --discriminator_learning_rate"),
+        ("lr_g", FLAGS, "use --generator_learning_rate"),
+        ("resolution", FLAGS, "use --image_size"),
+        ("latent", FLAGS, "use --latent_dim"),
+        ("z_dim", FLAGS, "use --latent_dim"),
+        ("z-dim", FLAGS, "use --latent_dim"),
+        ("gpus", FLAGS, "a run uses every device"),
+        ("batch", FLAGS, "use --batch_size"),
+        ("num_steps", FLAGS, "use --steps"),
+        ("iterations", FLAGS, "use --steps"),
+        ("output", FLAGS, "use --workdir"),
         ("output", Sample, "use --out"),
-        ("outdir", Recipe, "use --workdir"),
-        ("resume", Recipe, "the same command with the same --workdir and larger --steps or --epochs resumes a run"),
+        ("outdir", FLAGS, "use --workdir"),
+        ("resume", FLAGS, "the same command with the same --workdir and larger --steps or --epochs resumes a run"),
         ("checkpoint", Sample, "--workdir names the run"),
-        ("NZ", Recipe, "use --latent_dim"),
+        ("NZ", FLAGS, "use --latent_dim"),
     ],
 )
 def test_a_name_of_another_library_is_answered_with_ours(capsys, name, kind, said):
@@ -53,10 +56,10 @@ def test_a_name_of_another_library_is_answered_with_ours(capsys, name, kind, sai
 
 
 def test_every_answer_fits_a_command_and_names_no_flag_that_is_none():
-    known = {field.name for kind in (Recipe, Sample, Evaluate) for field in dataclasses.fields(kind)}
+    known = {field.name for kind in (FLAGS, Sample, Evaluate) for field in dataclasses.fields(kind)}
     known |= {"flagfile", "learning_rate"}
     for name, answers in messages.OTHER_NAMES.items():
-        assert name not in {field.name for field in dataclasses.fields(Recipe)}, name
+        assert name not in {field.name for field in dataclasses.fields(FLAGS)}, name
         for answer in answers:
             assert set(re.findall(r"--(\w+)", answer)) <= known, name
 
@@ -67,7 +70,7 @@ def test_a_name_whose_flags_the_command_lacks_has_the_nearest_one(capsys):
 
 
 def parsed(path, *arguments):
-    values = schema.flag_values(Recipe)
+    values = schema.flag_values(FLAGS)
     assert command.parse(["program", f"--flagfile={path}", *arguments], values) == ["program"]
     return values
 
@@ -84,7 +87,7 @@ def test_a_flag_file_of_windows_and_with_quotes_is_read_right(tmp_path, begins):
     values = parsed(path)
     assert (values.model, values.workdir, values.data_dir, values.seed) == ("mlp_b", "my run", "a b", 5)
     path.write_bytes(begins + b"--model=mlp_b\n--workdir='x'\n")
-    assert schema.read_flag_lines(Recipe, path) == {"model": "mlp_b", "workdir": "x"}
+    assert schema.read_flag_lines(FLAGS, path) == {"model": "mlp_b", "workdir": "x"}
     path.write_bytes(begins + b"--model=mlp_b\n")
     assert parsed(path).model == "mlp_b"
 
@@ -94,9 +97,9 @@ def test_a_flag_file_in_utf_16_is_refused_in_words(tmp_path, capsys, encoding):
     path = tmp_path / "my.flags"
     path.write_text(TEXT, encoding=encoding)
     said = "it is in UTF-16 (as PowerShell's > writes it); save it as UTF-8"
-    assert refused(capsys, Recipe, f"--flagfile={path}") == f"--flagfile={path}: {said}"
+    assert refused(capsys, FLAGS, f"--flagfile={path}") == f"--flagfile={path}: {said}"
     with pytest.raises(UserError, match=re.escape(f"{path}: not the flags of a run ({said})")):
-        schema.read_flag_lines(Recipe, path)
+        schema.read_flag_lines(FLAGS, path)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +115,14 @@ def test_a_flag_file_in_utf_16_is_refused_in_words(tmp_path, capsys, encoding):
 def test_what_is_wrong_with_a_flag_file_is_said(tmp_path, capsys, content, said):
     path = tmp_path / "my.flags"
     path.write_bytes(content)
-    assert refused(capsys, Recipe, f"--flagfile={path}").startswith(said.format(file=f"--flagfile={path}"))
+    assert refused(capsys, FLAGS, f"--flagfile={path}").startswith(said.format(file=f"--flagfile={path}"))
 
 
 def test_flag_files_that_name_each_other_are_refused(tmp_path, capsys):
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text(f"--flagfile={two}\n")
     two.write_text(f"--flagfile={one}\n")
-    assert "would be read without end" in refused(capsys, Recipe, f"--flagfile={one}")
+    assert "would be read without end" in refused(capsys, FLAGS, f"--flagfile={one}")
 
 
 def test_a_flag_file_may_name_another_in_quotes_or_one_that_comes_with_the_commands(tmp_path):
@@ -134,7 +137,7 @@ def test_flags_txt_repeats_a_name_with_quotes_or_spaces(tmp_path, name):
     path = tmp_path / "flags.txt"
     recipe = resolve({"model": "mlp_b", "workdir": name}, tuple(models.names()))
     path.write_text(settings.flag_lines(recipe), encoding="utf-8")
-    assert schema.read_flag_lines(Recipe, path)["workdir"] == name
+    assert schema.read_flag_lines(FLAGS, path)["workdir"] == name
     assert parsed(path).workdir == name
     assert settings.quote("runs/a b") == "runs/a b"  # as ever where it can be
 
