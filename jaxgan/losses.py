@@ -5,7 +5,7 @@ the mean over the batch, computed in float32 (in float64 where the logits are fl
 ever passes through a sigmoid and a logarithm one after the other: both are written as softplus, which stays finite and
 keeps its gradient at logits of ±1e4 and beyond.
 
-They raise ``ShapeError`` where the logits are not one number an example, or where the batches of one loss differ in
+They raise `ShapeError` where the logits are not one number an example, or where the batches of one loss differ in
 size.
 
 The terms of the evidence lower bound are in nats: sums over the pixels or the latents of an example, and then the mean
@@ -78,7 +78,7 @@ def nonsaturating_generator_loss(fake_logits: ArrayLike) -> jax.Array:
 
 
 def joint_batch_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    """Binary cross-entropy over ONE batch of real and generated examples: half of ``minimax_discriminator_loss``.
+    """Binary cross-entropy over ONE batch of real and generated examples: half of `minimax_discriminator_loss`.
 
     Reference:
       Tutorial 003 (Keras), which trains D on the concatenated batch.

@@ -7,18 +7,18 @@ import optax
 
 
 def clip_params(limit: float) -> optax.GradientTransformation:
-    """Bounds the parameters, not the updates: after ``optax.apply_updates`` every parameter lies in [−limit, limit].
+    """Bounds the parameters, not the updates: after `optax.apply_updates` every parameter lies in [−limit, limit].
 
     The transformation replaces an update u of a parameter p by clip(p + u) − p, so it must come LAST in a chain and
-    needs ``params`` in ``update``. Rounding of that difference could leave p + u up to a unit in the last place
+    needs `params` in `update`. Rounding of that difference could leave p + u up to a unit in the last place
     outside; such updates are moved inwards, so that the bound holds exactly, for any start. Restrict it to some
-    parameters with ``optax.masked``.
+    parameters with `optax.masked`.
 
     Args:
       limit: the bound c > 0; WGAN's is 0.01.
 
     Raises:
-      ValueError: if the limit is not positive, or ``update`` is called without params.
+      ValueError: if the limit is not positive, or `update` is called without params.
 
     Reference:
       Arjovsky et al., "Wasserstein GAN", 2017, algorithm 1, line 7.

@@ -27,18 +27,18 @@ def load(
     """Opens a source of pictures by its name.
 
     Args:
-        dataset: "avatars" (drawn by the library), "folder", or the name of a TFDS data set such as "mnist".
-        image_size: Height and width of the pictures, in pixels.
-        data_dir: The folder of pictures, or TFDS's directory.
-        conditional: Whether a folder's pictures are to have conditions, from its `tags.csv`. Avatars always have them,
-            and so do TFDS data sets with labels.
-        num_examples: How many avatars are drawn.
-        split: "train", "test", or for TFDS whatever it knows. A folder has "train" alone.
-        cache_dir: See `cache.cache_directory`.
+      dataset: "avatars" (drawn by the library), "folder", or the name of a TFDS data set such as "mnist".
+      image_size: height and width of the pictures, in pixels.
+      data_dir: the folder of pictures, or TFDS's directory.
+      conditional: whether a folder's pictures are to have conditions, from its `tags.csv`. Avatars always have them,
+        and so do TFDS data sets with labels.
+      num_examples: how many avatars are drawn.
+      split: "train", "test", or for TFDS whatever it knows. A folder has "train" alone.
+      cache_dir: see `cache.cache_directory`.
 
     Raises:
-        NoSuchSplit: The source has no such split.
-        UserError: The source is missing, unknown, or cannot be read; the message says what to do.
+      NoSuchSplit: the source has no such split.
+      UserError: the source is missing, unknown, or cannot be read; the message says what to do.
     """
     if dataset == "avatars":
         from jaxgan.data import avatars

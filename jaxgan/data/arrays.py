@@ -89,11 +89,11 @@ def open_array(path: Path, expected: dict[str, Any]) -> np.ndarray:
     """Memory-maps a uint8 `.npy` file after reading all of it.
 
     Args:
-        path: The file.
-        expected: Its description, as `ArraysWriter.finish` gave it.
+      path: the file.
+      expected: its description, as `ArraysWriter.finish` gave it.
 
     Raises:
-        BrokenEntryError: The file is not the one that was written.
+      BrokenEntryError: the file is not the one that was written.
     """
     array = npy.open_memmap(path, mode="r")
     if array.dtype != np.uint8 or list(array.shape) != expected["shape"] or not array.flags.c_contiguous:

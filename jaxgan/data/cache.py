@@ -64,19 +64,19 @@ def load_or_build(
     """Opens the entry, or draws its examples one by one in parallel processes.
 
     Args:
-        kind: What the pictures are, such as "avatars"; the beginning of the entry's name.
-        settings: JSON-able; everything that the pictures depend on. The entry is found by it.
-        count: How many examples.
-        shape: (height, width, channels) of each picture.
-        draw: From the index of an example to its picture, uint8 of `shape`, and its condition, (c,) uint8 or None. A
-            function at the top level of a module that is quick to import, or a `functools.partial` of one with
-            JSON-able keyword arguments.
-        condition_names: The c names; () without conditions.
-        cache_dir: See `cache_directory`.
-        description: The words beside the progress bar, such as "drawing avatars".
+      kind: what the pictures are, such as "avatars"; the beginning of the entry's name.
+      settings: JSON-able; everything that the pictures depend on. The entry is found by it.
+      count: how many examples.
+      shape: (height, width, channels) of each picture.
+      draw: from the index of an example to its picture, uint8 of `shape`, and its condition, (c,) uint8 or None. A
+        function at the top level of a module that is quick to import, or a `functools.partial` of one with
+        JSON-able keyword arguments.
+      condition_names: the c names; () without conditions.
+      cache_dir: see `cache_directory`.
+      description: the words beside the progress bar, such as "drawing avatars".
 
     Raises:
-        UserError: The cache directory cannot be written or is full.
+      UserError: the cache directory cannot be written or is full.
     """
     found = find(kind, settings, cache_dir=cache_dir)
     if found is not None:
@@ -125,7 +125,7 @@ def build(
     once, so memory holds no more than a few of them. When `chunks` raises, nothing is left behind.
 
     Raises:
-        UserError: The cache directory cannot be written or is full.
+      UserError: the cache directory cannot be written or is full.
     """
     parent = cache_directory(cache_dir)
     name = _entry_name(kind, settings)

@@ -32,15 +32,15 @@ def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarra
     Of 16 bits a channel the upper 8 are kept, as Pillow does.
 
     Args:
-        path: A JPEG, PNG, WebP, BMP or GIF file.
-        image_size: Height and width of the result.
-        channels: 1 for grey or 3 for RGB.
+      path: a JPEG, PNG, WebP, BMP or GIF file.
+      image_size: height and width of the result.
+      channels: 1 for grey or 3 for RGB.
 
     Returns:
-        (image_size, image_size, channels) uint8.
+      (image_size, image_size, channels) uint8.
 
     Raises:
-        Exception: The file cannot be read. Pillow raises almost anything for a damaged file.
+      Exception: the file cannot be read. Pillow raises almost anything for a damaged file.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged metadata beside good pixels
@@ -59,12 +59,12 @@ def fit(picture: Image.Image, image_size: int, channels: int) -> np.ndarray:
     """The middle square of a picture, over white, resized with anti-aliasing.
 
     Args:
-        picture: Of any size and Pillow mode.
-        image_size: Height and width of the result.
-        channels: 1 for grey or 3 for RGB.
+      picture: of any size and Pillow mode.
+      image_size: height and width of the result.
+      channels: 1 for grey or 3 for RGB.
 
     Returns:
-        (image_size, image_size, channels) uint8.
+      (image_size, image_size, channels) uint8.
     """
     return _pixels(_middle(picture, picture.size, image_size, channels))
 

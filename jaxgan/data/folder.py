@@ -40,16 +40,16 @@ def load(
     second run does not read them.
 
     Args:
-        path: The folder.
-        image_size: Height and width of the pictures, in pixels.
-        channels: 1 or 3; if None, 1 when every picture is grey, else 3.
-        cache_dir: See `cache.cache_directory`.
-        tags: Whether to take conditions from the `tags.csv` in the folder: see `read_tags`. Only the
-            pictures with one or two tags are used; a line `7,red hair` belongs to the file `7.jpg` in any subfolder.
+      path: the folder.
+      image_size: height and width of the pictures, in pixels.
+      channels: 1 or 3; if None, 1 when every picture is grey, else 3.
+      cache_dir: see `cache.cache_directory`.
+      tags: whether to take conditions from the `tags.csv` in the folder: see `read_tags`. Only the
+        pictures with one or two tags are used; a line `7,red hair` belongs to the file `7.jpg` in any subfolder.
 
     Raises:
-        UserError: The folder is missing or has no pictures, more than a tenth of them cannot be read, or the tags are
-            missing or wrong.
+      UserError: the folder is missing or has no pictures, more than a tenth of them cannot be read, or the tags are
+        missing or wrong.
     """
     if image_size < 1 or channels not in (None, 1, 3):
         raise ValueError(f"image_size must be positive and channels 1, 3 or None: {image_size}, {channels}")

@@ -12,9 +12,9 @@ class Head:
     """One exclusive choice among neighbouring columns of the conditions, such as the hair's colour.
 
     Attributes:
-        name: what is chosen, such as "hair"; "class" where there is nothing else to choose.
-        classes: the names of the classes, in the order of the columns.
-        start: the first column, in the conditions and in the logits alike.
+      name: what is chosen, such as "hair"; "class" where there is nothing else to choose.
+      classes: the names of the classes, in the order of the columns.
+      start: the first column, in the conditions and in the logits alike.
     """
 
     name: str

@@ -20,14 +20,14 @@ def parse_condition(text: str, names: Sequence[str] = CONDITION_NAMES) -> np.nda
     """Turns a line such as "blue hair red eyes" into a condition vector.
 
     Args:
-        text: One or more of the names; case, commas and repeated spaces do not matter.
-        names: The names that the elements of the vector stand for.
+      text: one or more of the names; case, commas and repeated spaces do not matter.
+      names: the names that the elements of the vector stand for.
 
     Returns:
-        (len(names),) uint8 multi-hot.
+      (len(names),) uint8 multi-hot.
 
     Raises:
-        UserError: Nothing is named, or a name is not known; the nearest one is suggested.
+      UserError: nothing is named, or a name is not known; the nearest one is suggested.
     """
     words = text.lower().replace(",", " ").split()
     condition = np.zeros(len(names), np.uint8)
@@ -47,10 +47,10 @@ def read_conditions(path: str | os.PathLike, names: Sequence[str] = CONDITION_NA
     """Reads a file with one condition a line, such as "blue hair red eyes"; blank lines are passed over.
 
     Returns:
-        (lines, len(names)) uint8 multi-hot.
+      (lines, len(names)) uint8 multi-hot.
 
     Raises:
-        UserError: The file cannot be read, is empty, or a line is wrong; its number is named.
+      UserError: the file cannot be read, is empty, or a line is wrong; its number is named.
     """
     conditions = []
     for number, line in enumerate(_read_lines(Path(path)), start=1):
@@ -71,10 +71,10 @@ def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
     picture counts if it has one or two of the tags; the others are left out.
 
     Returns:
-        From the id, which is the picture's file name without its extension, to (23,) uint8 multi-hot.
+      From the id, which is the picture's file name without its extension, to (23,) uint8 multi-hot.
 
     Raises:
-        UserError: The file cannot be read, or a line is not of this form or repeats an id; its number is named.
+      UserError: the file cannot be read, or a line is not of this form or repeats an id; its number is named.
     """
     seen: dict[str, np.ndarray] = {}
     for number, line in enumerate(_read_lines(Path(path)), start=1):

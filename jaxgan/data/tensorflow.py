@@ -11,10 +11,10 @@ def import_tensorflow(purpose: str) -> Any:
     """The module `tensorflow`.
 
     Args:
-        purpose: What needs it, for the message.
+      purpose: what needs it, for the message.
 
     Raises:
-        UserError: It is not installed.
+      UserError: it is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:

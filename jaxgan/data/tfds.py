@@ -34,15 +34,15 @@ def load(
     Pictures are cut and resized as those of a folder are; a `label` feature of classes becomes a one-hot condition.
 
     Args:
-        name: As TFDS has it: "mnist", "mnist:3.0.1", "cats_vs_dogs", "builder/config".
-        image_size: Height and width of the pictures, in pixels.
-        data_dir: TFDS's directory; $TFDS_DATA_DIR or ~/tensorflow_datasets if None.
-        split: As TFDS has it: "train", "test", "train[:1000]".
-        cache_dir: See `cache.cache_directory`.
+      name: as TFDS has it: "mnist", "mnist:3.0.1", "cats_vs_dogs", "builder/config".
+      image_size: height and width of the pictures, in pixels.
+      data_dir: TFDS's directory; $TFDS_DATA_DIR or ~/tensorflow_datasets if None.
+      split: as TFDS has it: "train", "test", "train[:1000]".
+      cache_dir: see `cache.cache_directory`.
 
     Raises:
-        NoSuchSplit: The data set has no such split.
-        UserError: The data set is unknown, cannot be got, or has no such pictures; or TensorFlow is needed and absent.
+      NoSuchSplit: the data set has no such split.
+      UserError: the data set is unknown, cannot be got, or has no such pictures; or TensorFlow is needed and absent.
     """
     if image_size < 1:
         raise ValueError(f"image_size must be positive: {image_size}")

@@ -28,9 +28,9 @@ class Chunk(NamedTuple):
     """A few finished examples.
 
     Attributes:
-        images: (n, height, width, channels) uint8.
-        conditions: (n, c) uint8, or None.
-        notes: JSON-able remarks of the function on these examples, such as the names that it could not read.
+      images: (n, height, width, channels) uint8.
+      conditions: (n, c) uint8, or None.
+      notes: JSON-able remarks of the function on these examples, such as the names that it could not read.
     """
 
     images: np.ndarray
@@ -47,11 +47,11 @@ def reference(function: Callable[..., Any]) -> dict[str, Any]:
     """A function as JSON, for another process to import.
 
     Args:
-        function: A function at the top level of an importable module, or a `functools.partial` of one whose arguments
-            are keywords with JSON-able values.
+      function: a function at the top level of an importable module, or a `functools.partial` of one whose arguments
+        are keywords with JSON-able values.
 
     Raises:
-        TypeError: It is neither.
+      TypeError: it is neither.
     """
     keywords: dict[str, Any] = {}
     if isinstance(function, functools.partial):
@@ -82,11 +82,11 @@ def ordered_map(function: Callable[[Any], Chunk], tasks: Sequence[Any]) -> Gener
     core, is served by this process itself. Close the generator to stop early.
 
     Args:
-        function: See `reference`.
-        tasks: JSON-able values.
+      function: see `reference`.
+      tasks: JSON-able values.
 
     Raises:
-        RuntimeError: The function raised in a worker process, or the process died.
+      RuntimeError: the function raised in a worker process, or the process died.
     """
     call = reference(function)
     count = min(cpu_count(), len(tasks))

@@ -75,7 +75,7 @@ def checked(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """The value as a finite float32 or float64 array of this shape.
 
     Raises:
-      UserError: if it is none; the message calls it ``name``.
+      UserError: if it is none; the message calls it `name`.
     """
     try:
         array = np.asarray(value)
@@ -104,7 +104,7 @@ def assemble(arrays: Mapping[Entry, np.ndarray]) -> dict[str, Any]:
 
 
 def take_apart(module: Network, variables: Mapping[str, Any]) -> dict[Entry, np.ndarray]:
-    """The arrays of a network's variables, in the order of definition: the inverse of ``assemble``.
+    """The arrays of a network's variables, in the order of definition: the inverse of `assemble`.
 
     Raises:
       UserError: if one is missing, left over, misshapen or not finite; the message names it.

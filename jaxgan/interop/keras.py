@@ -1,4 +1,4 @@
-"""Weights from and to the lists of Keras' ``get_weights()`` and ``set_weights()``.
+"""Weights from and to the lists of Keras' `get_weights()` and `set_weights()`.
 
 Such a list holds, layer by layer, kernel and bias, or gamma, beta, moving mean and moving variance. This library keeps
 the layouts of Keras (a transposed convolution's kernel is (height, width, out, in) in both), so the arrays pass as they
@@ -19,8 +19,8 @@ def import_variables(module: Network, weights: Sequence[Any]) -> dict[str, Any]:
     """A network's variables out of the weights of the same network in Keras.
 
     Args:
-      module: the network, such as ``models.build("mlp_keras").generator``.
-      weights: what ``keras_model.get_weights()`` returns.
+      module: the network, such as `models.build("mlp_keras").generator`.
+      weights: what `keras_model.get_weights()` returns.
 
     Returns:
       {"params": …, "batch_stats": …}, NumPy arrays with the values, and the type (float32 or float64), of the weights;
@@ -45,7 +45,7 @@ def _checked(weight: Any, index: int, entry: definition.Entry) -> np.ndarray:
 
 
 def export_weights(module: Network, variables: Mapping[str, Any]) -> list[np.ndarray]:
-    """The inverse of ``import_variables``, exact to the bit: the list that ``keras_model.set_weights`` takes.
+    """The inverse of `import_variables`, exact to the bit: the list that `keras_model.set_weights` takes.
 
     Args:
       module: the network.

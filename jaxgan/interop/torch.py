@@ -1,15 +1,15 @@
 """Weights from and to PyTorch's state dicts.
 
 A state dict names its arrays in the order in which the layers are defined, and so they are matched: by order, with the
-last part of every name (``weight``, ``bias``, ``running_mean``, ``running_var``) and every shape checked. The names
+last part of every name (`weight`, `bias`, `running_mean`, `running_var`) and every shape checked. The names
 before it may be anything.
 
 | PyTorch                                 | here                               |
 | --------------------------------------- | ---------------------------------- |
-| ``Linear`` (out, in)                    | ``Dense`` (in, out)                |
-| ``Conv2d`` (out, in, h, w)              | ``Conv`` (h, w, in, out)           |
-| ``ConvTranspose2d`` (in, out, h, w)     | ``ConvTranspose`` (h, w, out, in)  |
-| ``BatchNorm*`` weight, bias             | ``BatchNorm`` scale, bias          |
+| `Linear` (out, in)                      | `Dense` (in, out)                  |
+| `Conv2d` (out, in, h, w)                | `Conv` (h, w, in, out)             |
+| `ConvTranspose2d` (in, out, h, w)       | `ConvTranspose` (h, w, out, in)    |
+| `BatchNorm*` weight, bias               | `BatchNorm` scale, bias            |
 | running_mean, running_var               | mean, var                          |
 | num_batches_tracked                     | not needed; exported as it was     |
 
@@ -36,9 +36,9 @@ def import_variables(module: Network, state_dict: Mapping[str, Any]) -> dict[str
     """A network's variables out of the weights of the same network in PyTorch.
 
     Args:
-      module: the network, such as ``models.build("mlp_b").generator``.
-      state_dict: the name and the values of each array, in the order of definition: what ``torch.load(path,
-        weights_only=True)`` gives for a saved state dict, or NumPy arrays.
+      module: the network, such as `models.build("mlp_b").generator`.
+      state_dict: the name and the values of each array, in the order of definition: what `torch.load(path,
+        weights_only=True)` gives for a saved state dict, or NumPy arrays.
 
     Returns:
       {"params": …, "batch_stats": …}, NumPy arrays with the values, and the type (float32 or float64), of the state
@@ -57,20 +57,20 @@ def import_variables(module: Network, state_dict: Mapping[str, Any]) -> dict[str
 def export_state_dict(
     module: Network, variables: Mapping[str, Any], *, like: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """The inverse of ``import_variables``: exact, to the bit.
+    """The inverse of `import_variables`: exact, to the bit.
 
     Args:
       module: the network.
       variables: {"params": …, "batch_stats": …} of that network, arrays of any framework.
-      like: a state dict of the same network in PyTorch, for the names and for ``num_batches_tracked``; its weights do
+      like: a state dict of the same network in PyTorch, for the names and for `num_batches_tracked`; its weights do
         not matter.
 
     Returns:
-      The names of ``like``, in its order, with the values of the variables in PyTorch's layout: NumPy arrays, copies.
-      ``torch_module.load_state_dict({name: torch.from_numpy(array) for name, array in exported.items()})`` takes them.
+      The names of `like`, in its order, with the values of the variables in PyTorch's layout: NumPy arrays, copies.
+      `torch_module.load_state_dict({name: torch.from_numpy(array) for name, array in exported.items()})` takes them.
 
     Raises:
-      UserError: if the variables or ``like`` do not belong to the network; the message names the array.
+      UserError: if the variables or `like` do not belong to the network; the message names the array.
     """
     arrays = definition.take_apart(module, variables)
     entries = {name: entry for entry, name in _match(module, like).items()}

@@ -28,9 +28,9 @@ class Classifier(nn.Module):
     """Strided convolutions down to 8×8 or less, one hidden layer of features, one linear layer of logits.
 
     Attributes:
-        classes: how many logits, those of all heads together.
-        features: how many features.
-        widths: channels after each halving of the picture; the last serves for all further ones.
+      classes: how many logits, those of all heads together.
+      features: how many features.
+      widths: channels after each halving of the picture; the last serves for all further ones.
     """
 
     classes: int
@@ -60,12 +60,12 @@ class Recipe:
     """How a classifier is trained: AdamW on the cross-entropy of each head, with random shifts of the pictures.
 
     Attributes:
-        epochs: passes over the training pictures.
-        batch_size: pictures in a step.
-        learning_rate: the highest; it rises over the first fifth of the steps and then falls to 0 along a cosine.
-        weight_decay: of AdamW.
-        shift: the farthest that a picture is moved, in pixels, along each axis.
-        seed: chooses the initial weights, the order and the shifts.
+      epochs: passes over the training pictures.
+      batch_size: pictures in a step.
+      learning_rate: the highest; it rises over the first fifth of the steps and then falls to 0 along a cosine.
+      weight_decay: of AdamW.
+      shift: the farthest that a picture is moved, in pixels, along each axis.
+      seed: chooses the initial weights, the order and the shifts.
     """
 
     epochs: int = 4
@@ -90,17 +90,17 @@ def train_classifier(
     """Trains a classifier; the same arguments give the same weights, to the bit on the same machine.
 
     Args:
-        images: (N, H, W, C) uint8.
-        conditions: (N, c) uint8 multi-hot. An example without a choice in a head does not teach that head.
-        heads: the choices.
-        recipe: how.
-        progress: whether to show a bar with the time left.
+      images: (N, H, W, C) uint8.
+      conditions: (N, c) uint8 multi-hot. An example without a choice in a head does not teach that head.
+      heads: the choices.
+      recipe: how.
+      progress: whether to show a bar with the time left.
 
     Returns:
-        {"params": ..., "batch_stats": ...} of a `Classifier` with c classes.
+      {"params": ..., "batch_stats": ...} of a `Classifier` with c classes.
 
     Raises:
-        ValueError: if there are fewer pictures than a batch.
+      ValueError: if there are fewer pictures than a batch.
     """
     steps = recipe.epochs * len(images) // recipe.batch_size
     if not steps:

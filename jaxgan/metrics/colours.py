@@ -24,14 +24,14 @@ def measured_colours(
     """Mode coverage, shares and conditional accuracy of the colours that are read off the pictures.
 
     Args:
-        generated: (n, H, W, 3) uint8.
-        conditions: (n, 23) uint8 multi-hot that the generator was given, if any.
-        real: (m, H, W, 3) uint8, drawn faces of the same size.
-        real_conditions: (m, 23), what they were drawn with: how often the measure is right there, the most that an
-            accuracy can be trusted to, stands beside each score as `accuracy_on_real`.
+      generated: (n, H, W, 3) uint8.
+      conditions: (n, 23) uint8 multi-hot that the generator was given, if any.
+      real: (m, H, W, 3) uint8, drawn faces of the same size.
+      real_conditions: (m, 23), what they were drawn with: how often the measure is right there, the most that an
+        accuracy can be trusted to, stands beside each score as `accuracy_on_real`.
 
     Returns:
-        As `entries.class_entries`, each name with "hair/measured_" or "eyes/measured_" before it.
+      As `entries.class_entries`, each name with "hair/measured_" or "eyes/measured_" before it.
     """
     entries: Scores = {}
     for head in heads_of(avatars.CONDITION_NAMES):

@@ -18,10 +18,10 @@ class ManifoldScores(NamedTuple):
     """Scores from balls around each point that reach to its k-th neighbour.
 
     Attributes:
-        precision: share of generated points that lie in the ball of some real point.
-        recall: share of real points that lie in the ball of some generated point.
-        density: how many real balls hold a generated point, over k; about 1 when the distributions agree.
-        coverage: share of real points whose ball holds some generated point.
+      precision: share of generated points that lie in the ball of some real point.
+      recall: share of real points that lie in the ball of some generated point.
+      density: how many real balls hold a generated point, over k; about 1 when the distributions agree.
+      coverage: share of real points whose ball holds some generated point.
     """
 
     precision: Estimate
@@ -39,13 +39,13 @@ def manifold_scores(
     sets: compare only what was measured with equal ones.
 
     Args:
-        real: (n, d) features.
-        generated: (m, d) features.
-        neighbours: k.
-        chunk_size: rows handled at a time; memory grows with chunk_size · max(n, m).
+      real: (n, d) features.
+      generated: (m, d) features.
+      neighbours: k.
+      chunk_size: rows handled at a time; memory grows with chunk_size · max(n, m).
 
     Raises:
-        ValueError: if a set has not more than k points, or the sets differ in their number of features.
+      ValueError: if a set has not more than k points, or the sets differ in their number of features.
     """
     real_points, generated_points = feature_matrix(real), feature_matrix(generated)
     if real_points.shape[1] != generated_points.shape[1]:

@@ -30,15 +30,15 @@ def neighbour_radii(features: ArrayLike, *, neighbours: int, chunk_size: int = 5
     """Squared distance from each point to its k-th nearest other point of the same set.
 
     Args:
-        features: (n, d).
-        neighbours: k; the point itself is not counted.
-        chunk_size: rows handled at a time.
+      features: (n, d).
+      neighbours: k; the point itself is not counted.
+      chunk_size: rows handled at a time.
 
     Returns:
-        (n,) float64.
+      (n,) float64.
 
     Raises:
-        ValueError: if the set has not more than k points.
+      ValueError: if the set has not more than k points.
     """
     matrix = feature_matrix(features)
     if not 1 <= neighbours < len(matrix):

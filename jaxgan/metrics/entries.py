@@ -21,13 +21,13 @@ def class_entries(head: Head, found: np.ndarray, asked: np.ndarray | None) -> Sc
     """What classes the pictures have, and whether they are the right ones.
 
     Args:
-        head: the choice.
-        found: (n,) the class number of each picture.
-        asked: (n,) the class number that each was to have, -1 where none was; None if none had.
+      head: the choice.
+      found: (n,) the class number of each picture.
+      asked: (n,) the class number that each was to have, -1 where none was; None if none had.
 
     Returns:
-        `mode_coverage` (a class is there with half of its fair share of the pictures), `class_shares`, and
-        `conditional_accuracy` where at least two pictures were to have a class.
+      `mode_coverage` (a class is there with half of its fair share of the pictures), `class_shares`, and
+      `conditional_accuracy` where at least two pictures were to have a class.
     """
     histogram = np.bincount(found, minlength=len(head.classes))
     threshold = 0.5 / len(head.classes)

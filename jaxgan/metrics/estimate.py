@@ -17,10 +17,10 @@ def mean_estimate(values: ArrayLike) -> Estimate:
     """The mean of independent values and its standard error.
 
     Args:
-        values: (n,) at least two numbers, or as many booleans (their mean is a share).
+      values: (n,) at least two numbers, or as many booleans (their mean is a share).
 
     Raises:
-        ValueError: with fewer than two values, whose spread nobody can know.
+      ValueError: with fewer than two values, whose spread nobody can know.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or len(values) < 2:
@@ -32,7 +32,7 @@ def jackknife_standard_error(without_one: ArrayLike) -> float:
     """Standard error of a score from its values with one group of the sample left out at a time.
 
     Args:
-        without_one: (groups,) the score of the sample without group 0, without group 1, and so on; equal groups.
+      without_one: (groups,) the score of the sample without group 0, without group 1, and so on; equal groups.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 11, on groups.
     """

@@ -35,8 +35,8 @@ class Embedding(NamedTuple):
     """What a feature network says of pictures.
 
     Attributes:
-        features: (n, d) float32.
-        logits: (n, classes) float32, the heads' side by side; None from a network that knows no classes.
+      features: (n, d) float32.
+      logits: (n, classes) float32, the heads' side by side; None from a network that knows no classes.
     """
 
     features: np.ndarray
@@ -48,11 +48,11 @@ class FeatureNetwork:
     """A feature network, ready for use.
 
     Attributes:
-        name: says what it is to a reader, such as "mnist-classifier".
-        digest: sha256 of its weights.
-        apply: pictures (n, H, W, C), uint8 or in [-1, 1], any number of them -> `Embedding`.
-        heads: what its logits mean; () if it knows no classes.
-        accuracy: share of the test pictures that each head gets right, by the head's name.
+      name: says what it is to a reader, such as "mnist-classifier".
+      digest: sha256 of its weights.
+      apply: pictures (n, H, W, C), uint8 or in [-1, 1], any number of them -> `Embedding`.
+      heads: what its logits mean; () if it knows no classes.
+      accuracy: share of the test pictures that each head gets right, by the head's name.
     """
 
     name: str
@@ -77,16 +77,16 @@ def load(
     and then has no heads (Gidaris et al., "Unsupervised Representation Learning by Predicting Image Rotations", 2018).
 
     Args:
-        dataset_name: begins the network's name.
-        train: what it learns from.
-        test: what its accuracy is measured on, at the same resolution.
-        recipe: how it is trained; see `default_recipe`.
-        cache_dir: where networks are kept; see `jaxgan.data.cache.cache_directory`.
-        progress: whether to show a bar with the time left while training.
+      dataset_name: begins the network's name.
+      train: what it learns from.
+      test: what its accuracy is measured on, at the same resolution.
+      recipe: how it is trained; see `default_recipe`.
+      cache_dir: where networks are kept; see `jaxgan.data.cache.cache_directory`.
+      progress: whether to show a bar with the time left while training.
 
     Raises:
-        UserError: the pictures have no labels and are not square, or are too few, or the cache cannot be written.
-        ValueError: training and test pictures differ in shape or in their labels' names.
+      UserError: the pictures have no labels and are not square, or are too few, or the cache cannot be written.
+      ValueError: training and test pictures differ in shape or in their labels' names.
     """
     if train.image_shape != test.image_shape or train.condition_names != test.condition_names:
         raise ValueError("training and test pictures differ in shape or labels")
@@ -125,11 +125,11 @@ def from_function(
     """A feature network of your own.
 
     Args:
-        function: pictures (n, H, W, C) uint8, at most `batch_size` at a time -> features (n, d). It resizes as it needs
-            to. For the path length it is given pictures in [-1, 1] too.
-        name: what it is, such as "inception-v3-pool3".
-        digest: what tells its weights from others, such as the sha256 of their file.
-        batch_size: how many pictures it is given at a time.
+      function: pictures (n, H, W, C) uint8, at most `batch_size` at a time -> features (n, d). It resizes as it needs
+        to. For the path length it is given pictures in [-1, 1] too.
+      name: what it is, such as "inception-v3-pool3".
+      digest: what tells its weights from others, such as the sha256 of their file.
+      batch_size: how many pictures it is given at a time.
     """
 
     def apply(images: np.ndarray | jax.Array) -> Embedding:
@@ -150,15 +150,15 @@ def from_file(
     """A feature network of your own whose weights, such as those of Inception v3, lie in an .npz file.
 
     Args:
-        build: from the file's named arrays to the function that `from_function` takes.
-        path: the file; arrays only, no objects.
-        sha256: of the file, as hexadecimal; it becomes the network's digest.
-        name: what it is.
-        batch_size: how many pictures the function is given at a time.
+      build: from the file's named arrays to the function that `from_function` takes.
+      path: the file; arrays only, no objects.
+      sha256: of the file, as hexadecimal; it becomes the network's digest.
+      name: what it is.
+      batch_size: how many pictures the function is given at a time.
 
     Raises:
-        UserError: the file is absent, has another digest, holds anything but arrays, or not the arrays that `build`
-            needs (it raises a ValueError then).
+      UserError: the file is absent, has another digest, holds anything but arrays, or not the arrays that `build`
+        needs (it raises a ValueError then).
     """
     try:
         data = Path(path).read_bytes()

@@ -23,10 +23,10 @@ def gaussian_frechet_distance(
     trace is the sum of the roots of real eigenvalues: no complex numbers and no failure on singular covariances.
 
     Args:
-        mean_a: (d,).
-        covariance_a: (d, d), symmetric and positive semi-definite.
-        mean_b: (d,).
-        covariance_b: (d, d), symmetric and positive semi-definite.
+      mean_a: (d,).
+      covariance_a: (d, d), symmetric and positive semi-definite.
+      mean_b: (d,).
+      covariance_b: (d, d), symmetric and positive semi-definite.
     """
     return _distance_from_root(
         np.asarray(mean_a, np.float64),
@@ -40,8 +40,8 @@ def frechet_distance(real: FeatureStatistics, generated: FeatureStatistics) -> f
     """FID from statistics. It is biased upwards by about a constant over n; see `frechet_distance_infinity`.
 
     Raises:
-        ValueError: if the sets differ in their number of features, or either holds fewer examples than features: its
-            covariance is then singular for want of data, and the distance says nothing of the distribution.
+      ValueError: if the sets differ in their number of features, or either holds fewer examples than features: its
+        covariance is then singular for want of data, and the distance says nothing of the distribution.
     """
     _check(real, generated)
     return gaussian_frechet_distance(real.mean, real.covariance, generated.mean, generated.covariance)
@@ -51,12 +51,12 @@ def frechet_distance_estimate(real: FeatureStatistics, generated: ArrayLike, *, 
     """FID with its standard error over draws of the generated set, the real set held fixed.
 
     Args:
-        real: statistics of the real features.
-        generated: (n, d) features in random order.
-        groups: how many groups the jackknife leaves out one at a time.
+      real: statistics of the real features.
+      generated: (n, d) features in random order.
+      groups: how many groups the jackknife leaves out one at a time.
 
     Raises:
-        ValueError: as `frechet_distance`.
+      ValueError: as `frechet_distance`.
     """
     parts = [feature_statistics(part) for part in np.array_split(feature_matrix(generated), groups)]
     whole = merge_statistics(parts)
@@ -83,13 +83,13 @@ def frechet_distance_infinity(
     the generated set is extrapolated, here the real one too.
 
     Args:
-        real: (n, d) features in random order.
-        generated: (m, d) features in random order.
-        parts: at least two different numbers of parts.
-        groups: how many groups the jackknife leaves out one at a time, of both sets at once.
+      real: (n, d) features in random order.
+      generated: (m, d) features in random order.
+      parts: at least two different numbers of parts.
+      groups: how many groups the jackknife leaves out one at a time, of both sets at once.
 
     Raises:
-        ValueError: if the smallest part holds fewer examples than features.
+      ValueError: if the smallest part holds fewer examples than features.
     """
     real, generated = feature_matrix(real), feature_matrix(generated)
     if len(set(parts)) < 2 or min(parts) < 1:

@@ -14,14 +14,14 @@ def inception_score(logits: ArrayLike, *, splits: int = 10) -> Estimate:
     """The exponential of the mean divergence of p(class | picture) from p(class), averaged over consecutive splits.
 
     Args:
-        logits: (n, classes) of pictures in random order (sorted by class, each split would look collapsed).
-        splits: how many equal parts are scored apart, at least 2; n is best a multiple of it.
+      logits: (n, classes) of pictures in random order (sorted by class, each split would look collapsed).
+      splits: how many equal parts are scored apart, at least 2; n is best a multiple of it.
 
     Returns:
-        The mean over the splits and its standard error (papers print the standard deviation, √splits times as much).
+      The mean over the splits and its standard error (papers print the standard deviation, √splits times as much).
 
     Raises:
-        ValueError: if there are fewer pictures than splits.
+      ValueError: if there are fewer pictures than splits.
     """
     logits = np.asarray(logits, np.float64)
     if logits.ndim != 2 or len(logits) < splits:

@@ -33,12 +33,12 @@ def inception_v3(path: str | Path, *, sha256: str) -> FeatureNetwork:
     """The 2048 features of Inception v3.
 
     Args:
-        path: an .npz file of the arrays "Conv2d_1a_3x3.conv.weight" (O, I, height, width), "Conv2d_1a_3x3.bn.bias" and
-            so on; others in it are not used.
-        sha256: of the file, as hexadecimal.
+      path: an .npz file of the arrays "Conv2d_1a_3x3.conv.weight" (O, I, height, width), "Conv2d_1a_3x3.bn.bias" and
+        so on; others in it are not used.
+      sha256: of the file, as hexadecimal.
 
     Raises:
-        UserError: the file is absent, has another digest, or is not of this network.
+      UserError: the file is absent, has another digest, or is not of this network.
     """
     name = f"inception-v3-pool3, bilinear to {SIDE}x{SIDE}"
     return from_file(build, path, sha256=sha256, name=name, batch_size=_BATCH_SIZE)
@@ -48,7 +48,7 @@ def build(arrays: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], jax.Array]
     """From the weights by name to the function: pictures (n, H, W, 1 or 3), uint8 or in [−1, 1] -> features (n, d).
 
     Raises:
-        ValueError: an array is missing, or does not fit the others.
+      ValueError: an array is missing, or does not fit the others.
     """
     try:
         used = {name: jnp.asarray(array, jnp.float32) for name, array in arrays.items() if name.endswith(_PARTS)}

@@ -22,8 +22,8 @@ def squared_maximum_mean_discrepancy(a: ArrayLike, b: ArrayLike) -> float:
     """Unbiased estimate of the squared MMD under the polynomial kernel; it can be slightly negative.
 
     Args:
-        a: (n, d) with n at least 2.
-        b: (m, d) with m at least 2.
+      a: (n, d) with n at least 2.
+      b: (m, d) with m at least 2.
     """
     a, b = feature_matrix(a), feature_matrix(b)
     if min(len(a), len(b)) < 2:
@@ -40,14 +40,14 @@ def kernel_distance(
     and is the standard error honest. Papers that print 100 subsets of 1,000 from 10,000 pictures understate it.
 
     Args:
-        real: (n, d).
-        generated: (m, d).
-        seed: chooses the subsets.
-        subsets: how many, at least 2.
-        subset_size: examples of each set in a subset. By default as many as leave the subsets disjoint, at most 1,000.
+      real: (n, d).
+      generated: (m, d).
+      seed: chooses the subsets.
+      subsets: how many, at least 2.
+      subset_size: examples of each set in a subset. By default as many as leave the subsets disjoint, at most 1,000.
 
     Raises:
-        ValueError: if a set is too small for the subsets, or the sets differ in their number of features.
+      ValueError: if a set is too small for the subsets, or the sets differ in their number of features.
     """
     real, generated = feature_matrix(real), feature_matrix(generated)
     if real.shape[1] != generated.shape[1]:

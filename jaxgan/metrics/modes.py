@@ -18,8 +18,8 @@ def mode_coverage(histogram: ArrayLike, *, threshold: float = 0.05) -> float:
     """Share of the classes that hold at least `threshold` of the pictures: 1 when none is missing.
 
     Args:
-        histogram: (classes,) counts, as `class_histogram` gives them.
-        threshold: share of all pictures in (0, 1]. The default is half the fair share of ten classes.
+      histogram: (classes,) counts, as `class_histogram` gives them.
+      threshold: share of all pictures in (0, 1]. The default is half the fair share of ten classes.
     """
     histogram = np.asarray(histogram, np.float64)
     total = histogram.sum()
@@ -35,8 +35,8 @@ def conditional_accuracy(logits: ArrayLike, labels: ArrayLike) -> Estimate:
     """Share of pictures that a classifier takes for the class that was asked for.
 
     Args:
-        logits: (n, classes).
-        labels: (n,) class numbers that the generator was given.
+      logits: (n, classes).
+      labels: (n,) class numbers that the generator was given.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:

@@ -13,8 +13,8 @@ class Neighbours(NamedTuple):
     """The nearest references of each query, nearest first.
 
     Attributes:
-        distances: (queries, count) float64, Euclidean.
-        indices: (queries, count) int64, into the references.
+      distances: (queries, count) float64, Euclidean.
+      indices: (queries, count) int64, into the references.
     """
 
     distances: np.ndarray
@@ -27,13 +27,13 @@ def nearest_neighbours(
     """Finds the nearest references of each query, in pixels or in features.
 
     Args:
-        queries: (n, ...) features, or pictures of the references' shape; flattened here.
-        references: (m, ...); may be a memory map, of which `chunk_size` rows are held in float64 at a time.
-        count: how many neighbours.
-        chunk_size: references handled at a time.
+      queries: (n, ...) features, or pictures of the references' shape; flattened here.
+      references: (m, ...); may be a memory map, of which `chunk_size` rows are held in float64 at a time.
+      count: how many neighbours.
+      chunk_size: references handled at a time.
 
     Raises:
-        ValueError: if shapes differ, or there are fewer than `count` references.
+      ValueError: if shapes differ, or there are fewer than `count` references.
     """
     queries = np.asarray(queries, np.float64)
     if queries.shape[1:] != references.shape[1:]:
@@ -67,10 +67,10 @@ def authenticity(
     Source: Alaa et al., "How Faithful is your Synthetic Data?" (2022).
 
     Args:
-        training: (m, ...) features or pictures, at least two.
-        generated: (n, ...) of the same shape.
-        nearest: the nearest training points of the generated ones, where they are known already.
-        chunk_size: training points handled at a time.
+      training: (m, ...) features or pictures, at least two.
+      generated: (n, ...) of the same shape.
+      nearest: the nearest training points of the generated ones, where they are known already.
+      chunk_size: training points handled at a time.
     """
     to_training = nearest or nearest_neighbours(generated, training, chunk_size=chunk_size)
     matched, back = np.unique(to_training.indices[:, 0], return_inverse=True)

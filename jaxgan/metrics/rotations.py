@@ -16,14 +16,14 @@ def rotated(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Turns each picture by a random number of right angles.
 
     Args:
-        images: (N, S, S, C).
-        seed: chooses the angles.
+      images: (N, S, S, C).
+      seed: chooses the angles.
 
     Returns:
-        The turned pictures, and their angles one-hot, (N, 4) uint8.
+      The turned pictures, and their angles one-hot, (N, 4) uint8.
 
     Raises:
-        UserError: the pictures are not square.
+      UserError: the pictures are not square.
     """
     if images.shape[1] != images.shape[2]:
         raise UserError(f"pictures of {images.shape[1]}x{images.shape[2]} without labels: give square ones, or labels")

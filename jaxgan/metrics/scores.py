@@ -22,12 +22,12 @@ class Reference:
     """Real pictures as a feature network sees them: made once, used for every evaluation of a run.
 
     Attributes:
-        network: the feature network.
-        features: (n, d) of the real pictures, in random order.
-        statistics: of the features.
-        split: which pictures they are, such as "test".
-        resolution: (height, width, channels) that both sides have.
-        resize: how the real pictures came to it.
+      network: the feature network.
+      features: (n, d) of the real pictures, in random order.
+      statistics: of the features.
+      split: which pictures they are, such as "test".
+      resolution: (height, width, channels) that both sides have.
+      resize: how the real pictures came to it.
     """
 
     network: FeatureNetwork
@@ -58,22 +58,22 @@ def score_pictures(
     """Scores generated pictures.
 
     Args:
-        generated: (m, H, W, C) uint8, at the reference's resolution.
-        reference: the real pictures.
-        conditions: (m, c) uint8 multi-hot that the generator was given, if any.
-        training_features: (k, d) features of the training pictures, to look for copies among the generated ones:
-            `authenticity`, and `training_distance`, the mean distance to the nearest of them; beside it, as
-            `of_reference`, that of the real pictures, which is 0 where they are training pictures themselves.
-        extrapolate: whether to add the FID without the bias of finite sets, which takes some seconds.
-        seed: chooses the subsets and the order of the pictures.
+      generated: (m, H, W, C) uint8, at the reference's resolution.
+      reference: the real pictures.
+      conditions: (m, c) uint8 multi-hot that the generator was given, if any.
+      training_features: (k, d) features of the training pictures, to look for copies among the generated ones:
+        `authenticity`, and `training_distance`, the mean distance to the nearest of them; beside it, as
+        `of_reference`, that of the real pictures, which is 0 where they are training pictures themselves.
+      extrapolate: whether to add the FID without the bias of finite sets, which takes some seconds.
+      seed: chooses the subsets and the order of the pictures.
 
     Returns:
-        By name of the score, JSON-able: `value`, `standard_error`, and the context that makes it comparable: `n`,
-        `n_reference`, `split`, `resolution`, `resize`, `seed`, `feature_network` (name, digest and accuracy). Scores of
-        classes are there if the network knows classes, and carry the head's name before a slash if it has several.
+      By name of the score, JSON-able: `value`, `standard_error`, and the context that makes it comparable: `n`,
+      `n_reference`, `split`, `resolution`, `resize`, `seed`, `feature_network` (name, digest and accuracy). Scores of
+      classes are there if the network knows classes, and carry the head's name before a slash if it has several.
 
     Raises:
-        ValueError: the pictures' shape is not the reference's, or they are fewer than the features.
+      ValueError: the pictures' shape is not the reference's, or they are fewer than the features.
     """
     if tuple(generated.shape[1:]) != reference.resolution:
         raise ValueError(f"generated pictures of {generated.shape[1:]}, reference of {reference.resolution}")

@@ -29,14 +29,14 @@ def path_length(
     """Mean squared distance between the features at two near points of a random arc, over the squared step.
 
     Args:
-        embed: latents (n, latent_dim) -> features (n, ...): the generator, followed by any feature function of its
-            pictures. The pictures must not be rounded to whole pixel values in between, which hides small steps.
-        key: chooses the arcs (both ends standard normal) and the points on them.
-        latent_dim: size of a latent.
-        samples: how many pairs of points; the score is their mean.
-        batch_size: how many pairs `embed` sees at a time.
-        step: distance of the two points, as a fraction of the arc. The paper's 1e-4 is lost in float32 rounding when
-            features are large.
+      embed: latents (n, latent_dim) -> features (n, ...): the generator, followed by any feature function of its
+        pictures. The pictures must not be rounded to whole pixel values in between, which hides small steps.
+      key: chooses the arcs (both ends standard normal) and the points on them.
+      latent_dim: size of a latent.
+      samples: how many pairs of points; the score is their mean.
+      batch_size: how many pairs `embed` sees at a time.
+      step: distance of the two points, as a fraction of the arc. The paper's 1e-4 is lost in float32 rounding when
+        features are large.
     """
     squared_lengths = []
     for first in range(0, samples, batch_size):
@@ -59,12 +59,12 @@ def generator_path_length(
     """The path length of a generator; both ends of an arc are of the model's own noise, under one condition.
 
     Args:
-        generator: the network that draws.
-        variables: the generator's variables.
-        embed: pictures (n, H, W, C) in [-1, 1] -> features (n, ...).
-        key: see `path_length`.
-        conditions: (k, condition_dim), taken by turns, for conditional networks.
-        samples: see `path_length`.
+      generator: the network that draws.
+      variables: the generator's variables.
+      embed: pictures (n, H, W, C) in [-1, 1] -> features (n, ...).
+      key: see `path_length`.
+      conditions: (k, condition_dim), taken by turns, for conditional networks.
+      samples: see `path_length`.
     """
 
     def features(z: jax.Array) -> ArrayLike:

@@ -13,9 +13,9 @@ class FeatureStatistics:
     """What a Fréchet distance needs to know of a set of features.
 
     Attributes:
-        count: how many examples.
-        mean: (d,) float64.
-        scatter: (d, d) float64, the sum of the outer products of the deviations from the mean.
+      count: how many examples.
+      mean: (d,) float64.
+      scatter: (d, d) float64, the sum of the outer products of the deviations from the mean.
     """
 
     count: int
@@ -39,7 +39,7 @@ def feature_matrix(features: ArrayLike) -> np.ndarray:
     """Returns features as a float64 matrix (n, d).
 
     Raises:
-        ValueError: if they are not two-dimensional, are empty, or hold a number that is not finite.
+      ValueError: if they are not two-dimensional, are empty, or hold a number that is not finite.
     """
     matrix = np.asarray(features, np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:
@@ -63,7 +63,7 @@ def merge_statistics(parts: Iterable[FeatureStatistics]) -> FeatureStatistics:
     Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
 
     Raises:
-        ValueError: if there are no parts, or they differ in their number of features.
+      ValueError: if there are no parts, or they differ in their number of features.
     """
     return reduce(_merge_two, _at_least_one(parts))
 

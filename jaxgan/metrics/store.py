@@ -53,7 +53,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
     The facts come last, each file under a temporary name until it is whole: what a killed process leaves is not read.
 
     Raises:
-        UserError: the cache directory cannot be written.
+      UserError: the cache directory cannot be written.
     """
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     facts = {**facts, "digest": digest_leaves(arrays)}
@@ -74,7 +74,7 @@ def parse_arrays(data: bytes) -> Arrays:
     """The named arrays of an .npz file's bytes; objects are refused.
 
     Raises:
-        ValueError: the bytes are no whole .npz file of plain arrays.
+      ValueError: the bytes are no whole .npz file of plain arrays.
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:

@@ -27,10 +27,10 @@ def cell_means(images: jax.Array) -> jax.Array:
     """The mean of each cell, pixels that lie across a border counted by their areas: (N, H, W, C) -> (N, 8, 8, C).
 
     Args:
-        images: uint8 or in [−1, 1].
+      images: uint8 or in [−1, 1].
 
     Raises:
-        ValueError: the pictures are smaller than the grid.
+      ValueError: the pictures are smaller than the grid.
     """
     height, width = images.shape[1:3]
     if min(height, width) < SIDE:

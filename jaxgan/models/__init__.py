@@ -45,7 +45,7 @@ _BUILDERS: dict[str, Callable[..., GAN]] = {
 
 
 def names() -> dict[str, str]:
-    """Every id that ``build`` knows, with a line about each."""
+    """Every id that `build` knows, with a line about each."""
     return {name: (inspect.getdoc(builder) or "").partition("\n")[0] for name, builder in _BUILDERS.items()}
 
 
@@ -53,11 +53,11 @@ def build(name: str, **overrides: Any) -> GAN:
     """The generator and the discriminator of a system.
 
     Args:
-      name: an id of ``names()``.
-      **overrides: ``image_size``, ``channels``, ``latent_dim``, ``generator_width``, ``discriminator_width`` (the
-        smallest number of channels of each network, from which the others follow) and ``dtype`` (the type to compute
-        in) for all; ``condition_dim`` for conditional families; ``dropout_rate`` where there is dropout;
-        ``initial_std``, of the weights, for the convolutional families of faces. Left out: the source's own.
+      name: an id of `names()`.
+      **overrides: `image_size`, `channels`, `latent_dim`, `generator_width`, `discriminator_width` (the
+        smallest number of channels of each network, from which the others follow) and `dtype` (the type to compute
+        in) for all; `condition_dim` for conditional families; `dropout_rate` where there is dropout;
+        `initial_std`, of the weights, for the convolutional families of faces. Left out: the source's own.
 
     Raises:
       UserError: for an unknown id, or a size that the network cannot make.

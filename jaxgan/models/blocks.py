@@ -11,7 +11,7 @@ class ConvolutionalNetwork(Network):
     """A network of convolutions without biases, each mostly followed by batch normalisation.
 
     Kernels start from N(0, initial_std²), the scales of batch normalisation from N(1, initial_std²), its biases from 0;
-    without ``initial_std`` kernels and scales start as PyTorch's do, from U(±1/√fan_in) and 1.
+    without `initial_std` kernels and scales start as PyTorch's do, from U(±1/√fan_in) and 1.
     """
 
     initial_std: float | None = None

@@ -1,6 +1,6 @@
 """Conditional GANs: the condition goes to both networks.
 
-``cgan_anime``, z with 62 numbers, y with 23 tags:
+`cgan_anime`, z with 62 numbers, y with 23 tags:
 
 | generator       | kernel, stride, padding | output    | discriminator   | kernel, stride, padding | output    |
 | --------------- | ----------------------- | --------- | --------------- | ----------------------- | --------- |
@@ -13,13 +13,13 @@
 |                 |                         |           | Conv, LeakyReLU | 1, 1, 0                 | 4×4×384   |
 |                 |                         |           | Dense           |                         | 1         |
 
-``cgan_mnist``: z and the one-hot digit each pass Dense, ReLU, BN to 7×7×128, side by side 7×7×256, then
-``dcgan_mnist_a``; in the discriminator the digit becomes a second channel of the picture through Dense, LeakyReLU
+`cgan_mnist`: z and the one-hot digit each pass Dense, ReLU, BN to 7×7×128, side by side 7×7×256, then
+`dcgan_mnist_a`; in the discriminator the digit becomes a second channel of the picture through Dense, LeakyReLU
 0.01.
 
 Reference:
-  Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014; tutorial 000 section 6 (``cgan_anime``), 002
-  (``cgan_mnist``).
+  Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014; tutorial 000 section 6 (`cgan_anime`), 002
+  (`cgan_mnist`).
 """
 
 import math
@@ -41,7 +41,7 @@ ANIME_LATENT_STD = math.exp(-1.0 / math.pi)
 
 
 class AnimeGenerator(ConvolutionalNetwork):
-    """``cgan_anime``'s generator."""
+    """`cgan_anime`'s generator."""
 
     image_shape: tuple[int, int, int] = (64, 64, 3)
     latent_dim: int = 62
@@ -62,7 +62,7 @@ class AnimeGenerator(ConvolutionalNetwork):
 
 
 class AnimeDiscriminator(ConvolutionalNetwork):
-    """``cgan_anime``'s discriminator."""
+    """`cgan_anime`'s discriminator."""
 
     several_conditions: ClassVar[bool] = True  # without batch normalisation, an image's features are its own
 
@@ -85,7 +85,7 @@ class AnimeDiscriminator(ConvolutionalNetwork):
 
 
 class MnistGenerator(Network):
-    """``cgan_mnist``'s generator."""
+    """`cgan_mnist`'s generator."""
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     latent_dim: int = 100
@@ -106,7 +106,7 @@ class MnistGenerator(Network):
 
 
 class MnistDiscriminator(Network):
-    """``cgan_mnist``'s discriminator."""
+    """`cgan_mnist`'s discriminator."""
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     condition_dim: int = 10

@@ -1,6 +1,6 @@
 """Deep convolutional GANs for faces.
 
-Shapes of ``dcgan_anime_a`` at its default size (height × width × channels; BN = batch normalisation):
+Shapes of `dcgan_anime_a` at its default size (height × width × channels; BN = batch normalisation):
 
 | generator       | kernel, stride, padding | output    | discriminator       | kernel, stride, padding | output    |
 | --------------- | ----------------------- | --------- | ------------------- | ----------------------- | --------- |
@@ -11,13 +11,13 @@ Shapes of ``dcgan_anime_a`` at its default size (height × width × channels; BN
 | ConvT, BN, ReLU | 4, 2, 1                 | 48×48×64  | Conv, BN, LeakyReLU | 4, 2, 1                 | 6×6×512   |
 | ConvT, tanh     | 4, 2, 1                 | 96×96×3   | Conv                | 5, 2, 0                 | 1×1×1     |
 
-``dcgan_anime_b`` begins at 4×4 (ConvT 4, 1, 0), passes 8×8, 16×16 and 32×32, and ends with ConvT 5, 3, 1; its
-discriminator begins with Conv 5, 3, 1 and ends with Conv 4, 1, 0. ``dcgan_64`` is the paper's figure: 4×4×1024,
+`dcgan_anime_b` begins at 4×4 (ConvT 4, 1, 0), passes 8×8, 16×16 and 32×32, and ends with ConvT 5, 3, 1; its
+discriminator begins with Conv 5, 3, 1 and ends with Conv 4, 1, 0. `dcgan_64` is the paper's figure: 4×4×1024,
 8×8×512, 16×16×256, 32×32×128, 64×64×3.
 
 Reference:
   Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
-  2016; tutorial 000 section 4 (``dcgan_anime_a``), tutorial 001 (``dcgan_anime_b``).
+  2016; tutorial 000 section 4 (`dcgan_anime_a`), tutorial 001 (`dcgan_anime_b`).
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ HALVE: Geometry = (4, 2, 1)
 
 
 class Generator(ConvolutionalNetwork):
-    """z -> 1×1 -> ``head`` -> doublings, one for each further width -> ``tail`` -> tanh."""
+    """z -> 1×1 -> `head` -> doublings, one for each further width -> `tail` -> tanh."""
 
     image_shape: tuple[int, int, int] = (96, 96, 3)
     latent_dim: int = 100
@@ -54,7 +54,7 @@ class Generator(ConvolutionalNetwork):
 
 
 class Discriminator(ConvolutionalNetwork):
-    """Picture -> ``head``, without BN -> halvings, one for each further width -> ``tail`` to 1×1, the logit."""
+    """Picture -> `head`, without BN -> halvings, one for each further width -> `tail` to 1×1, the logit."""
 
     image_shape: tuple[int, int, int] = (96, 96, 3)
     widths: tuple[int, ...] = (64, 128, 256, 512)

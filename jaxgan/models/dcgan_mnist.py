@@ -1,6 +1,6 @@
 """Small deep convolutional GANs for 28×28 digits, one from a PyTorch tutorial, one from a Keras tutorial.
 
-``dcgan_mnist_a`` (all layers with biases; the activation comes BEFORE batch normalisation, as its source has it;
+`dcgan_mnist_a` (all layers with biases; the activation comes BEFORE batch normalisation, as its source has it;
 s stride, p padding):
 
 | generator       | kernel, s, p | output   | discriminator                   | kernel, s, p | output   |
@@ -10,7 +10,7 @@ s stride, p padding):
 | ConvT, ReLU, BN | 4, 2, 1      | 14×14×64 | BN, Dense                       |              | 1        |
 | ConvT, tanh     | 4, 2, 1      | 28×28×1  |                                 |              |          |
 
-``dcgan_mnist_keras`` (all layers with biases; "same" padding):
+`dcgan_mnist_keras` (all layers with biases; "same" padding):
 
 | generator   | kernel, stride | output   | discriminator                    | kernel, stride | output   |
 | ----------- | -------------- | -------- | -------------------------------- | -------------- | -------- |
@@ -19,7 +19,7 @@ s stride, p padding):
 | ConvT, tanh | 5, 2           | 28×28×1  | Dense                            |                | 1        |
 
 Reference:
-  Tutorial 002 (``dcgan_mnist_a``) and tutorial 003 (``dcgan_mnist_keras``).
+  Tutorial 002 (`dcgan_mnist_a`) and tutorial 003 (`dcgan_mnist_keras`).
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ KERAS_SAME_5_2 = ((1, 2), (1, 2))  # kernel 5, stride 2, an even size: one row b
 
 
 def grow_from_quarter(network: Network, x: jax.Array, width: int, channels: int, train: bool) -> jax.Array:
-    """The picture's half of ``dcgan_mnist_a``'s generator, (N, H/4, W/4, 4·width) -> (N, H, W, channels) in [−1, 1]."""
+    """The picture's half of `dcgan_mnist_a`'s generator, (N, H/4, W/4, 4·width) -> (N, H, W, channels) in [−1, 1]."""
     x = nn.relu(ConvTranspose(2 * width, kernel_size=3, padding=1, dtype=network.dtype)(x))
     x = network.batch_norm()(x, train=train)
     x = nn.relu(ConvTranspose(width, kernel_size=4, stride=2, padding=1, dtype=network.dtype)(x))
@@ -45,7 +45,7 @@ def grow_from_quarter(network: Network, x: jax.Array, width: int, channels: int,
 
 
 def judge(network: Network, x: jax.Array, width: int, dropout_rate: float, train: bool) -> jax.Array:
-    """The whole of ``dcgan_mnist_a``'s discriminator, (N, H, W, channels) -> logits (N,)."""
+    """The whole of `dcgan_mnist_a`'s discriminator, (N, H, W, channels) -> logits (N,)."""
     for features in (width, 2 * width):
         x = leaky_relu(Conv(features, kernel_size=3, stride=2, dtype=network.dtype)(x), 0.01)
         x = Dropout(dropout_rate, whole_channels=True, axis_name=network.axis_name)(x, train=train)
@@ -54,7 +54,7 @@ def judge(network: Network, x: jax.Array, width: int, dropout_rate: float, train
 
 
 class GeneratorA(Network):
-    """``dcgan_mnist_a``'s generator."""
+    """`dcgan_mnist_a`'s generator."""
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     latent_dim: int = 100
@@ -71,7 +71,7 @@ class GeneratorA(Network):
 
 
 class DiscriminatorA(Network):
-    """``dcgan_mnist_a``'s discriminator."""
+    """`dcgan_mnist_a`'s discriminator."""
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     width: int = 64
@@ -84,7 +84,7 @@ class DiscriminatorA(Network):
 
 
 class KerasGenerator(Network):
-    """``dcgan_mnist_keras``' generator."""
+    """`dcgan_mnist_keras`' generator."""
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     latent_dim: int = 100
@@ -104,7 +104,7 @@ class KerasGenerator(Network):
 
 
 class KerasDiscriminator(Network):
-    """``dcgan_mnist_keras``' discriminator."""
+    """`dcgan_mnist_keras`' discriminator."""
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     width: int = 64

@@ -1,11 +1,11 @@
 """Linen layers with the geometry, initialisers and batch normalisation of PyTorch, and of Keras where asked for.
 
-Images are (N, H, W, C). ``Conv`` and ``ConvTranspose`` hold kernels of one layout, (height, width, channels of the
+Images are (N, H, W, C). `Conv` and `ConvTranspose` hold kernels of one layout, (height, width, channels of the
 larger picture, channels of the smaller one): a transposed convolution's kernel is that of the convolution it is the
 transpose of, as in PyTorch and Keras, so weights travel between the libraries by transposing axes alone, never by
 flipping.
 
-Every layer computes in ``dtype`` (None: the promotion of its input and its parameters) and keeps its parameters in
+Every layer computes in `dtype` (None: the promotion of its input and its parameters) and keeps its parameters in
 float32 (float64 if JAX runs with 64 bits and they are given so).
 """
 
@@ -40,7 +40,7 @@ def normal_init(mean: float, std: float) -> Initializer:
 
 
 class _Weighted(nn.Module):
-    """What ``Dense``, ``Conv`` and ``ConvTranspose`` share: a kernel, perhaps a bias, and the type to compute in."""
+    """What `Dense`, `Conv` and `ConvTranspose` share: a kernel, perhaps a bias, and the type to compute in."""
 
     features: int
     use_bias: bool = True
@@ -113,14 +113,14 @@ class ConvTranspose(_Weighted):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over all axes but the last, synchronised over ``axis_name``.
+    """Batch normalisation over all axes but the last, synchronised over `axis_name`.
 
-    With ``sync_batch_norm`` false each device normalises its own share of the batch by that share's statistics, and the
+    With `sync_batch_norm` false each device normalises its own share of the batch by that share's statistics, and the
     running statistics take the mean over devices of what each would have taken: they stay the same on every device.
 
-    Running statistics move as running ← momentum · running + (1 − momentum) · batch: ``momentum`` is Flax's and
+    Running statistics move as running ← momentum · running + (1 − momentum) · batch: `momentum` is Flax's and
     Keras' word, one minus PyTorch's. PyTorch puts the UNBIASED variance (divided by n − 1) into the running estimate
-    although it normalises with the biased one; Keras uses the biased one for both. ``unbiased_running_variance``
+    although it normalises with the biased one; Keras uses the biased one for both. `unbiased_running_variance`
     chooses.
 
     Reference:
@@ -180,7 +180,7 @@ class BatchNorm(nn.Module):
 class Dropout(nn.Module):
     """Dropout whose mask belongs to an example's place in the global batch; the rest is scaled by 1 / (1 − rate).
 
-    With ``whole_channels`` a channel of a picture is kept or dropped as a whole (PyTorch's dropout2d). Needs the
+    With `whole_channels` a channel of a picture is kept or dropped as a whole (PyTorch's dropout2d). Needs the
     random stream "dropout".
 
     Reference:
@@ -212,6 +212,6 @@ def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
 
 
 def to_image(x: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
-    """Features (N, C·H·W) in PyTorch's order to images (N, H, W, C); ``shape`` is (H, W, C)."""
+    """Features (N, C·H·W) in PyTorch's order to images (N, H, W, C); `shape` is (H, W, C)."""
     height, width, channels = shape
     return ops.transpose(x.reshape(-1, channels, height, width), (0, 2, 3, 1))

@@ -6,12 +6,12 @@
 | `mlp_b`     | 64 → 256 → 256 → 784, ReLU, tanh              | 784 → 256 → 256 → 1, LeakyReLU 0.2            |
 | `mlp_keras` | 30 → 100 → 150 → 784, SELU, sigmoid on [0, 1] | 784 → 150 → 100 → 1, SELU, pictures in [0, 1] |
 
-All layers have biases. The discriminators' hidden layers may have dropout, which no source has. ``mlp_keras`` works on
+All layers have biases. The discriminators' hidden layers may have dropout, which no source has. `mlp_keras` works on
 pixels in [0, 1] inside; like all networks here it gives and takes [−1, 1].
 
 Reference:
-  Goodfellow et al., "Generative Adversarial Networks", 2014; tutorial 002 (``mlp_a``), 003 and 004 (``mlp_b``), 003
-  (``mlp_keras``).
+  Goodfellow et al., "Generative Adversarial Networks", 2014; tutorial 002 (`mlp_a`), 003 and 004 (`mlp_b`), 003
+  (`mlp_keras`).
 """
 
 import math

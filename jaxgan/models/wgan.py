@@ -30,7 +30,7 @@ from jaxgan.models.network import GAN
 
 
 class Generator(ConvolutionalNetwork):
-    """z -> ``start``×``start`` without BN or activation -> doublings -> tanh."""
+    """z -> `start`×`start` without BN or activation -> doublings -> tanh."""
 
     image_shape: tuple[int, int, int] = (96, 96, 3)
     latent_dim: int = 100

@@ -12,9 +12,9 @@ def linear_interpolation(start: ArrayLike, end: ArrayLike, fraction: ArrayLike) 
     Between independent normal latents its middle is shorter than they are, by √½: less typical noise.
 
     Args:
-        start: (..., d).
-        end: (..., d).
-        fraction: (...), 0 gives start and 1 gives end.
+      start: (..., d).
+      end: (..., d).
+      fraction: (...), 0 gives start and 1 gives end.
     """
     start, end, fraction = jnp.asarray(start), jnp.asarray(end), jnp.asarray(fraction)[..., None]
     return (1.0 - fraction) * start + fraction * end
@@ -25,9 +25,9 @@ def spherical_interpolation(start: ArrayLike, end: ArrayLike, fraction: ArrayLik
     """The point at `fraction` of the great arc from `start` to `end` (slerp), which keeps normal noise normal.
 
     Args:
-        start: (..., d).
-        end: (..., d); neither of the two is zero.
-        fraction: (...), 0 gives start and 1 gives end.
+      start: (..., d).
+      end: (..., d); neither of the two is zero.
+      fraction: (...), 0 gives start and 1 gives end.
 
     Source: Shoemake, "Animating Rotation with Quaternion Curves" (1985).
     """
@@ -48,13 +48,13 @@ def between(start: ArrayLike, end: ArrayLike, count: int, *, straight: bool = Fa
     """Evenly spaced points from each start to its end, both ends among them.
 
     Args:
-        start: (n, d).
-        end: (n, d).
-        count: points of each pair, at least 2.
-        straight: whether the way is a line, or an arc.
+      start: (n, d).
+      end: (n, d).
+      count: points of each pair, at least 2.
+      straight: whether the way is a line, or an arc.
 
     Returns:
-        (n, count, d).
+      (n, count, d).
     """
     if count < 2:
         raise ValueError(f"a way has at least its two ends, not {count} points")
@@ -68,11 +68,11 @@ def walk(stations: ArrayLike, count: int) -> jax.Array:
     """A closed walk along arcs from station to station and back to the first: its frames repeat without a seam.
 
     Args:
-        stations: (k, d) with k at least 2.
-        count: points of the whole walk, at even shares of the way; the first is the first station.
+      stations: (k, d) with k at least 2.
+      count: points of the whole walk, at even shares of the way; the first is the first station.
 
     Returns:
-        (count, d).
+      (count, d).
     """
     stations = jnp.asarray(stations)
     if len(stations) < 2 or count < 1:

@@ -30,13 +30,13 @@ def latents(
     truncation: float | None = None,
     axis_name: str | None = None,
 ) -> jax.Array:
-    """Normal noise z ~ N(0, std²) for ``count`` examples of this device, shape (N, dim), float32.
+    """Normal noise z ~ N(0, std²) for `count` examples of this device, shape (N, dim), float32.
 
     With a truncation no value is farther from 0 than so many standard deviations: the normal distribution, cut off
     (Brock, Donahue and Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019, §3.1).
 
     Raises:
-        ValueError: the truncation is not above 0.
+      ValueError: the truncation is not above 0.
     """
     if truncation is not None and not truncation > 0:
         raise ValueError(f"truncation must be above 0, not {truncation}")

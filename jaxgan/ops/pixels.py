@@ -14,6 +14,6 @@ def normalize(images: jax.Array) -> jax.Array:
 
 
 def quantize(images: jax.Array) -> jax.Array:
-    """Numbers in [−1, 1] to uint8, rounded to the nearest; the inverse of ``normalize`` on every byte."""
+    """Numbers in [−1, 1] to uint8, rounded to the nearest; the inverse of `normalize` on every byte."""
     scaled = jnp.round(images.astype(jnp.float32) * 127.5 + 127.5)
     return jnp.clip(scaled, 0, 255).astype(jnp.uint8)

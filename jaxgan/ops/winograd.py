@@ -37,7 +37,7 @@ class Tile:
       outputs: m, the side of a tile of outputs.
       taps: r, the side of the kernel.
       big: B^T (points, points), where points = m + r - 1.
-      kernel: G (points, taps).
+      kernel: g (points, taps).
       small: A^T (outputs, points).
     """
 

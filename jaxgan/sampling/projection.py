@@ -25,10 +25,10 @@ class Projection(NamedTuple):
     """What was found.
 
     Attributes:
-        z: (latent_dim,) float32.
-        candidate: which of the candidates it began as, and whose condition it has.
-        picture: uint8 (H, W, C), what the generator makes of z.
-        difference: root mean square difference from the target, of pixels in [−1, 1].
+      z: (latent_dim,) float32.
+      candidate: which of the candidates it began as, and whose condition it has.
+      picture: uint8 (H, W, C), what the generator makes of z.
+      difference: root mean square difference from the target, of pixels in [−1, 1].
     """
 
     z: np.ndarray
@@ -56,18 +56,18 @@ def project(
     (`wgan_anime` always normalises by its batch), the picture alone may differ from the one that was looked at.
 
     Args:
-        generator: the network that draws.
-        variables: the generator's variables.
-        target: uint8 (H, W, C), of the generator's shape.
-        z: candidates, (N, latent_dim).
-        condition: (N, condition_dim) for conditional networks; a candidate keeps its own.
-        starts: how many of the candidates, the nearest, are descended from.
-        steps: of descent.
-        learning_rate: at the first step; it falls to 0 along a cosine.
-        report: told of every so many steps taken.
+      generator: the network that draws.
+      variables: the generator's variables.
+      target: uint8 (H, W, C), of the generator's shape.
+      z: candidates, (N, latent_dim).
+      condition: (N, condition_dim) for conditional networks; a candidate keeps its own.
+      starts: how many of the candidates, the nearest, are descended from.
+      steps: of descent.
+      learning_rate: at the first step; it falls to 0 along a cosine.
+      report: told of every so many steps taken.
 
     Raises:
-        ValueError: if the target has another shape, or there is nothing to start from or no step to take.
+      ValueError: if the target has another shape, or there is nothing to start from or no step to take.
     """
     if starts < 1 or steps < 1 or len(z) < 1:
         raise ValueError(f"starts, steps and candidates must be at least 1: {starts}, {steps}, {len(z)}")

@@ -2,7 +2,7 @@
 
 A face is a pure function of (seed, index): the choices come from a hash of our own, and its geometry does not depend on
 the size at which it is drawn. Hair and eyes have the 12 and 11 colours of the tags of tutorial 000, so the pictures can
-condition a network, and ``measure_hair_colour`` counts whether the network obeys.
+condition a network, and `measure_hair_colour` counts whether the network obeys.
 """
 
 import functools
@@ -46,8 +46,8 @@ class Avatar:
     """A drawn face.
 
     Attributes:
-        image: uint8 (size, size, 3).
-        traits: What was chosen about it.
+      image: uint8 (size, size, 3).
+      traits: what was chosen about it.
     """
 
     image: np.ndarray
@@ -55,12 +55,12 @@ class Avatar:
 
     @property
     def hair(self) -> int:
-        """Index of the hair's colour in ``HAIR_COLOURS``."""
+        """Index of the hair's colour in `HAIR_COLOURS`."""
         return self.traits.hair
 
     @property
     def eyes(self) -> int:
-        """Index of the eyes' colour in ``EYE_COLOURS``."""
+        """Index of the eyes' colour in `EYE_COLOURS`."""
         return self.traits.eyes
 
 
@@ -68,15 +68,15 @@ def draw(seed: int, index: int, size: int) -> Avatar:
     """Draws one face.
 
     Args:
-        seed: Seed of the set of faces, 0 <= seed < 2**64.
-        index: Number of the face in the set, 0 <= index < 2**64.
-        size: Side of the picture in pixels, 16 to 256. The face is the same at every size.
+      seed: seed of the set of faces, 0 <= seed < 2**64.
+      index: number of the face in the set, 0 <= index < 2**64.
+      size: side of the picture in pixels, 16 to 256. The face is the same at every size.
 
     Returns:
-        The picture and what was chosen about it.
+      The picture and what was chosen about it.
 
     Raises:
-        ValueError: if an argument is out of its range.
+      ValueError: if an argument is out of its range.
     """
     if size not in SIZES:
         raise ValueError(f"size must be an integer from {SIZES[0]} to {SIZES[-1]}, not {size!r}")
@@ -86,7 +86,7 @@ def draw(seed: int, index: int, size: int) -> Avatar:
 
 
 def draw_example(index: int, *, seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns picture ``index`` of a set and its condition vector, uint8 (23,): ``draw`` as the cache calls it."""
+    """Returns picture `index` of a set and its condition vector, uint8 (23,): `draw` as the cache calls it."""
     avatar = draw(seed, index, size)
     return avatar.image, condition(avatar.hair, avatar.eyes)
 
@@ -95,16 +95,16 @@ def load(*, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.P
     """Opens a set of faces with their hair and eye colours; draws it, in parallel processes, if it is not cached.
 
     Args:
-        size: Side of the pictures in pixels, 16 to 256.
-        count: How many faces.
-        seed: Seed of the set.
-        cache_dir: Where the set is kept; the user's cache directory if None.
+      size: side of the pictures in pixels, 16 to 256.
+      count: how many faces.
+      seed: seed of the set.
+      cache_dir: where the set is kept; the user's cache directory if None.
 
     Returns:
-        ``count`` pictures uint8 (size, size, 3) with conditions uint8 (23,).
+      `count` pictures uint8 (size, size, 3) with conditions uint8 (23,).
 
     Raises:
-        UserError: if the faces cannot be drawn at this size, none are asked for, or the cache cannot be written.
+      UserError: if the faces cannot be drawn at this size, none are asked for, or the cache cannot be written.
     """
     if size not in SIZES:
         raise UserError(

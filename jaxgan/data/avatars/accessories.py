@@ -1,4 +1,4 @@
-"""Things worn on the head; none hides much of the hair or of an iris. Head coordinates, as in ``face``."""
+"""Things worn on the head; none hides much of the hair or of an iris. Head coordinates, as in `face`."""
 
 from collections.abc import Callable
 

@@ -15,11 +15,11 @@ class Canvas:
     """Fills outlines into a Pillow picture, through an affine map from drawing coordinates to pixels.
 
     Attributes:
-        image: The RGB picture that is drawn on.
-        opaque: Draws on it, covering what is below.
-        blending: Draws on it with transparent colours.
-        matrix: (2, 2), from drawing coordinates (row vectors) to pixels.
-        offset: (2,), the pixel of the drawing's origin.
+      image: the RGB picture that is drawn on.
+      opaque: draws on it, covering what is below.
+      blending: draws on it with transparent colours.
+      matrix: (2, 2), from drawing coordinates (row vectors) to pixels.
+      offset: (2,), the pixel of the drawing's origin.
     """
 
     image: Image.Image
@@ -40,14 +40,14 @@ class Canvas:
         return cls.on(Image.new("RGB", (side, side), colour), np.eye(2) * side, np.full(2, -0.5))
 
     def moved(self, x: float, y: float, scale: float = 1.0, angle: float = 0.0) -> "Canvas":
-        """Returns a canvas on the same picture whose origin is (x, y), turned by ``angle`` radians and scaled."""
+        """Returns a canvas on the same picture whose origin is (x, y), turned by `angle` radians and scaled."""
         cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
         matrix = np.array([[cosine, sine], [-sine, cosine]]) @ self.matrix
         offset = np.array([x, y]) @ self.matrix + self.offset
         return Canvas(self.image, self.opaque, self.blending, matrix, offset)
 
     def fill(self, points: np.ndarray, colour: Colour, alpha: float = 1.0) -> None:
-        """Fills an outline (n, 2) with a colour, which covers a share ``alpha`` of what is below it."""
+        """Fills an outline (n, 2) with a colour, which covers a share `alpha` of what is below it."""
         pixels = (points @ self.matrix + self.offset).ravel().tolist()
         if alpha >= 1:
             self.opaque.polygon(pixels, fill=colour)

@@ -49,7 +49,7 @@ def bend(start: Point, control: Point, end: Point) -> np.ndarray:
 
 
 def ellipse(x: float, y: float, radius_x: float, radius_y: float | None = None, angle: float = 0.0) -> np.ndarray:
-    """Returns an ellipse (a circle with one radius), turned by ``angle`` in radians."""
+    """Returns an ellipse (a circle with one radius), turned by `angle` in radians."""
     points = _CIRCLE * (radius_x, radius_x if radius_y is None else radius_y)
     if angle:
         cosine, sine = np.cos(angle), np.sin(angle)
@@ -76,10 +76,10 @@ def stroke(points: np.ndarray, width: float, start: float = 0.0, end: float = 0.
     """Returns the outline of a pen stroke along a line: full width in the middle, tapering to its ends.
 
     Args:
-        points: The line, (n, 2).
-        width: The full width.
-        start: Share of the width at the first point, 0 (a sharp end) to 1.
-        end: Share of the width at the last point.
+      points: the line, (n, 2).
+      width: the full width.
+      start: share of the width at the first point, 0 (a sharp end) to 1.
+      end: share of the width at the last point.
     """
     across = _across(np.concatenate([points[:1], points, points[-1:]])) * (
         _taper(len(points), start, end) * (width / 2)
@@ -101,7 +101,7 @@ def _across(padded: np.ndarray) -> np.ndarray:
 
 
 def grown(points: np.ndarray, width: float) -> np.ndarray:
-    """Returns a closed outline moved outwards by ``width``: filled in a dark colour first, it becomes a contour."""
+    """Returns a closed outline moved outwards by `width`: filled in a dark colour first, it becomes a contour."""
     padded = np.concatenate([points[-1:], points, points[:1]])
     plane = padded.view(np.complex128)[:, 0]
     area = np.vdot(plane[:-1], plane[1:]).imag  # twice the area; positive if it runs clockwise on the screen

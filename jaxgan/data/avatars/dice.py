@@ -1,6 +1,6 @@
 """Random choices that are the same for ever.
 
-The streams of ``numpy.random`` may change from version to version. The faces must not, so their choices come from
+The streams of `numpy.random` may change from version to version. The faces must not, so their choices come from
 splitmix64, a small integer hash: a uniform number is a pure function of (seed, index, purpose).
 """
 
@@ -36,8 +36,8 @@ class Dice:
     """The random numbers of one picture; each has a name, so that a new choice leaves the others as they are.
 
     Attributes:
-        seed: Seed of the whole set, 0 <= seed < 2**64.
-        index: Number of the picture in the set, 0 <= index < 2**64.
+      seed: seed of the whole set, 0 <= seed < 2**64.
+      index: number of the picture in the set, 0 <= index < 2**64.
     """
 
     seed: int

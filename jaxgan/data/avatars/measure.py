@@ -63,14 +63,14 @@ def measure_hair_colour(images: np.ndarray) -> np.ndarray:
     """Reads the hair colour off the fringe.
 
     Args:
-        images: uint8 (N, H, W, 3).
+      images: uint8 (N, H, W, 3).
 
     Returns:
-        int64 (N,): indices into ``HAIR_COLOURS``. On drawn pictures it is right in
-        at least 99 of 100.
+      int64 (N,): indices into `HAIR_COLOURS`. On drawn pictures it is right in
+      at least 99 of 100.
 
     Raises:
-        ValueError: if the pictures have another shape or type.
+      ValueError: if the pictures have another shape or type.
     """
     x, y = _grid(images)
     left, top, right, bottom = _FRINGE
@@ -82,14 +82,14 @@ def measure_eye_colour(images: np.ndarray) -> np.ndarray:
     """Reads the eye colour off the two places where the irises are.
 
     Args:
-        images: uint8 (N, H, W, 3).
+      images: uint8 (N, H, W, 3).
 
     Returns:
-        int64 (N,): indices into ``EYE_COLOURS``. On drawn pictures of 48 pixels
-        and more it is right in at least 97 of 100; on smaller ones the irises are too small to trust it.
+      int64 (N,): indices into `EYE_COLOURS`. On drawn pictures of 48 pixels
+      and more it is right in at least 97 of 100; on smaller ones the irises are too small to trust it.
 
     Raises:
-        ValueError: if the pictures have another shape or type.
+      ValueError: if the pictures have another shape or type.
     """
     x, y = _grid(images)
     beside = np.abs(x - CENTRE[0]) - 1.03 * SPACING

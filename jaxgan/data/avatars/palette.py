@@ -69,14 +69,14 @@ def condition(hair: int, eyes: int) -> np.ndarray:
     """Returns the multi-hot condition vector of a hair and an eye colour.
 
     Args:
-        hair: Index into ``HAIR_COLOURS``.
-        eyes: Index into ``EYE_COLOURS``.
+      hair: index into `HAIR_COLOURS`.
+      eyes: index into `EYE_COLOURS`.
 
     Returns:
-        uint8 (23,): ones at ``hair`` and at ``12 + eyes``; ``CONDITION_NAMES`` has the names.
+      uint8 (23,): ones at `hair` and at `12 + eyes`; `CONDITION_NAMES` has the names.
 
     Raises:
-        ValueError: if an index is out of range.
+      ValueError: if an index is out of range.
     """
     if not 0 <= hair < len(HAIR_COLOURS):
         raise ValueError(f"hair must be an index from 0 to {len(HAIR_COLOURS) - 1}, not {hair!r}")
@@ -88,16 +88,16 @@ def condition(hair: int, eyes: int) -> np.ndarray:
 
 
 def blend(first: Colour, second: Colour, share: float) -> Colour:
-    """Returns the colour that is ``share`` of the way from the first colour to the second."""
+    """Returns the colour that is `share` of the way from the first colour to the second."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
 def darker(colour: Colour, factor: float) -> Colour:
-    """Returns the colour with every channel multiplied by ``factor`` (at most 1)."""
+    """Returns the colour with every channel multiplied by `factor` (at most 1)."""
     return blend((0, 0, 0), colour, factor)
 
 
 def shifted(colour: Colour, light: float) -> Colour:
-    """Returns the colour lighter (``light`` > 0, towards white) or darker (< 0, towards black)."""
+    """Returns the colour lighter (`light` > 0, towards white) or darker (< 0, towards black)."""
     return blend(colour, (255, 255, 255), light) if light >= 0 else darker(colour, 1 + light)
