@@ -1,4 +1,4 @@
-"""What a face looks like, before a line of it is drawn."""
+"""Traits of a face: every choice about its appearance."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ CLOTHES = ("sailor", "turtleneck", "hoodie", "shirt", "blouse", "scarf")
 
 @dataclass(frozen=True)
 class Traits:
-    """All that is chosen about one face.
+    """All choices about the appearance of a face.
 
     Attributes:
       hair: index into `HAIR_COLOURS`.
@@ -42,13 +42,13 @@ class Traits:
       earrings: whether it wears earrings.
       freckles: whether it has freckles.
       blush: strength of the blush, 0 to 1.
-      tilt: turn of the head in the picture, radians.
-      turn: turn of the head to a side, -1 (left) to 1 (right).
+      tilt: rotation of the head in the picture plane, in radians.
+      turn: rotation of the head to a side, -1 (left) to 1 (right).
       scale: size of the head, about 1.
-      x: shift of the head to the right, as a share of the picture.
-      y: shift of the head downwards.
-      side: -1 or 1, where an accessory or a parting sits.
-      light: brightness of the hair, about 0 (-0.06 to 0.06).
+      x: shift of the head to the right, as a fraction of the picture's side.
+      y: shift of the head downwards, as a fraction of the picture's side.
+      side: side of an accessory or a parting, -1 (left) or 1 (right).
+      light: brightness of the hair, -0.06 to 0.06.
     """
 
     hair: int
@@ -77,7 +77,7 @@ class Traits:
 
 
 def choose(dice: Dice) -> Traits:
-    """Returns the traits of one face. Hair and eye colours are uniform and independent of all else."""
+    """Chooses the traits of a face. Hair and eye colours are uniform and independent of all other traits."""
     return Traits(
         hair=dice.pick("hair", range(len(HAIR_COLOURS))),
         eyes=dice.pick("eyes", range(len(EYE_COLOURS))),
