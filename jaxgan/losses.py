@@ -1,15 +1,14 @@
-"""Losses of the two players as pure functions of logits, and the terms of an autoencoder's evidence lower bound.
+"""Losses of generator and discriminator as pure functions of logits, and terms of the evidence lower bound.
 
-Each loss of a player takes the discriminator's raw outputs, one number an example, shape (N,), and returns a scalar:
-the mean over the batch, computed in float32 (in float64 where the logits are float64), to be minimised. Nothing here
-ever passes through a sigmoid and a logarithm one after the other: both are written as softplus, which stays finite and
-keeps its gradient at logits of ±1e4 and beyond.
+Each adversarial loss takes raw outputs of the discriminator, one number per example, shape (N,). It returns a scalar to
+be minimised: the mean over the batch, computed in float32 (float64 for float64 logits). Sigmoid and logarithm are never
+applied one after the other: their composition is written as softplus, which stays finite and keeps its gradient at
+logits of ±1e4 and beyond.
 
-They raise ``ShapeError`` where the logits are not one number an example, or where the batches of one loss differ in
-size.
+All losses raise `ShapeError` if the logits are not one number per example, or the batches of one loss differ in size.
 
-The terms of the evidence lower bound are in nats: sums over the pixels or the latents of an example, and then the mean
-over the batch. A mean over 784 pixels would make the weight of the other term 784 times what it says.
+The terms of the evidence lower bound are in nats: sums over the pixels or latents of an example, averaged over the
+batch. A mean over 784 pixels instead of a sum would increase the relative weight of the other term 784 times.
 """
 
 import math
@@ -20,11 +19,11 @@ from jax.typing import ArrayLike
 
 
 class ShapeError(ValueError, AssertionError):
-    """An argument has not the shape that a function asserts."""
+    """Raised when an argument has the wrong shape."""
 
 
 def _checked(*logits: ArrayLike) -> tuple[jax.Array, ...]:
-    """The logits as arrays of at least float32, all of one shape (N,)."""
+    """Returns the logits as arrays of at least float32, all of one shape (N,)."""
     arrays = tuple(jnp.asarray(values) for values in logits)
     shapes = [array.shape for array in arrays]
     if any(len(shape) != 1 or shape[0] == 0 for shape in shapes) or len(set(shapes)) > 1:
@@ -33,22 +32,26 @@ def _checked(*logits: ArrayLike) -> tuple[jax.Array, ...]:
 
 
 def _cross_entropy(logits: jax.Array, target: float) -> jax.Array:
-    """Mean binary cross-entropy of sigmoid(logits) against one target in [0, 1]."""
+    """Returns the mean binary cross-entropy of sigmoid(logits) against one target in [0, 1]."""
     return jnp.mean(target * jax.nn.softplus(-logits) + (1.0 - target) * jax.nn.softplus(logits))
 
 
 def minimax_discriminator_loss(
     real_logits: ArrayLike, fake_logits: ArrayLike, *, label_smoothing: float = 0.0
 ) -> jax.Array:
-    """−mean log D(x) − mean log(1 − D(G(z))), with D = sigmoid(logits).
+    """Computes −mean log D(x) − mean log(1 − D(G(z))), with D = sigmoid(logits).
 
     Args:
       real_logits: logits of real examples, shape (N,).
       fake_logits: logits of generated examples, shape (N,).
-      label_smoothing: the target of a real example is 1 − this; in [0, 1). One-sided, as Salimans et al. (2016) advise.
+      label_smoothing: the target for real examples is 1 − this; in [0, 1). It is one-sided, as Salimans et al. (2016)
+        advise.
 
     Returns:
-      The sum of both mean cross-entropies; 2·log 2 for a discriminator that knows nothing.
+      The sum of both mean cross-entropies; 2·log 2 if all logits are 0.
+
+    Raises:
+      ShapeError: if the logits are not of one shape (N,).
 
     Reference:
       Goodfellow et al., "Generative Adversarial Networks", 2014, equation 1.
@@ -58,7 +61,7 @@ def minimax_discriminator_loss(
 
 
 def minimax_generator_loss(fake_logits: ArrayLike) -> jax.Array:
-    """Mean log(1 − D(G(z))): the generator's side of the minimax game, whose gradient vanishes where D wins.
+    """Computes mean log(1 − D(G(z))), the generator's minimax loss, whose gradient vanishes if D rejects all samples.
 
     Reference:
       Goodfellow et al., "Generative Adversarial Networks", 2014, equation 1.
@@ -68,7 +71,9 @@ def minimax_generator_loss(fake_logits: ArrayLike) -> jax.Array:
 
 
 def nonsaturating_generator_loss(fake_logits: ArrayLike) -> jax.Array:
-    """−mean log D(G(z)): the minimax game's fixed point, a strong gradient where D wins; all tutorials' choice.
+    """Computes −mean log D(G(z)).
+
+    It has the fixed point of the minimax loss, but a strong gradient if D rejects all samples. All tutorials use it.
 
     Reference:
       Goodfellow et al., "Generative Adversarial Networks", 2014, section 3.
@@ -78,7 +83,9 @@ def nonsaturating_generator_loss(fake_logits: ArrayLike) -> jax.Array:
 
 
 def joint_batch_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    """Binary cross-entropy over ONE batch of real and generated examples: half of ``minimax_discriminator_loss``.
+    """Computes the binary cross-entropy over ONE batch of real and generated examples.
+
+    It is half of `minimax_discriminator_loss`.
 
     Reference:
       Tutorial 003 (Keras), which trains D on the concatenated batch.
@@ -87,17 +94,17 @@ def joint_batch_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLik
 
 
 def wasserstein_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    """Mean critic score of generated examples minus that of real ones: minus the estimated distance.
+    """Computes the mean score of generated examples minus that of real ones, the negative estimate of the distance.
 
     Reference:
-      Arjovsky et al., "Wasserstein GAN", 2017, algorithm 1 (there maximised with the opposite sign).
+      Arjovsky et al., "Wasserstein GAN", 2017, algorithm 1 (which maximises the opposite).
     """
     real, fake = _checked(real_logits, fake_logits)
     return jnp.mean(fake) - jnp.mean(real)
 
 
 def wasserstein_generator_loss(fake_logits: ArrayLike) -> jax.Array:
-    """Minus the mean critic score of generated examples.
+    """Computes the negative mean score of generated examples.
 
     Reference:
       Arjovsky et al., "Wasserstein GAN", 2017, algorithm 1.
@@ -109,27 +116,30 @@ def wasserstein_generator_loss(fake_logits: ArrayLike) -> jax.Array:
 def matching_aware_discriminator_loss(
     real: ArrayLike, wrong_condition: ArrayLike, wrong_image: ArrayLike, fake: ArrayLike
 ) -> jax.Array:
-    """A conditional discriminator must refuse real pictures under a wrong condition too.
+    """Computes the loss of a conditional discriminator that must also reject real pictures with a wrong condition.
 
     Args:
-      real: logits D(x, y), of a picture with its own condition, shape (N,).
-      wrong_condition: D(x, y′), of the picture with another condition, shape (N,).
-      wrong_image: D(x′, y), of another picture with the condition, shape (N,).
-      fake: D(G(z, y), y), shape (N,).
+      real: logits D(x, y) of pictures with their own conditions, shape (N,).
+      wrong_condition: logits D(x, y′) of the pictures with other conditions, shape (N,).
+      wrong_image: logits D(x′, y) of other pictures with the conditions, shape (N,).
+      fake: logits D(G(z, y), y) of generated pictures, shape (N,).
 
     Returns:
-      Cross-entropy of the first against 1, plus a third of each of the other three against 0.
+      The cross-entropy of the first against 1, plus a third of the sum of the other three against 0.
+
+    Raises:
+      ShapeError: if the logits are not of one shape (N,).
 
     Reference:
       Reed et al., "Generative Adversarial Text to Image Synthesis", 2016, algorithm 1 (two negatives); the third, x′,
-      and the average are tutorial 000's.
+      and the average are from tutorial 000.
     """
     matching, *negatives = _checked(real, wrong_condition, wrong_image, fake)
     return _cross_entropy(matching, 1.0) + sum(_cross_entropy(logits, 0.0) for logits in negatives) / 3.0
 
 
 def least_squares_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    """½·mean (D(x) − 1)² + ½·mean D(G(z))², on the raw outputs.
+    """Computes ½·mean (D(x) − 1)² + ½·mean D(G(z))² of the raw outputs.
 
     Reference:
       Mao et al., "Least Squares Generative Adversarial Networks", 2017, equation 9 (a = 0, b = 1).
@@ -139,7 +149,7 @@ def least_squares_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayL
 
 
 def least_squares_generator_loss(fake_logits: ArrayLike) -> jax.Array:
-    """½·mean (D(G(z)) − 1)², on the raw outputs.
+    """Computes ½·mean (D(G(z)) − 1)² of the raw outputs.
 
     Reference:
       Mao et al., "Least Squares Generative Adversarial Networks", 2017, equation 9 (c = 1).
@@ -149,7 +159,7 @@ def least_squares_generator_loss(fake_logits: ArrayLike) -> jax.Array:
 
 
 def hinge_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    """Mean max(0, 1 − D(x)) + mean max(0, 1 + D(G(z))), on the raw outputs.
+    """Computes mean max(0, 1 − D(x)) + mean max(0, 1 + D(G(z))) of the raw outputs.
 
     Reference:
       Lim and Ye, "Geometric GAN", 2017; Miyato et al., "Spectral Normalization", 2018, equation 16.
@@ -159,7 +169,7 @@ def hinge_discriminator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> 
 
 
 def hinge_generator_loss(fake_logits: ArrayLike) -> jax.Array:
-    """−mean D(G(z)), on the raw outputs.
+    """Computes −mean D(G(z)) of the raw outputs.
 
     Reference:
       Lim and Ye, "Geometric GAN", 2017; Miyato et al., "Spectral Normalization", 2018, equation 17.
@@ -169,40 +179,40 @@ def hinge_generator_loss(fake_logits: ArrayLike) -> jax.Array:
 
 
 def bernoulli_reconstruction_loss(logits: ArrayLike, targets: ArrayLike) -> jax.Array:
-    """Computes −log p(x | z) where each pixel is a coin with the log odds that a decoder gives.
+    """Computes −log p(x | z) with Bernoulli pixels, whose log odds the decoder returns.
 
     Args:
       logits: log odds of each pixel, shape (N, …).
-      targets: pixels in [0, 1], the same shape. Only of pixels that are 0 or 1 is the result a log likelihood.
+      targets: pixels in [0, 1], of the same shape. The result is a log likelihood only if all pixels are 0 or 1.
 
     Returns:
-      Σ softplus(l) − x·l over the pixels, mean over the batch: nats for each picture.
+      Σ softplus(l) − x·l over the pixels, averaged over the batch, in nats per picture.
 
     Raises:
-      ShapeError: where the shapes differ, or there is nothing to sum.
+      ShapeError: if the shapes differ, or an axis is empty.
 
     Reference:
       Kingma and Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.1.
     """
     logits, targets = _batches(logits, targets)
-    # Not −log(sigmoid(…)) of both sides: log(1 − sigmoid(l)) overflows near l = 104, softplus never does.
+    # Not the logarithms of both probabilities: log(1 − sigmoid(l)) is −inf at large l, while softplus stays finite.
     return _sum_of_each(jax.nn.softplus(logits) - targets * logits)
 
 
 def gaussian_reconstruction_loss(means: ArrayLike, targets: ArrayLike, *, std: float = 1.0) -> jax.Array:
-    """Computes −log p(x | z) where each pixel is normal around the mean that a decoder gives.
+    """Computes −log p(x | z) with normal pixels, whose means the decoder returns.
 
     Args:
-      means: of each pixel, shape (N, …).
-      targets: pixels on the scale of the means, the same shape.
-      std: standard deviation of a pixel around its mean, above 0.
+      means: mean of each pixel, shape (N, …).
+      targets: pixels on the scale of the means, of the same shape.
+      std: standard deviation of a pixel, positive.
 
     Returns:
-      Σ ½·((x − mean) / std)² + log std + ½·log 2π over the pixels, mean over the batch: nats for each picture, of a
-      density, so they may be below 0.
+      Σ ½·((x − mean) / std)² + log std + ½·log 2π over the pixels, averaged over the batch, in nats per picture. It is
+      a density, so it can be negative.
 
     Raises:
-      ShapeError: where the shapes differ, or there is nothing to sum.
+      ShapeError: if the shapes differ, or an axis is empty.
 
     Reference:
       Kingma and Welling, "Auto-Encoding Variational Bayes", 2014, appendix C.2.
@@ -212,17 +222,18 @@ def gaussian_reconstruction_loss(means: ArrayLike, targets: ArrayLike, *, std: f
 
 
 def gaussian_kl_divergence(mean: ArrayLike, log_variance: ArrayLike) -> jax.Array:
-    """Computes KL(N(mean, variance) ‖ N(0, 1)), the information that codes carry about their pictures.
+    """Computes KL(N(mean, variance) ‖ N(0, 1)), the information that the latents carry about their pictures.
 
     Args:
-      mean: of each latent, shape (N, latent_dim).
-      log_variance: natural logarithm of each latent's variance, the same shape.
+      mean: mean of each latent, shape (N, latent_dim).
+      log_variance: natural logarithm of each latent's variance, of the same shape.
 
     Returns:
-      ½·Σ mean² + variance − 1 − log variance over the latents, mean over the batch: nats for each picture, at least 0.
+      ½·Σ mean² + variance − 1 − log variance over the latents, averaged over the batch, in nats per picture; at least
+      0.
 
     Raises:
-      ShapeError: where the shapes differ, or there is nothing to sum.
+      ShapeError: if the shapes differ, or an axis is empty.
 
     Reference:
       Kingma and Welling, "Auto-Encoding Variational Bayes", 2014, appendix B.
@@ -232,7 +243,7 @@ def gaussian_kl_divergence(mean: ArrayLike, log_variance: ArrayLike) -> jax.Arra
 
 
 def _batches(first: ArrayLike, second: ArrayLike) -> tuple[jax.Array, jax.Array]:
-    """Returns both as arrays of at least float32, once they have one shape (N, …)."""
+    """Returns both as arrays of at least float32, after checking that they have one shape (N, …)."""
     arrays = jnp.asarray(first), jnp.asarray(second)
     shapes = [array.shape for array in arrays]
     if shapes[0] != shapes[1] or len(shapes[0]) < 2 or 0 in shapes[0]:
@@ -242,5 +253,5 @@ def _batches(first: ArrayLike, second: ArrayLike) -> tuple[jax.Array, jax.Array]
 
 
 def _sum_of_each(values: jax.Array) -> jax.Array:
-    """Sums each example's values (N, …), and takes the mean over the batch."""
+    """Sums each example's values (N, …) and averages over the batch."""
     return jnp.sum(values) / values.shape[0]

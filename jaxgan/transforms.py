@@ -1,4 +1,4 @@
-"""Optax gradient transformations that optax itself does not have."""
+"""Optax gradient transformations that Optax itself does not have."""
 
 import jax
 import jax.numpy as jnp
@@ -7,18 +7,18 @@ import optax
 
 
 def clip_params(limit: float) -> optax.GradientTransformation:
-    """Bounds the parameters, not the updates: after ``optax.apply_updates`` every parameter lies in [−limit, limit].
+    """Clips the parameters, not the updates: after `optax.apply_updates` every parameter lies in [−limit, limit].
 
-    The transformation replaces an update u of a parameter p by clip(p + u) − p, so it must come LAST in a chain and
-    needs ``params`` in ``update``. Rounding of that difference could leave p + u up to a unit in the last place
-    outside; such updates are moved inwards, so that the bound holds exactly, for any start. Restrict it to some
-    parameters with ``optax.masked``.
+    The transformation replaces an update u of a parameter p by clip(p + u) − p, so it must be the LAST in a chain and
+    needs `params` in `update`. Rounding of this difference could leave p + u slightly outside, by a unit in the last
+    place. Such updates are moved inwards, so that the bound holds exactly for any initial parameters. Use
+    `optax.masked` to restrict it to some parameters.
 
     Args:
-      limit: the bound c > 0; WGAN's is 0.01.
+      limit: bound c > 0; 0.01 for the original WGAN.
 
     Raises:
-      ValueError: if the limit is not positive, or ``update`` is called without params.
+      ValueError: if the limit is not positive, or `update` is called without params.
 
     Reference:
       Arjovsky et al., "Wasserstein GAN", 2017, algorithm 1, line 7.
@@ -32,7 +32,8 @@ def clip_params(limit: float) -> optax.GradientTransformation:
             bound = np.nextafter(bound, np.zeros_like(bound))
         update = (jnp.clip(param + update, -bound, bound) - param).astype(param.dtype)
         above, below = param + update - bound, -bound - (param + update)
-        # Twice the overshoot is enough where |p| ≤ limit; one step of the update's own grid where p starts far outside.
+        # Twice the overshoot suffices if |p| ≤ limit. If p starts far outside, the overshoot may be below the spacing
+        # of floats near the update; then the next float is taken.
         lowered = jnp.minimum(update - 2 * above, jnp.nextafter(update, -jnp.inf))
         raised = jnp.maximum(update + 2 * below, jnp.nextafter(update, jnp.inf))
         return jnp.where(above > 0, lowered, jnp.where(below > 0, raised, update))

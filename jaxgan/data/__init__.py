@@ -1,7 +1,7 @@
-"""Sources of pictures, decoded once and cached, and the streams of batches that they give.
+"""Image sources, decoded once and cached, and streams of batches from them.
 
-Importing this loads neither TensorFlow nor JAX. TensorFlow is needed by `stream`, and to read a TFDS data set that is
-not in the cache yet.
+Importing this package loads neither TensorFlow nor JAX. TensorFlow is needed by `stream`, and to read a TFDS data set
+that is not in the cache yet.
 """
 
 import os
@@ -24,21 +24,21 @@ def load(
     split: str = "train",
     cache_dir: str | os.PathLike | None = None,
 ) -> Examples:
-    """Opens a source of pictures by its name.
+    """Opens an image source by its name.
 
     Args:
-        dataset: "avatars" (drawn by the library), "folder", or the name of a TFDS data set such as "mnist".
-        image_size: Height and width of the pictures, in pixels.
-        data_dir: The folder of pictures, or TFDS's directory.
-        conditional: Whether a folder's pictures are to have conditions, from its `tags.csv`. Avatars always have them,
-            and so do TFDS data sets with labels.
-        num_examples: How many avatars are drawn.
-        split: "train", "test", or for TFDS whatever it knows. A folder has "train" alone.
-        cache_dir: See `cache.cache_directory`.
+      dataset: "avatars" (drawn by the library), "folder", or the name of a TFDS data set such as "mnist".
+      image_size: height and width of the pictures, in pixels.
+      data_dir: the folder of pictures, or TFDS's directory.
+      conditional: whether to read conditions from `tags.csv` in a folder. Avatars and TFDS data sets with labels always
+        have conditions.
+      num_examples: number of avatars.
+      split: "train", "test", or any split that TFDS knows. A folder has only "train".
+      cache_dir: see `cache.cache_directory`.
 
     Raises:
-        NoSuchSplit: The source has no such split.
-        UserError: The source is missing, unknown, or cannot be read; the message says what to do.
+      NoSuchSplit: if the source has no such split.
+      UserError: if the source is missing, unknown or unreadable; the message says what to do.
     """
     if dataset == "avatars":
         from jaxgan.data import avatars

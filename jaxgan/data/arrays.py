@@ -1,4 +1,4 @@
-"""The arrays of a cache entry: `.npy` files that are written chunk by chunk and verified when they are opened."""
+"""Arrays of a cache entry: `.npy` files that are written chunk by chunk and verified when they are opened."""
 
 import contextlib
 import hashlib
@@ -13,13 +13,18 @@ from jaxgan.data.workers import Chunk
 
 
 class BrokenEntryError(Exception):
-    """Why an entry of the cache cannot be used."""
+    """Raised when a cache entry cannot be used."""
 
 
 class ArraysWriter:
-    """Appends chunks to the arrays of an entry and digests them on the way.
+    """Writer that appends chunks to the arrays of an entry and computes their digests.
 
-    The files grow as they are written: on a memory-mapped file a full disk would kill the process.
+    The files grow as they are written, because a full disk would kill a process that writes to a memory-mapped file.
+
+    Args:
+      directory: directory of the entry.
+      shape: (height, width, channels) of each picture.
+      condition_dim: length of a condition; 0 without conditions.
     """
 
     def __init__(self, directory: Path, shape: tuple[int, int, int], condition_dim: int):
@@ -27,7 +32,11 @@ class ArraysWriter:
         self._conditions = _ArrayFile(directory / "conditions.npy", (condition_dim,)) if condition_dim else None
 
     def append(self, chunk: Chunk) -> None:
-        """Writes the examples of a chunk behind those before it."""
+        """Appends the examples of a chunk.
+
+        Raises:
+          ValueError: if the shapes or dtypes do not match, or only some chunks have conditions.
+        """
         self._images.append(chunk.images)
         if (chunk.conditions is None) != (self._conditions is None):
             raise ValueError("conditions and condition names go together")
@@ -37,7 +46,7 @@ class ArraysWriter:
             self._conditions.append(chunk.conditions)
 
     def finish(self) -> dict[str, Any]:
-        """Completes the files on the disk; their descriptions, JSON-able."""
+        """Completes the files on disk and returns their JSON-compatible descriptions."""
         return {
             "images": self._images.finish(),
             "conditions": self._conditions.finish() if self._conditions else None,
@@ -69,7 +78,7 @@ class _ArrayFile:
         self._count += len(array)
 
     def finish(self) -> dict[str, Any]:
-        """Completes the file on the disk; its description for `meta.json`."""
+        """Completes the file on disk and returns its description for `meta.json`."""
         self._file.seek(0)
         self._write_header()  # NumPy leaves room in the header for the first axis to grow
         self._file.flush()
@@ -77,7 +86,7 @@ class _ArrayFile:
         return {"shape": [self._count, *self._shape], "sha256": self._digest.hexdigest()}
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # a full disk refuses what is left in the buffer once more
+        with contextlib.suppress(OSError):  # on a full disk, closing tries to write the rest of the buffer and fails
             self._file.close()
 
     def _write_header(self) -> None:
@@ -86,14 +95,14 @@ class _ArrayFile:
 
 
 def open_array(path: Path, expected: dict[str, Any]) -> np.ndarray:
-    """Memory-maps a uint8 `.npy` file after reading all of it.
+    """Memory-maps a uint8 `.npy` file after verifying all of it.
 
     Args:
-        path: The file.
-        expected: Its description, as `ArraysWriter.finish` gave it.
+      path: the file.
+      expected: its description, as returned by `ArraysWriter.finish`.
 
     Raises:
-        BrokenEntryError: The file is not the one that was written.
+      BrokenEntryError: if the file is not the one that was written.
     """
     array = npy.open_memmap(path, mode="r")
     if array.dtype != np.uint8 or list(array.shape) != expected["shape"] or not array.flags.c_contiguous:

@@ -1,7 +1,7 @@
-"""Pictures decoded or drawn once and kept as memory-mapped uint8 arrays in the user's cache directory.
+"""Cache of decoded or drawn pictures, as memory-mapped uint8 arrays in the user's cache directory.
 
-An entry is a directory with `images.npy`, `conditions.npy` where there are conditions, and `meta.json`. It is written
-under a temporary name beside its place and renamed when it is whole; every byte is verified whenever it is opened.
+An entry is a directory with `images.npy`, `conditions.npy` if there are conditions, and `meta.json`. It is written
+under a temporary name and renamed when complete. Every byte is verified whenever it is opened.
 """
 
 import contextlib
@@ -32,14 +32,20 @@ from jaxgan.host.files import sync
 
 Draw = Callable[[int], tuple[np.ndarray, np.ndarray | None]]
 
-_FORMAT = 1  # raised when entries of older versions must not be used any more
+_FORMAT = 1  # raised when entries of older versions must no longer be used
 _CHUNK_BYTES = 4 << 20
 _CHUNK_EXAMPLES = 64
 _ABANDONED_SECONDS = 3600  # a build writes every few seconds
 
 
 def cache_directory(cache_dir: str | os.PathLike | None = None) -> Path:
-    """The directory of all entries: `cache_dir`, else $JAXGAN_CACHE_DIR, $XDG_CACHE_HOME/jaxgan or ~/.cache/jaxgan."""
+    """Returns the directory of all entries.
+
+    It is `cache_dir`, else $JAXGAN_CACHE_DIR, else $XDG_CACHE_HOME/jaxgan, else ~/.cache/jaxgan.
+
+    Raises:
+      UserError: if none of these is set and the user has no home directory.
+    """
     if cache_dir is not None:
         return Path(cache_dir)
     if os.environ.get("JAXGAN_CACHE_DIR"):
@@ -61,22 +67,22 @@ def load_or_build(
     cache_dir: str | os.PathLike | None = None,
     description: str,
 ) -> Examples:
-    """Opens the entry, or draws its examples one by one in parallel processes.
+    """Opens an entry, or draws its examples one by one in parallel processes.
 
     Args:
-        kind: What the pictures are, such as "avatars"; the beginning of the entry's name.
-        settings: JSON-able; everything that the pictures depend on. The entry is found by it.
-        count: How many examples.
-        shape: (height, width, channels) of each picture.
-        draw: From the index of an example to its picture, uint8 of `shape`, and its condition, (c,) uint8 or None. A
-            function at the top level of a module that is quick to import, or a `functools.partial` of one with
-            JSON-able keyword arguments.
-        condition_names: The c names; () without conditions.
-        cache_dir: See `cache_directory`.
-        description: The words beside the progress bar, such as "drawing avatars".
+      kind: kind of the pictures, such as "avatars"; the first part of the entry's name.
+      settings: JSON-compatible settings on which the pictures depend. They identify the entry.
+      count: number of examples.
+      shape: (height, width, channels) of each picture.
+      draw: index of an example -> its picture, uint8 of `shape`, and its condition, (c,) uint8 or None. A function at
+        the top level of a module that imports quickly, or a `functools.partial` of one with JSON-compatible keyword
+        arguments.
+      condition_names: the c names; () without conditions.
+      cache_dir: see `cache_directory`.
+      description: text of the progress bar, such as "drawing avatars".
 
     Raises:
-        UserError: The cache directory cannot be written or is full.
+      UserError: if the cache directory cannot be written or is full.
     """
     found = find(kind, settings, cache_dir=cache_dir)
     if found is not None:
@@ -97,7 +103,16 @@ def load_or_build(
 
 
 def find(kind: str, settings: dict[str, Any], *, cache_dir: str | os.PathLike | None = None) -> Examples | None:
-    """Opens an entry and verifies every byte of it; None if it is absent, or broken, which one line on stderr says."""
+    """Opens an entry and verifies every byte of it.
+
+    Args:
+      kind: kind of the pictures.
+      settings: the settings of the entry.
+      cache_dir: see `cache_directory`.
+
+    Returns:
+      The examples, or None if the entry is missing or broken. A broken entry is reported in one line on stderr.
+    """
     directory = cache_directory(cache_dir) / _entry_name(kind, settings)
     if not os.path.exists(directory):
         return None
@@ -119,13 +134,23 @@ def build(
     cache_dir: str | os.PathLike | None = None,
     description: str,
 ) -> Examples:
-    """Writes an entry from chunks of examples, in order, and opens it; takes the place of a broken one.
+    """Writes an entry from chunks of examples and opens it, replacing a broken entry.
 
-    The chunks may hold fewer than `expected_count` examples in total: the entry has as many as came. Each is written at
-    once, so memory holds no more than a few of them. When `chunks` raises, nothing is left behind.
+    The chunks may hold fewer than `expected_count` examples in total. Each chunk is written at once, so memory holds
+    only a few of them. If `chunks` raises, nothing is left behind.
+
+    Args:
+      kind: kind of the pictures; the first part of the entry's name.
+      settings: JSON-compatible settings on which the pictures depend.
+      chunks: the examples in order.
+      expected_count: total of the progress bar, and the number of examples for which the disk must have space.
+      shape: (height, width, channels) of each picture.
+      condition_names: names of the elements of a condition; () without conditions.
+      cache_dir: see `cache_directory`.
+      description: text of the progress bar.
 
     Raises:
-        UserError: The cache directory cannot be written or is full.
+      UserError: if the cache directory cannot be written or is full.
     """
     parent = cache_directory(cache_dir)
     name = _entry_name(kind, settings)
@@ -154,12 +179,12 @@ def build(
 
 
 def chunk_length(shape: tuple[int, int, int]) -> int:
-    """How many pictures of a shape to handle at a time: a few megabytes of them."""
+    """Returns the number of pictures per chunk: a few megabytes of them."""
     return min(max(_CHUNK_BYTES // math.prod(shape), 1), _CHUNK_EXAMPLES)
 
 
 def _draw_span(span: tuple[int, int], *, draw: dict[str, Any]) -> Chunk:
-    """The examples `span[0]` to `span[1] - 1`; runs in a worker process."""
+    """Draws the examples `span[0]` to `span[1] - 1`; runs in a worker process."""
     function = workers.resolve(draw)
     images, conditions = zip(*(function(index) for index in range(*span)), strict=True)
     return Chunk(np.stack(images), None if conditions[0] is None else np.stack(conditions))
@@ -191,8 +216,8 @@ def _open(directory: Path, settings: dict[str, Any]) -> Examples:
 
 
 def _put_in_place(temporary: Path, final: Path, settings: dict[str, Any]) -> Examples:
-    """Renames a whole entry into its place; uses the one that is there if another process was first."""
-    pictures = _open(temporary, settings)  # the mapping follows the files wherever they are moved
+    """Renames a complete entry into place, or opens the existing one if another process was faster."""
+    pictures = _open(temporary, settings)  # the memory maps stay valid when the files are moved
     for _ in range(10):
         try:
             os.rename(temporary, final)
@@ -217,7 +242,7 @@ def _discard(entry: Path) -> None:
 
 
 def _remove_abandoned(parent: Path, name: str) -> None:
-    """Removes what builds of this entry that were killed have left."""
+    """Removes temporary directories of builds of this entry that were killed."""
     for directory in parent.glob(f".{name}.*"):
         with contextlib.suppress(OSError):
             newest = max(path.stat().st_mtime for path in (directory, *directory.iterdir()))

@@ -1,4 +1,4 @@
-"""Conditions as sets: every one that a vocabulary allows, in an order for people, and their names."""
+"""Lists of conditions for previews, and names of conditions."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ FACES = (
     "black hair brown eyes",
     "green hair blue eyes",
 )
-"""A selection for the preview of faces with tags."""
+"""Conditions in the preview of faces with tags."""
 
 
 def are_tags(names: tuple[str, ...]) -> bool:
@@ -21,10 +21,10 @@ def are_tags(names: tuple[str, ...]) -> bool:
 
 
 def every(names: tuple[str, ...], condition_dim: int) -> np.ndarray:
-    """Lists every condition: the classes, or for tags each eye colour hair by hair.
+    """Lists every condition: the classes, or for tags each eye colour of each hair colour.
 
     Args:
-      names: what the elements of a condition stand for.
+      names: names of the elements of a condition.
       condition_dim: length of a condition.
 
     Returns:
@@ -40,22 +40,31 @@ def every(names: tuple[str, ...], condition_dim: int) -> np.ndarray:
 
 
 def in_turn(names: tuple[str, ...], condition_dim: int, count: int) -> np.ndarray:
-    """Cycles through every condition; returns uint8 (count, condition_dim)."""
+    """Cycles through every condition.
+
+    Args:
+      names: names of the elements of a condition.
+      condition_dim: length of a condition.
+      count: number of conditions to return.
+
+    Returns:
+      uint8 (count, condition_dim).
+    """
     conditions = every(names, condition_dim)
-    stride = 7 if are_tags(names) else 1  # so that few pictures have many colours of hair too
+    stride = 7 if are_tags(names) else 1  # so that a few pictures already show many hair colours
     return conditions[np.arange(count) * stride % len(conditions)]
 
 
 def row_length(names: tuple[str, ...], condition_dim: int) -> int:
-    """Returns how many conditions belong into a row: all eye colours of one hair colour, or all classes."""
+    """Returns the number of conditions in a row of a grid: all eye colours of one hair colour, or all classes."""
     return len(tags.EYES) if are_tags(names) else condition_dim
 
 
 def attribute_sizes(names: tuple[str, ...]) -> tuple[int, ...]:
-    """Returns how many neighbouring columns each attribute of a condition has, such as (12, 11) for hair and eyes."""
+    """Returns the number of columns of each attribute of a condition, such as (12, 11) for hair and eyes."""
     return tuple(len(head.classes) for head in heads_of(names))
 
 
 def name_of(condition: np.ndarray, names: tuple[str, ...]) -> str:
-    """Names a condition (c,), such as "blue hair red eyes"."""
+    """Returns the name of a condition (c,), such as "blue hair red eyes"."""
     return " ".join(name for name, chosen in zip(names, condition, strict=True) if chosen)

@@ -1,4 +1,4 @@
-"""One picture file to uint8 pixels of a fixed size, with Pillow."""
+"""Decoding of picture files to uint8 pixels of a fixed size, with Pillow."""
 
 import os
 import warnings
@@ -7,10 +7,10 @@ import numpy as np
 from PIL import ExifTags, Image
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"})
-"""File names that are taken for pictures, in lower case."""
+"""File name extensions of pictures, in lower case."""
 
 MAX_PIXELS = 1 << 26
-"""Pictures of more pixels are not decoded: a file of a few bytes may claim any size."""
+"""Maximum number of pixels of a picture to decode, since a file of a few bytes can claim any size."""
 
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -27,20 +27,21 @@ _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
 def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarray:
-    """Reads a picture: first frame, upright, over white, its short side resized to `image_size`, its centre cut out.
+    """Reads the first frame of a picture file as an upright square over white.
 
-    Of 16 bits a channel the upper 8 are kept, as Pillow does.
+    The short side is resized to `image_size` and the centre is cut out. Of 16 bits per channel the upper 8 are kept, as
+    in Pillow.
 
     Args:
-        path: A JPEG, PNG, WebP, BMP or GIF file.
-        image_size: Height and width of the result.
-        channels: 1 for grey or 3 for RGB.
+      path: a JPEG, PNG, WebP, BMP or GIF file.
+      image_size: height and width of the result, in pixels.
+      channels: 1 for grey or 3 for RGB.
 
     Returns:
-        (image_size, image_size, channels) uint8.
+      (image_size, image_size, channels) uint8.
 
     Raises:
-        Exception: The file cannot be read. Pillow raises almost anything for a damaged file.
+      Exception: if the file cannot be read. Pillow raises almost any exception for a damaged file.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged metadata beside good pixels
@@ -48,7 +49,7 @@ def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarra
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise ValueError(f"{width} by {height} pixels are more than {MAX_PIXELS}")
-            # JPEG can leave out frequencies while decoding; twice the size keeps what the resizing needs.
+            # JPEG can be decoded at a reduced size, which is faster; twice the size keeps what the resizing needs.
             drafted = picture.draft(None, (2 * image_size, 2 * image_size))
             extent = drafted[1][2:] if drafted else picture.size
             square = _middle(picture, extent, image_size, channels)
@@ -56,21 +57,21 @@ def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarra
 
 
 def fit(picture: Image.Image, image_size: int, channels: int) -> np.ndarray:
-    """The middle square of a picture, over white, resized with anti-aliasing.
+    """Cuts the middle square out of a picture, over white, and resizes it with anti-aliasing.
 
     Args:
-        picture: Of any size and Pillow mode.
-        image_size: Height and width of the result.
-        channels: 1 for grey or 3 for RGB.
+      picture: a picture of any size and Pillow mode.
+      image_size: height and width of the result, in pixels.
+      channels: 1 for grey or 3 for RGB.
 
     Returns:
-        (image_size, image_size, channels) uint8.
+      (image_size, image_size, channels) uint8.
     """
     return _pixels(_middle(picture, picture.size, image_size, channels))
 
 
 def is_colour(path: str | os.PathLike) -> bool:
-    """Whether the header of a picture file says that it may hold colours; False if it cannot be read."""
+    """Whether the header of a picture file allows colours; False if it cannot be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -84,7 +85,7 @@ def is_colour(path: str | os.PathLike) -> bool:
 
 
 def _middle(picture: Image.Image, extent: tuple[float, float], image_size: int, channels: int) -> Image.Image:
-    """The middle square, resized; `extent` is the width and height that count, the last pixels perhaps in part."""
+    """Returns the middle square, resized. `extent` is the width and height in use, which can end within a pixel."""
     side = min(extent)
     left, top = (extent[0] - side) / 2, (extent[1] - side) / 2
     picture = _over_white(picture).convert("L" if channels == 1 else "RGB")
@@ -96,7 +97,7 @@ def _middle(picture: Image.Image, extent: tuple[float, float], image_size: int, 
 
 
 def _upright(square: Image.Image, picture: Image.Image) -> Image.Image:
-    """Turns the middle of a picture as the camera wrote into the picture's metadata."""
+    """Applies the EXIF orientation of `picture` to its middle square."""
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # damaged metadata beside good pixels

@@ -1,4 +1,4 @@
-"""Examples: what every source gives, as arrays by name."""
+"""Examples: named arrays, the common format of all sources."""
 
 import hashlib
 import json
@@ -15,13 +15,13 @@ _MOST_CLASSES = 10_000  # a larger label is an identifier, and one-hot condition
 
 @dataclass(frozen=True)
 class Examples:
-    """A set of examples, decoded once; memory-mapped where it comes from the cache.
+    """A set of decoded examples; memory-mapped if it comes from the cache.
 
     Attributes:
-      arrays: name -> (N, …), read-only: "image", uint8 (N, height, width, channels); perhaps "condition", uint8 (N, c)
-        multi-hot; perhaps others, such as "target".
+      arrays: name -> (N, …), read-only: "image", uint8 (N, height, width, channels); optionally "condition", uint8 (N,
+        c) multi-hot; possibly others, such as "target".
       condition_names: the c names, such as "blue hair"; () without conditions.
-      digest: sha256 of the pixels and conditions, as hexadecimal.
+      digest: hexadecimal sha256 of the pixels and conditions.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -35,12 +35,12 @@ class Examples:
 
     @classmethod
     def described(cls, image_shape: Sequence[int], condition_names: Sequence[str], digest: str) -> "Examples":
-        """Returns a set that is known by its description alone and holds no examples.
+        """Returns a set without examples that has only a description.
 
         Args:
           image_shape: (height, width, channels).
-          condition_names: the names of its conditions; () without conditions.
-          digest: of the set that is described.
+          condition_names: names of its conditions; () without conditions.
+          digest: digest of the set that is described.
         """
         arrays = {"image": np.zeros((0, *image_shape), np.uint8)}
         if condition_names:
@@ -73,27 +73,34 @@ class Examples:
         return len(self.condition_names)
 
     def part(self, start: int, stop: int) -> "Examples":
-        """Returns the examples from `start` up to `stop`, as a set of its own."""
+        """Returns the examples from `start` to `stop`, exclusive, as a new set."""
         arrays = {name: array[start:stop] for name, array in self.arrays.items()}
         digest = hashlib.sha256(f"{self.digest} {start} {stop}".encode()).hexdigest()
         return Examples(arrays, self.condition_names, digest)
 
 
 def digest_of(images: Mapping[str, Any], conditions: Mapping[str, Any] | None) -> str:
-    """Digests a set of examples, from the "shape" (a list) and the "sha256" of its images and of its conditions."""
+    """Returns the digest of a set of examples.
+
+    Args:
+      images: "shape" (a list) and "sha256" of its images.
+      conditions: the same of its conditions, or None.
+    """
     return hashlib.sha256(json.dumps([images, conditions], sort_keys=True).encode()).hexdigest()
 
 
 def from_arrays(images: Any, labels: Any = None, *, condition_names: Sequence[str] | None = None) -> Examples:
-    """Makes a set of examples of arrays that are in memory, without a copy where they lie in order.
+    """Makes a set of examples from arrays in memory. Contiguous arrays are not copied.
 
     Args:
       images: uint8 (N, height, width, channels), or (N, height, width) for one channel.
-      labels: None; or integers (N,), the class of each, counted from 0; or zeros and ones (N, c), several at once.
-      condition_names: a name for each class; "0", "1", … unless given.
+      labels: None; or integers (N,), the class of each image, counted from 0; or zeros and ones (N, c), with several
+        classes per image.
+      condition_names: a name for each class; "0", "1", … by default.
 
     Returns:
-      The examples, with labels as conditions, uint8 (N, c). Their digest is that of the same arrays from any source.
+      The examples, with the labels as conditions, uint8 (N, c). Their digest equals that of the same arrays from any
+      source.
 
     Raises:
       UserError: if an argument has the wrong type, shape or values; the message names it and says what to do.
@@ -145,7 +152,7 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _checked_conditions(labels: np.ndarray, count: int, names: tuple[str, ...] | None) -> np.ndarray:
-    """Turns labels into conditions, uint8 (count, c)."""
+    """Converts labels to conditions, uint8 (count, c)."""
     if labels.dtype.kind not in "iub":
         raise UserError(f"labels: must be integers, not {labels.dtype}; number the classes from 0")
     if labels.ndim not in (1, 2) or len(labels) != count or 0 in labels.shape:

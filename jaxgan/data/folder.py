@@ -1,4 +1,4 @@
-"""A folder of pictures as a source."""
+"""Image source that reads a folder of pictures."""
 
 import contextlib
 import functools
@@ -31,25 +31,25 @@ def load(
     cache_dir: str | os.PathLike | None = None,
     tags: bool = False,
 ) -> Examples:
-    """Opens all pictures of a folder, however nested and named; decodes them in parallel the first time.
+    """Opens all pictures in a folder and its subfolders, decoding them in parallel the first time.
 
     JPEG, PNG, WebP, BMP and GIF files (first frame) are found by their extension, in the order of their paths. Hidden
-    files and folders and all other files are passed over. Symbolic links are not followed: what they lead to inside
-    the folder is found there, and what lies outside is not read. Each picture is turned upright, put over white, and
-    its middle square resized to `image_size`. The cache is keyed by the paths, sizes and times of the files, so that a
-    second run does not read them.
+    files and folders and all other files are skipped. Symbolic links are not followed. Each picture is turned upright
+    and put over white, and its middle square is resized to `image_size`. The cache is keyed by the paths, sizes and
+    times of the files, so a second run does not read them.
 
     Args:
-        path: The folder.
-        image_size: Height and width of the pictures, in pixels.
-        channels: 1 or 3; if None, 1 when every picture is grey, else 3.
-        cache_dir: See `cache.cache_directory`.
-        tags: Whether to take conditions from the `tags.csv` in the folder: see `read_tags`. Only the
-            pictures with one or two tags are used; a line `7,red hair` belongs to the file `7.jpg` in any subfolder.
+      path: the folder.
+      image_size: height and width of the pictures, in pixels.
+      channels: 1 or 3; None selects 1 if every picture is grey, else 3.
+      cache_dir: see `cache.cache_directory`.
+      tags: whether to read conditions from `tags.csv` in the folder, see `read_tags`. Only pictures with one or two
+        tags are used. A line `7,red hair` belongs to the file `7.jpg` in any subfolder.
 
     Raises:
-        UserError: The folder is missing or has no pictures, more than a tenth of them cannot be read, or the tags are
-            missing or wrong.
+      UserError: if the folder is missing or has no pictures, more than a tenth of them cannot be read, or the tags are
+        missing or wrong.
+      ValueError: if the size or the number of channels is invalid.
     """
     if image_size < 1 or channels not in (None, 1, 3):
         raise ValueError(f"image_size must be positive and channels 1, 3 or None: {image_size}, {channels}")
@@ -119,7 +119,7 @@ def _walk(root: str, links: list[str]) -> Iterator[_File]:
 
 
 def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
-    """From the path of each picture with tags to its condition."""
+    """Maps the path of each picture with tags to its condition."""
     where = printable(root / TAG_FILE)
     if not (root / TAG_FILE).exists():
         raise UserError(
@@ -174,7 +174,7 @@ def _decoded(
     conditions: dict[str, np.ndarray] | None,
     unreadable: list[str],
 ) -> Generator[Chunk, None, None]:
-    """The pictures that can be read, in order; the paths of the others are added to `unreadable`."""
+    """Yields the readable pictures in order; adds the paths of the others to `unreadable`."""
     step = cache.chunk_length(shape)
     tasks = [list(paths[start : start + step]) for start in range(0, len(paths), step)]
     decode_chunk = functools.partial(_decode_files, root=str(root), image_size=shape[0], channels=shape[2])
@@ -191,7 +191,7 @@ def _decoded(
 def _unchanged(
     root: Path, files: Sequence[_File], chunks: Generator[Chunk, None, None]
 ) -> Generator[Chunk, None, None]:
-    """The chunks, and an error instead of their end if a file is not any more what was listed."""
+    """Yields the chunks, then raises a UserError if a file has changed since it was listed."""
     with contextlib.closing(chunks):
         yield from chunks
     for file in files:
@@ -207,7 +207,7 @@ def _unchanged(
 
 
 def _decode_files(paths: Sequence[str], *, root: str, image_size: int, channels: int) -> Chunk:
-    """Decodes files in a worker process; the notes are the paths of those that cannot be read."""
+    """Decodes files in a worker process; the notes are the paths of unreadable files."""
     images, unreadable = [], []
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""The questions that a classifier answers about a picture: one class out of each head's."""
+"""Classification heads: groups of mutually exclusive classes among the conditions."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Head:
-    """One exclusive choice among neighbouring columns of the conditions, such as the hair's colour.
+    """Group of mutually exclusive classes in adjacent columns of the conditions, such as hair colours.
 
     Attributes:
-        name: what is chosen, such as "hair"; "class" where there is nothing else to choose.
-        classes: the names of the classes, in the order of the columns.
-        start: the first column, in the conditions and in the logits alike.
+      name: name of the group, such as "hair"; "class" if it is the only one.
+      classes: names of the classes, in the order of the columns.
+      start: first column, both in the conditions and in the logits.
     """
 
     name: str
@@ -23,21 +23,21 @@ class Head:
 
     @property
     def columns(self) -> slice:
-        """Where the head's classes lie in a row of conditions or logits."""
+        """Slice of the head's columns in a row of conditions or logits."""
         return slice(self.start, self.start + len(self.classes))
 
     def labels(self, conditions: np.ndarray) -> np.ndarray:
-        """Class numbers (n,) int64 of multi-hot conditions (n, c); -1 where the head's choice is not named."""
+        """Returns the class numbers (n,) int64 of multi-hot conditions (n, c); -1 where no class of the head is set."""
         chosen = conditions[:, self.columns]
         return np.where(chosen.any(axis=1), chosen.argmax(axis=1), -1)
 
 
 def heads_of(names: Sequence[str]) -> tuple[Head, ...]:
-    """The heads for a list of condition names, in order.
+    """Returns the heads for a list of condition names, in order.
 
-    Names such as "blue hair", "red hair", "blue eyes", "green eyes" fall into one head for each last word, here hair
-    and eyes, if those are neighbours and each has at least two classes. All other names are the classes of one head,
-    "class".
+    Names such as "blue hair", "red hair", "blue eyes", "green eyes" are grouped by their last word into the heads
+    "hair" and "eyes", if the names of each group are adjacent and at least two. All other lists of names form a single
+    head, "class".
     """
     groups = [(word, tuple(group)) for word, group in itertools.groupby(names, _last_word)]
     words = {word for word, _ in groups}

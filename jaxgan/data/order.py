@@ -1,8 +1,11 @@
-"""The order in which examples are used: arithmetic, so that a run is resumed at any position without replaying it.
+"""Order of the training examples, computed arithmetically, so that a run can resume at any position.
 
-The stream of example numbers is endless. Epoch e is a permutation of all examples, drawn by (seed, e): a Feistel
-network on a power of two that holds them, walked until it gives a number in range (Black and Rogaway, "Ciphers with
-arbitrary finite domains", 2002). Nothing is stored, and any part of the stream costs only its own length.
+The stream of example numbers is endless. Epoch e is a permutation of all examples that depends on (seed, e): a Feistel
+network on a sufficient number of bits, applied repeatedly until the result is in range (cycle walking). Nothing is
+stored, and any part of the stream costs only its own length.
+
+Reference:
+  Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002.
 """
 
 import hashlib
@@ -18,15 +21,15 @@ _MASK = (1 << 64) - 1
 
 
 def indices(seed: int, first: int, count: int, size: int) -> np.ndarray:
-    """Finds the examples at positions `first` to `first + count - 1` of the endless shuffled stream.
+    """Computes the examples at positions `first` to `first + count - 1` of the endless shuffled stream.
 
     The result is the same on every machine and in every version of this library.
 
     Args:
       seed: any integer; taken modulo 2^64.
-      first: position of the first, from 0.
-      count: how many positions.
-      size: the number of examples; position p lies in epoch p // size.
+      first: first position, counted from 0.
+      count: number of positions.
+      size: number of examples; position p lies in epoch p // size.
 
     Returns:
       (count,) int64 in [0, size).
@@ -41,7 +44,7 @@ def indices(seed: int, first: int, count: int, size: int) -> np.ndarray:
     keys = _mixed(_mixed(np.full(1, seed & _MASK, np.uint64)) + epochs * np.uint64(_GOLDEN))
     bits = max((size - 1).bit_length(), _LEAST_BITS)
     values = _permuted(values, keys, bits)
-    outside = np.flatnonzero(values >= size)
+    outside = np.flatnonzero(values >= size)  # cycle walking ends soon: except for tiny sets, 2^bits < 2 · size
     while outside.size:
         values[outside] = _permuted(values[outside], keys[outside], bits)
         outside = outside[values[outside] >= size]
@@ -49,7 +52,7 @@ def indices(seed: int, first: int, count: int, size: int) -> np.ndarray:
 
 
 def seed_of(seed: int, source: str) -> int:
-    """Returns the seed of the order of a source: `seed` itself where the source has no name, else the two hashed.
+    """Returns the seed of a source's order: `seed` itself if the source has no name, else a hash of both.
 
     The result is the same on every machine and in every version of this library.
     """
@@ -57,7 +60,7 @@ def seed_of(seed: int, source: str) -> int:
 
 
 def _permuted(values: np.ndarray, keys: np.ndarray, bits: int) -> np.ndarray:
-    """A permutation of range(2^bits) for each key: the two halves of the bits take turns in changing one another."""
+    """Applies a permutation of range(2^bits) per key; the two halves of the bits change one another alternately."""
     low_bits = np.uint64(bits // 2)
     low_mask = np.uint64((1 << bits // 2) - 1)
     high_mask = np.uint64((1 << bits - bits // 2) - 1)
@@ -72,7 +75,7 @@ def _permuted(values: np.ndarray, keys: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
-    """The finaliser of splitmix64: every bit of the result depends on every bit of the value."""
+    """Applies the finaliser of splitmix64: every bit of the result depends on every bit of the value."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(_FIRST)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(_SECOND)
     return values ^ (values >> np.uint64(31))

@@ -1,4 +1,4 @@
-"""Batches of examples by their numbers: at once, or prefetched by tf.data. Both give the same bytes."""
+"""Batches of examples by their numbers, gathered directly or prefetched by tf.data with the same bytes."""
 
 import atexit
 from collections.abc import Generator, Iterable, Mapping
@@ -15,7 +15,7 @@ _BATCHES_IN_FLIGHT = 2
 
 
 def gather(arrays: Arrays, numbers: np.ndarray) -> Batch:
-    """Takes the examples of these numbers.
+    """Gathers examples by their numbers.
 
     Args:
       arrays: name -> (N, …).
@@ -33,21 +33,21 @@ def gather(arrays: Arrays, numbers: np.ndarray) -> Batch:
 def stream(
     sources: Mapping[str, Arrays], numbers: Iterable[Mapping[str, np.ndarray]]
 ) -> Generator[dict[str, Batch], None, None]:
-    """Yields a batch of each source for each item of `numbers`, read by tf.data while the one before is in use.
+    """Yields a batch of each source for each item of `numbers`, prefetched by tf.data.
 
-    Two batches are ready or being read, so memory holds no more. The stream begins where `numbers` begins: with
-    `order.indices` any beginning costs the same. Close the generator to stop early.
+    At most two batches are read ahead, which bounds the memory. The stream begins where `numbers` begins; with
+    `order.indices`, any position costs the same. Close the generator to stop early.
 
     Args:
       sources: source -> its arrays, by name.
       numbers: for each batch, source -> the numbers of its examples.
 
     Yields:
-      source -> `gather` of it.
+      source -> its examples, see `gather`.
 
     Raises:
       UserError: if TensorFlow is not installed.
-      IndexError: if a number is out of range. What `numbers` raises is raised here too, in its turn.
+      IndexError: if a number is out of range. Exceptions of `numbers` are raised here when their batch is due.
     """
     tensorflow = import_tensorflow("--placement=stream")
     names = [(source, name) for source, arrays in sources.items() for name in arrays]
@@ -63,7 +63,7 @@ def stream(
             return [np.array(True), *(taken[source][name] for source, name in names)]
         except StopIteration:
             pass
-        except Exception as error:  # raised below: tf.data would wrap it into one of its own
+        except Exception as error:  # raised below, because tf.data would replace it with an exception of its own
             failures.append(error)
         return [np.array(False), *nothing]
 
@@ -72,7 +72,7 @@ def stream(
     dataset = dataset.map(lambda _: tensorflow.numpy_function(read_next, [], types))
     dataset = dataset.take_while(lambda more, *_: more).prefetch(_BATCHES_IN_FLIGHT).with_options(_options(tensorflow))
     batches = [dataset.as_numpy_iterator()]
-    end = batches.clear  # ends the thread that reads ahead; once Python itself is ending, that would wait for ever
+    end = batches.clear  # ends the prefetching thread, which would block forever if Python were already shutting down
     atexit.register(end)
     try:
         while (read := next(batches[0], None)) is not None:

@@ -13,21 +13,21 @@ from jaxgan.errors import UserError, printable
 HAIR = ("orange", "white", "aqua", "gray", "green", "red", "purple", "pink", "blue", "black", "brown", "blonde")
 EYES = ("gray", "black", "orange", "pink", "yellow", "aqua", "purple", "green", "brown", "red", "blue")
 CONDITION_NAMES = (*(f"{colour} hair" for colour in HAIR), *(f"{colour} eyes" for colour in EYES))
-"""The 23 tags of tutorial 000; their order is the meaning of the condition vector."""
+"""The 23 tags of tutorial 000, in the order of the condition vector."""
 
 
 def parse_condition(text: str, names: Sequence[str] = CONDITION_NAMES) -> np.ndarray:
-    """Turns a line such as "blue hair red eyes" into a condition vector.
+    """Converts a line such as "blue hair red eyes" to a condition vector.
 
     Args:
-        text: One or more of the names; case, commas and repeated spaces do not matter.
-        names: The names that the elements of the vector stand for.
+      text: one or more of the names; case, commas and repeated spaces are ignored.
+      names: names of the elements of the vector.
 
     Returns:
-        (len(names),) uint8 multi-hot.
+      (len(names),) uint8 multi-hot.
 
     Raises:
-        UserError: Nothing is named, or a name is not known; the nearest one is suggested.
+      UserError: if no name is given, or a name is unknown; the message suggests the closest one.
     """
     words = text.lower().replace(",", " ").split()
     condition = np.zeros(len(names), np.uint8)
@@ -44,13 +44,17 @@ def parse_condition(text: str, names: Sequence[str] = CONDITION_NAMES) -> np.nda
 
 
 def read_conditions(path: str | os.PathLike, names: Sequence[str] = CONDITION_NAMES) -> np.ndarray:
-    """Reads a file with one condition a line, such as "blue hair red eyes"; blank lines are passed over.
+    """Reads a file with one condition per line, such as "blue hair red eyes"; blank lines are skipped.
+
+    Args:
+      path: the file.
+      names: names of the elements of a condition.
 
     Returns:
-        (lines, len(names)) uint8 multi-hot.
+      (lines, len(names)) uint8 multi-hot.
 
     Raises:
-        UserError: The file cannot be read, is empty, or a line is wrong; its number is named.
+      UserError: if the file cannot be read, is empty, or has an invalid line, whose number is named.
     """
     conditions = []
     for number, line in enumerate(_read_lines(Path(path)), start=1):
@@ -67,14 +71,14 @@ def read_conditions(path: str | os.PathLike, names: Sequence[str] = CONDITION_NA
 def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Reads `tags.csv`, whose lines are `id,tag text`, such as "2,blonde hair pink eyes" (tutorial 000).
 
-    Other words are allowed beside the tags, commas between them end a tag, and fields may be quoted as in any CSV. A
-    picture counts if it has one or two of the tags; the others are left out.
+    Other words between the tags are ignored, a comma ends a tag, and fields may be quoted as in any CSV file. Only
+    pictures with one or two of the tags are returned.
 
     Returns:
-        From the id, which is the picture's file name without its extension, to (23,) uint8 multi-hot.
+      The picture's id, which is its file name without the extension -> (23,) uint8 multi-hot.
 
     Raises:
-        UserError: The file cannot be read, or a line is not of this form or repeats an id; its number is named.
+      UserError: if the file cannot be read, or a line has another form or repeats an id; the message names the line.
     """
     seen: dict[str, np.ndarray] = {}
     for number, line in enumerate(_read_lines(Path(path)), start=1):
@@ -105,7 +109,7 @@ def _tags_in(text: str) -> np.ndarray:
 
 
 def _name_at(words: list[str], position: int, names: Sequence[str]) -> tuple[int | None, int]:
-    """The longest name that the words from `position` on begin with: its index and number of words."""
+    """Finds the longest name at `position` of the words; returns its index, or None, and its number of words."""
     found: tuple[int | None, int] = (None, 0)
     for index, name in enumerate(names):
         parts = name.lower().replace(",", " ").split()

@@ -1,4 +1,4 @@
-"""TensorFlow, loaded when it is needed and kept off the accelerators, which are JAX's."""
+"""Deferred import of TensorFlow, without access to the accelerators, which JAX uses."""
 
 import contextlib
 import os
@@ -8,19 +8,22 @@ from jaxgan.errors import UserError
 
 
 def import_tensorflow(purpose: str) -> Any:
-    """The module `tensorflow`.
+    """Imports TensorFlow and hides the GPUs from it.
 
     Args:
-        purpose: What needs it, for the message.
+      purpose: the feature that needs it, for the message.
+
+    Returns:
+      The module `tensorflow`.
 
     Raises:
-        UserError: It is not installed.
+      UserError: if TensorFlow is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import tensorflow
     except ImportError as error:
         raise UserError(f"{purpose} needs TensorFlow (pip install tensorflow-cpu): {error}") from None
-    with contextlib.suppress(RuntimeError):  # its devices are in use already
+    with contextlib.suppress(RuntimeError):  # raised if TensorFlow has already initialised its devices
         tensorflow.config.set_visible_devices([], "GPU")
     return tensorflow

@@ -1,4 +1,4 @@
-"""TensorFlow Datasets as a source. TensorFlow is needed only for the first use of a data set."""
+"""Image source that reads TensorFlow Datasets; TensorFlow is needed only for the first use of a data set."""
 
 import hashlib
 import os
@@ -29,20 +29,22 @@ def load(
     split: str = "train",
     cache_dir: str | os.PathLike | None = None,
 ) -> Examples:
-    """Opens a data set that has an `image` feature, such as "mnist"; downloads and prepares it where it is not yet.
+    """Opens a data set that has an `image` feature, such as "mnist", downloading and preparing it if necessary.
 
-    Pictures are cut and resized as those of a folder are; a `label` feature of classes becomes a one-hot condition.
+    Pictures are cut and resized like those of a folder. A `label` feature with classes becomes a one-hot condition.
 
     Args:
-        name: As TFDS has it: "mnist", "mnist:3.0.1", "cats_vs_dogs", "builder/config".
-        image_size: Height and width of the pictures, in pixels.
-        data_dir: TFDS's directory; $TFDS_DATA_DIR or ~/tensorflow_datasets if None.
-        split: As TFDS has it: "train", "test", "train[:1000]".
-        cache_dir: See `cache.cache_directory`.
+      name: name in TFDS, such as "mnist", "mnist:3.0.1", "cats_vs_dogs", "builder/config".
+      image_size: height and width of the pictures, in pixels.
+      data_dir: TFDS's directory; None selects $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      split: split in TFDS, such as "train", "test", "train[:1000]".
+      cache_dir: see `cache.cache_directory`.
 
     Raises:
-        NoSuchSplit: The data set has no such split.
-        UserError: The data set is unknown, cannot be got, or has no such pictures; or TensorFlow is needed and absent.
+      NoSuchSplit: if the data set has no such split.
+      UserError: if the data set is unknown, cannot be downloaded or has no such pictures, or TensorFlow is needed but
+        not installed.
+      ValueError: if the size is not positive.
     """
     if image_size < 1:
         raise ValueError(f"image_size must be positive: {image_size}")
@@ -75,7 +77,7 @@ def load(
 
 
 def _prepared(root: Path, name: str) -> Path | None:
-    """The directory of the newest prepared version, found without TensorFlow."""
+    """Finds the directory of the newest prepared version without TensorFlow."""
     if not _NAME.fullmatch(name):
         raise UserError(f"--dataset={printable(name)} is not the name of a data set, such as mnist or mnist:3.0.1")
     builder, _, version = name.partition(":")
@@ -89,7 +91,10 @@ def _kind(name: str) -> str:
 
 
 def _settings(prepared: Path, name: str, split: str, image_size: int) -> dict[str, Any]:
-    """What the pictures depend on; the names, sizes and times of the files stand for what is in them."""
+    """Returns the settings on which the pictures depend.
+
+    Names, sizes and times of the files stand for their contents.
+    """
     stats = {path.name: path.stat() for path in prepared.iterdir() if path.is_file()}
     info = hashlib.sha256((prepared / "dataset_info.json").read_bytes()).hexdigest()
     return {
@@ -103,7 +108,7 @@ def _settings(prepared: Path, name: str, split: str, image_size: int) -> dict[st
 
 
 def _builder(name: str, root: Path, prepared: Path | None) -> Any:
-    """The data set's TFDS builder, prepared on the disk."""
+    """Returns the TFDS builder of the data set, prepared on disk."""
     tensorflow_datasets = _import_tfds(name)
     try:
         if prepared is not None:
@@ -144,7 +149,7 @@ def _import_tfds(name: str) -> Any:
 
 
 def _features(builder: Any, name: str) -> tuple[int, tuple[str, ...]]:
-    """The number of channels, 1 or 3, and the names of the classes, () without labels."""
+    """Returns the number of channels, 1 or 3, and the names of the classes, () without labels."""
     features = dict(builder.info.features.items()) if hasattr(builder.info.features, "items") else {}
     image = features.get("image")
     if image is None or len(image.shape or ()) != 3 or image.np_dtype != np.uint8:

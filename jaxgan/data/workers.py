@@ -1,8 +1,8 @@
-"""Work spread over processes, with the results in order.
+"""Parallel work in processes, with results in order.
 
-The processes are fresh interpreters that import only the module of the function that they run. Forking would be unsafe
-beside JAX's threads, and `multiprocessing`'s other ways import the user's main script again, JAX and all. The pipes
-carry JSON and raw bytes; a process whose parent has died reads the end of its input and leaves.
+The processes are fresh interpreters that import only the module of the function to run. Forking would be unsafe beside
+JAX's threads, and the other start methods of `multiprocessing` import the user's main script again, including JAX. The
+pipes carry JSON and raw bytes. A process whose parent has died reads the end of its input and exits.
 """
 
 import functools
@@ -28,9 +28,9 @@ class Chunk(NamedTuple):
     """A few finished examples.
 
     Attributes:
-        images: (n, height, width, channels) uint8.
-        conditions: (n, c) uint8, or None.
-        notes: JSON-able remarks of the function on these examples, such as the names that it could not read.
+      images: (n, height, width, channels) uint8.
+      conditions: (n, c) uint8, or None.
+      notes: JSON-compatible remarks on these examples, such as the names of unreadable files.
     """
 
     images: np.ndarray
@@ -39,19 +39,19 @@ class Chunk(NamedTuple):
 
 
 def cpu_count() -> int:
-    """The number of cores that this process may use."""
+    """Returns the number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def reference(function: Callable[..., Any]) -> dict[str, Any]:
-    """A function as JSON, for another process to import.
+    """Describes a function as JSON, so that another process can import it.
 
     Args:
-        function: A function at the top level of an importable module, or a `functools.partial` of one whose arguments
-            are keywords with JSON-able values.
+      function: a function at the top level of an importable module, or a `functools.partial` of one with
+        JSON-compatible keyword arguments.
 
     Raises:
-        TypeError: It is neither.
+      TypeError: if it is neither.
     """
     keywords: dict[str, Any] = {}
     if isinstance(function, functools.partial):
@@ -65,7 +65,7 @@ def reference(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def resolve(description: dict[str, Any]) -> Callable[..., Any]:
-    """The function that `reference` described."""
+    """Imports the function that `reference` described."""
     function = _imported(description["module"], description["name"])
     return functools.partial(function, **description["keywords"])
 
@@ -76,17 +76,17 @@ def _imported(module: str, name: str) -> Callable[..., Any]:
 
 
 def ordered_map(function: Callable[[Any], Chunk], tasks: Sequence[Any]) -> Generator[Chunk, None, None]:
-    """Yields `function(task)` for each task, in order, computed by one process a core.
+    """Yields `function(task)` for each task in order, computed by one process per core.
 
-    At most two tasks a process are in flight, so memory does not grow with their number. A single task, or a single
-    core, is served by this process itself. Close the generator to stop early.
+    At most two tasks per process are in flight, so memory does not grow with the number of tasks. A single task, or a
+    single core, is handled in this process. Close the generator to stop early.
 
     Args:
-        function: See `reference`.
-        tasks: JSON-able values.
+      function: see `reference`.
+      tasks: JSON-compatible values.
 
     Raises:
-        RuntimeError: The function raised in a worker process, or the process died.
+      RuntimeError: if the function raised in a worker process, or the process died.
     """
     call = reference(function)
     count = min(cpu_count(), len(tasks))
@@ -115,7 +115,7 @@ def ordered_map(function: Callable[[Any], Chunk], tasks: Sequence[Any]) -> Gener
 
 
 class _Worker:
-    """One process that runs one function on the tasks that it is sent."""
+    """A process that runs one function on the tasks it receives."""
 
     def __init__(self, call: dict[str, Any]):
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
@@ -150,7 +150,7 @@ class _Worker:
 
 
 def main() -> None:
-    """The worker process: answers the tasks on its standard input until that ends."""
+    """Runs a worker process: answers the tasks on its standard input until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     source = sys.stdin.buffer
     target = os.fdopen(os.dup(1), "wb")

@@ -1,1 +1,1 @@
-"""The machine that a run lives on: files, the console, progress bars, digests."""
+"""Access to the host: files, console, progress bars and digests."""

@@ -1,4 +1,4 @@
-"""The standard streams as a run speaks to them: words that nobody can read neither end nor harm it."""
+"""Wrappers for stdout and stderr whose writes never raise, so that a closed pipe cannot stop a run."""
 
 import errno
 import os
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-_GONE = (errno.EPIPE, errno.EIO)  # the reader of a pipe, the terminal
+_GONE = (errno.EPIPE, errno.EIO)  # the reader of the pipe is gone; the terminal is gone
 
 
 class Stream:
-    """One of `sys.stdout` and `sys.stderr`, looked up at each word, that takes every word.
+    """Wrapper of `sys.stdout` or `sys.stderr`, looked up at every call, whose writes never raise.
 
     Args:
       name: `stdout` or `stderr`.
@@ -21,22 +21,22 @@ class Stream:
         self._name = name
 
     def write(self, text: str) -> int:
-        """Writes what can be written."""
+        """Writes text if possible; returns its length in any case."""
         stream = getattr(sys, self._name)
-        if stream is not None:  # Python found none open when it started.
+        if stream is not None:  # None if the stream was closed when Python started
             with heedless(stream):
                 stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Hands on what was written."""
+        """Flushes the stream if possible."""
         stream = getattr(sys, self._name)
         if stream is not None:
             with heedless(stream):
                 stream.flush()
 
     def isatty(self) -> bool:
-        """Whether somebody watches."""
+        """Whether the stream is a terminal."""
         stream = getattr(sys, self._name)
         return stream is not None and not stream.closed and stream.isatty()
 
@@ -49,19 +49,20 @@ out, err = Stream("stdout"), Stream("stderr")
 
 @contextmanager
 def heedless(stream: Any) -> Iterator[None]:
-    """Passes over what goes wrong in writing to a stream.
+    """Suppresses errors of writing to a stream.
 
-    If its reader is gone (`… 2>&1 | tee log`, and Ctrl-C ends tee first), its words go to /dev/null from then on: what
-    is still in its buffer would fail again, at the latest when Python ends, and change the exit status.
+    If the reader of the stream is gone, the stream is redirected to /dev/null. This happens in `… 2>&1 | tee log`,
+    where Ctrl-C ends tee first. Otherwise the rest of the buffer would raise again, at the latest when Python exits,
+    and change the exit status.
     """
     try:
         yield
-    except (OSError, ValueError) as error:  # ValueError: it is closed
+    except (OSError, ValueError) as error:  # ValueError: the stream is closed
         if isinstance(error, OSError) and error.errno in _GONE:
             silence(stream)
 
 
 def silence(stream: Any) -> None:
-    """Lets a stream write to /dev/null from now on, also what is still in its buffer."""
+    """Redirects a stream, including the rest of its buffer, to /dev/null."""
     with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

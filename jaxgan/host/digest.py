@@ -1,4 +1,4 @@
-"""A fingerprint of a whole training state, the same on every device and every machine."""
+"""Digest of a training state, equal on all devices and machines."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ def host_leaves(state: Any) -> dict[str, np.ndarray]:
     """Copies every array of a state to the host.
 
     Args:
-      state: any pytree of arrays. Typed PRNG keys are given as their uint32 data.
+      state: any pytree of arrays. Typed PRNG keys are returned as their uint32 data.
 
     Returns:
-      One array for each leaf, named by its path, such as `generator/params/Dense_0/kernel`.
-      They are copies: the state may be donated to the next step at once.
+      An array for each leaf by its path, such as `generator/params/Dense_0/kernel`. The arrays are copies, so the state
+      may be donated to the next step at once.
 
     Raises:
       ValueError: if two leaves have the same path.
@@ -29,7 +29,7 @@ def host_leaves(state: Any) -> dict[str, np.ndarray]:
 
 
 def path_name(path: tuple[Any, ...]) -> str:
-    """The name of a leaf: the keys that lead to it, joined by slashes."""
+    """Returns the name of a leaf: the keys of its path, joined by slashes."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
@@ -39,14 +39,14 @@ def is_key(leaf: Any) -> bool:
 
 
 def key_data(leaf: Any) -> Any:
-    """The leaf itself, or the uint32 data behind typed PRNG keys."""
+    """Returns the uint32 data of typed PRNG keys, and any other leaf unchanged."""
     return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
 def digest(state: Any) -> str:
-    """The sha256 of a state: the path, dtype, shape and bytes of every leaf.
+    """Computes the sha256 of a state: of the path, dtype, shape and bytes of every leaf.
 
-    It depends neither on where the arrays lie nor on how many devices hold copies of them.
+    It depends neither on the devices of the arrays nor on the number of copies.
 
     Args:
       state: any pytree of arrays.
@@ -58,7 +58,7 @@ def digest(state: Any) -> str:
 
 
 def digest_leaves(leaves: Mapping[str, np.ndarray]) -> str:
-    """The digest of a state whose leaves are on the host already; see `host_leaves`."""
+    """Computes the digest of a state whose leaves are on the host; see `host_leaves`."""
     total = hashlib.sha256()
     for name in sorted(leaves):
         leaf = leaves[name]

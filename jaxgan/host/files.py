@@ -1,4 +1,4 @@
-"""Files that are whole or absent: appended records, atomic replacement, synchronisation with the disk."""
+"""Files that are complete or absent: appended records, atomic replacement and synchronisation with the disk."""
 
 import contextlib
 import errno
@@ -11,12 +11,13 @@ from typing import IO
 
 
 class AppendedFile:
-    """A file that grows by whole records and never keeps a part of one.
+    """File to which complete records are appended, never parts of a record.
 
-    What cannot be written now (a save that is under way has filled the disk) waits for the next record, or for `sync`.
+    Records that cannot be written at once, for example because a save in progress has filled the disk, are written with
+    the next record or by `sync`.
 
     Args:
-      path: a file that exists.
+      path: an existing file.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -25,18 +26,26 @@ class AppendedFile:
         self._waiting = b""
 
     def append(self, record: bytes) -> None:
-        """Writes a record, or keeps it for later."""
+        """Writes a record, or keeps it to be written later."""
         self._waiting += record
         with contextlib.suppress(OSError):
             self._write()
 
     def sync(self) -> None:
-        """Waits until everything is on the disk; OSError if that cannot be."""
+        """Waits until all records are on disk.
+
+        Raises:
+          OSError: if a record cannot be written.
+        """
         self._write()
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Closes the file; OSError if something could not be written."""
+        """Closes the file.
+
+        Raises:
+          OSError: if a record could not be written.
+        """
         try:
             self._write()
         finally:
@@ -48,18 +57,18 @@ class AppendedFile:
             while written < len(self._waiting):
                 written += self._file.write(self._waiting[written:])
         except OSError:
-            self._file.truncate(self._whole)  # Takes back the part of a record.
+            self._file.truncate(self._whole)  # removes an incomplete record
             raise
         self._whole += len(self._waiting)
         self._waiting = b""
 
 
 def replace_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file under a temporary name, then gives it its own: it is there whole or not at all.
+    """Writes a file under a temporary name and renames it, so that the file is always complete.
 
     Args:
-      path: the file; its directory is made if it is missing.
-      write: is given the open temporary file.
+      path: the file; its directory is created if it is missing.
+      write: called with the open temporary file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,24 +86,24 @@ def replace_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -
 
 
 def sync(path: Path) -> None:
-    """Waits until a file, or the names in a directory, are on the disk."""
+    """Waits until a file, or the entries of a directory, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # Some network file systems know no such thing for directories.
+        if error.errno != errno.EINVAL:  # some network file systems cannot synchronise directories
             raise
     finally:
         os.close(descriptor)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes a text file, whole or not at all."""
+    """Writes a text file atomically, in UTF-8."""
     replace_atomically(path, lambda file: file.write(text.encode()))
 
 
 def remove_temporaries(directory: Path) -> None:
-    """Removes what a process that died in the middle of `replace_atomically` left in a directory."""
+    """Removes the temporary files of processes that died during `replace_atomically`."""
     for path in directory.glob(".*.tmp"):
         if re.fullmatch(r"\..+\.[0-9a-f]{32}\.tmp", path.name):
             path.unlink(missing_ok=True)

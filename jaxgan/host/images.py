@@ -1,4 +1,4 @@
-"""Grids of pictures, PNG files and animations. Every file is whole or absent."""
+"""Grids of images, PNG files and animations. Files are written atomically."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,15 +11,18 @@ from jaxgan.host.files import replace_atomically
 
 
 def grid(images: np.ndarray, columns: int, *, apart: int = 0) -> np.ndarray:
-    """Tiles pictures row by row, edge to edge.
+    """Tiles images row by row without gaps.
 
     Args:
       images: uint8 (N, height, width, channels), N at least 1.
-      columns: pictures in a row. What is left of the last row is black.
-      apart: so many columns, the first ones, have a white gap behind them, of an eighth of a picture.
+      columns: images per row. The rest of the last row is black.
+      apart: number of leading columns that are followed by a white gap of an eighth of an image; 0 for no gap.
 
     Returns:
       uint8 (rows · height, columns · width, channels), wider by the gap if there is one.
+
+    Raises:
+      ValueError: if the images have another shape or dtype, or there are no columns.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
@@ -37,7 +40,11 @@ def grid(images: np.ndarray, columns: int, *, apart: int = 0) -> np.ndarray:
 
 
 def to_pillow(image: np.ndarray) -> Image.Image:
-    """A Pillow picture of uint8 (height, width, channels), with 1 (grey), 3 (RGB) or 4 (RGBA) channels."""
+    """Converts uint8 (height, width, channels), with 1 (grey), 3 (RGB) or 4 (RGBA) channels, to a Pillow image.
+
+    Raises:
+      ValueError: if the image has another shape or dtype.
+    """
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or image.dtype != np.uint8:
         raise ValueError(f"image must be uint8 (height, width, 1, 3 or 4), got {image.dtype} {image.shape}")
@@ -45,7 +52,13 @@ def to_pillow(image: np.ndarray) -> Image.Image:
 
 
 def save_png(path: str | Path, image: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
-    """Saves uint8 (height, width, channels) as PNG, with texts by keyword (1 to 79 letters of Latin-1) inside it."""
+    """Saves an image as PNG.
+
+    Args:
+      path: the PNG file.
+      image: uint8 (height, width, channels).
+      texts: texts to embed, by keyword (1 to 79 characters of Latin-1).
+    """
     picture = to_pillow(image)
     chunks = PngImagePlugin.PngInfo()
     for keyword, text in (texts or {}).items():
@@ -56,15 +69,16 @@ def save_png(path: str | Path, image: np.ndarray, texts: Mapping[str, str] | Non
 def save_evolution(
     path: str | Path, samples: str | Path, *, max_frames: int = 60, max_side: int = 640, seconds: float = 0.15
 ) -> bool:
-    """Makes an animation of the grids `<step>.png` of a directory, in the order of their steps.
+    """Saves an animation of the grids `<step>.png` of a directory, in the order of their steps.
 
     Args:
-      path: the GIF.
-      samples: the directory of the grids. Files of other names, unreadable ones, and ones of another size than the
-        last grid are left out.
-      max_frames: of more grids than this, evenly spaced ones are taken, the first and the last among them.
+      path: the GIF file.
+      samples: the directory of the grids. Files with other names, unreadable files, and grids of another size than the
+        last one are skipped.
+      max_frames: maximum number of frames; of more grids, evenly spaced ones are used, including the first and the
+        last.
       max_side: larger grids are scaled down to this, in pixels.
-      seconds: the time of a frame; the last one stays for two seconds.
+      seconds: duration of a frame; the last frame lasts two seconds.
 
     Returns:
       Whether there was a grid to animate.
@@ -81,13 +95,13 @@ def save_evolution(
 
 
 def save_animation(path: str | Path, images: np.ndarray, *, seconds: float = 0.06, min_side: int = 192) -> None:
-    """Makes an endless animation of pictures.
+    """Saves a looping animation of images.
 
     Args:
-      path: the GIF.
-      images: uint8 (N, height, width, channels), in their order.
-      seconds: the time of a frame.
-      min_side: smaller pictures are enlarged by a whole factor, to about this many pixels.
+      path: the GIF file.
+      images: uint8 (N, height, width, channels), in order.
+      seconds: duration of a frame.
+      min_side: smaller images are enlarged by an integer factor, to about this many pixels.
     """
     factor = max(1, min_side // images.shape[1])
     frames = [to_pillow(image.repeat(factor, axis=0).repeat(factor, axis=1)) for image in images]
@@ -102,7 +116,7 @@ def _save_gif(path: str | Path, frames: Sequence[Image.Image], milliseconds: Seq
 
 
 def grids(samples: str | Path) -> list[tuple[int, Path]]:
-    """The grids `<step>.png` of a directory with their steps, in the order of their steps."""
+    """Returns the grids `<step>.png` of a directory as (step, path), in the order of their steps."""
     return sorted((int(file.stem), file) for file in Path(samples).glob("*.png") if file.stem.isdecimal())
 
 

@@ -1,4 +1,4 @@
-"""How far long work is."""
+"""Progress bars for long-running work."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,16 +18,18 @@ def bar(
     delay: float = 1,
     shown: bool = True,
 ) -> Any:
-    """A tqdm bar of what is done, its speed and the time left; a line every half minute where nobody watches.
+    """Returns a tqdm bar with progress, speed and remaining time.
+
+    If stderr is not a terminal, it prints a line every half minute instead.
 
     Args:
-      work: is passed on piece by piece, and counted; None: the caller counts, by `update`.
-      what: what is done, in a word or two.
-      total: pieces in all; None: as many as `work` has.
-      initial: pieces that were done before.
-      unit: of the pieces.
-      delay: seconds before which nothing is shown: short work needs no bar.
-      shown: False: never.
+      work: iterable whose items the bar passes on and counts; None if the caller counts by `update`.
+      what: description of the work, in a word or two.
+      total: total number of items; None uses the length of `work`.
+      initial: number of items that were finished before.
+      unit: name of an item.
+      delay: seconds before the bar appears, so that short work shows no bar.
+      shown: whether to show the bar at all.
     """
     watched = console.err.isatty()
     return tqdm(

@@ -1,7 +1,7 @@
-"""Weights from and to other frameworks: arrays in, arrays out.
+"""Conversion of weights from and to other frameworks, as plain arrays.
 
-Neither PyTorch nor Keras is imported, no file is opened and nothing is unpickled here: the caller reads the weights in
-a way that they trust, such as ``torch.load(path, weights_only=True)``, and passes plain arrays on.
+This package neither imports PyTorch or Keras, nor opens files, nor unpickles anything. The caller reads the weights in
+a trusted way, such as `torch.load(path, weights_only=True)`, and passes plain arrays.
 """
 
 from jaxgan.interop import keras, torch

@@ -1,4 +1,4 @@
-"""A network's variables in the order in which its layers are defined: that of other frameworks' lists of weights."""
+"""Order of definition of a network's variables, in which other frameworks list their weights."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -14,10 +14,10 @@ from jaxgan.models import Network
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One array of a network's variables.
+    """An array of a network's variables.
 
     Attributes:
-      path: where it is found: the collection, the layers from the outside in, and its own name, such as ("params",
+      path: its location: the collection, the layers from the outside in, and its own name, such as ("params",
         "Dense_0", "kernel").
       shape: its shape in this library's layout.
     """
@@ -38,10 +38,11 @@ Layer = tuple[Entry, ...]
 
 
 def layers(module: Network) -> list[Layer]:
-    """The arrays of each layer that has any, layer by layer as the network is defined; parameters before statistics.
+    """Returns the arrays of each layer, in the order in which the network defines its layers.
 
-    JAX sorts the keys of every dictionary that passes through it, so the order is noted while the network is being
-    initialised, where the dictionary is still in the order of creation. Nothing is computed.
+    Parameters come before statistics. JAX sorts the keys of every dictionary that passes through it. The order is
+    therefore recorded while the network is initialised, when the dictionary is still in the order of creation. Nothing
+    is computed.
     """
     noted: list[Layer] = []
 
@@ -62,7 +63,7 @@ def layers(module: Network) -> list[Layer]:
 
 
 def _by_layer(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The path and the own arrays of each layer of a tree, in the tree's order."""
+    """Yields the path and the own arrays of each layer of a tree, in the tree's order."""
     own = {name: value for name, value in tree.items() if not isinstance(value, Mapping)}
     if own:
         yield path, own
@@ -72,10 +73,15 @@ def _by_layer(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[t
 
 
 def checked(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The value as a finite float32 or float64 array of this shape.
+    """Returns a value as a finite float32 or float64 array.
+
+    Args:
+      value: the array.
+      name: its name in the messages.
+      shape: its expected shape.
 
     Raises:
-      UserError: if it is none; the message calls it ``name``.
+      UserError: if the value is not such an array.
     """
     try:
         array = np.asarray(value)
@@ -93,7 +99,7 @@ def checked(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def assemble(arrays: Mapping[Entry, np.ndarray]) -> dict[str, Any]:
-    """Variables {"params": …, "batch_stats": …} out of their arrays."""
+    """Builds the variables {"params": …, "batch_stats": …} from their arrays."""
     variables: dict[str, Any] = {"params": {}, "batch_stats": {}}
     for entry, array in arrays.items():
         node = variables
@@ -104,10 +110,14 @@ def assemble(arrays: Mapping[Entry, np.ndarray]) -> dict[str, Any]:
 
 
 def take_apart(module: Network, variables: Mapping[str, Any]) -> dict[Entry, np.ndarray]:
-    """The arrays of a network's variables, in the order of definition: the inverse of ``assemble``.
+    """Returns the arrays of a network's variables in the order of definition; the inverse of `assemble`.
+
+    Args:
+      module: the network.
+      variables: {"params": …, "batch_stats": …} of that network.
 
     Raises:
-      UserError: if one is missing, left over, misshapen or not finite; the message names it.
+      UserError: if an array is missing, unexpected, of the wrong shape or not finite; the message names it.
     """
     for collection, tree in variables.items():
         if not isinstance(tree, Mapping):

@@ -1,8 +1,8 @@
-"""Weights from and to the lists of Keras' ``get_weights()`` and ``set_weights()``.
+"""Conversion from and to the lists of Keras' `get_weights()` and `set_weights()`.
 
-Such a list holds, layer by layer, kernel and bias, or gamma, beta, moving mean and moving variance. This library keeps
-the layouts of Keras (a transposed convolution's kernel is (height, width, out, in) in both), so the arrays pass as they
-are.
+Such a list holds, layer by layer, kernel and bias, or gamma, beta, moving mean and moving variance. This library uses
+the layouts of Keras (a transposed convolution's kernel is (height, width, out, in) in both), so the arrays are passed
+on unchanged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ from jaxgan.models import Network
 
 
 def import_variables(module: Network, weights: Sequence[Any]) -> dict[str, Any]:
-    """A network's variables out of the weights of the same network in Keras.
+    """Returns the variables of a network from the weights of the same network in Keras.
 
     Args:
-      module: the network, such as ``models.build("mlp_keras").generator``.
-      weights: what ``keras_model.get_weights()`` returns.
+      module: the network, such as `models.build("mlp_keras").generator`.
+      weights: the result of `keras_model.get_weights()`.
 
     Returns:
-      {"params": …, "batch_stats": …}, NumPy arrays with the values, and the type (float32 or float64), of the weights;
-      copies.
+      {"params": …, "batch_stats": …}: copies as NumPy arrays, with the values and the dtype (float32 or float64) of the
+      weights.
 
     Raises:
-      UserError: if an array is missing, left over, misshapen, not finite or of another type; the message tells its
-        place in the list.
+      UserError: if an array is missing, unexpected, of the wrong shape or dtype, or not finite; the message gives its
+        index in the list.
     """
     entries = [entry for layer in definition.layers(module) for entry in layer]
     for index, entry in enumerate(entries[len(weights) :], len(weights)):
@@ -45,14 +45,14 @@ def _checked(weight: Any, index: int, entry: definition.Entry) -> np.ndarray:
 
 
 def export_weights(module: Network, variables: Mapping[str, Any]) -> list[np.ndarray]:
-    """The inverse of ``import_variables``, exact to the bit: the list that ``keras_model.set_weights`` takes.
+    """Returns the list that `keras_model.set_weights` takes; the exact inverse of `import_variables`.
 
     Args:
       module: the network.
       variables: {"params": …, "batch_stats": …} of that network, arrays of any framework.
 
     Returns:
-      NumPy arrays, copies, in the order of definition.
+      Copies as NumPy arrays, in the order of definition.
 
     Raises:
       UserError: if the variables do not belong to the network; the message names the array.

@@ -1,20 +1,20 @@
-"""Weights from and to PyTorch's state dicts.
+"""Conversion from and to PyTorch's state dicts.
 
-A state dict names its arrays in the order in which the layers are defined, and so they are matched: by order, with the
-last part of every name (``weight``, ``bias``, ``running_mean``, ``running_var``) and every shape checked. The names
-before it may be anything.
+A state dict lists its arrays in the order in which the layers are defined. Arrays are matched by this order; the last
+part of every name (`weight`, `bias`, `running_mean`, `running_var`) and every shape are checked. The names before the
+last part may be anything.
 
 | PyTorch                                 | here                               |
 | --------------------------------------- | ---------------------------------- |
-| ``Linear`` (out, in)                    | ``Dense`` (in, out)                |
-| ``Conv2d`` (out, in, h, w)              | ``Conv`` (h, w, in, out)           |
-| ``ConvTranspose2d`` (in, out, h, w)     | ``ConvTranspose`` (h, w, out, in)  |
-| ``BatchNorm*`` weight, bias             | ``BatchNorm`` scale, bias          |
+| `Linear` (out, in)                      | `Dense` (in, out)                  |
+| `Conv2d` (out, in, h, w)                | `Conv` (h, w, in, out)             |
+| `ConvTranspose2d` (in, out, h, w)       | `ConvTranspose` (h, w, out, in)    |
+| `BatchNorm*` weight, bias               | `BatchNorm` scale, bias            |
 | running_mean, running_var               | mean, var                          |
 | num_batches_tracked                     | not needed; exported as it was     |
 
-Axes are transposed, nothing is flipped or permuted: this library's networks after PyTorch sources order the features of
-a flattened picture as PyTorch does.
+Axes are transposed, but nothing is flipped or permuted, because this library's networks from PyTorch sources flatten
+pictures in PyTorch's order.
 """
 
 from collections.abc import Mapping
@@ -28,24 +28,24 @@ from jaxgan.interop.definition import Entry
 from jaxgan.models import Network
 
 _NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-_AXES = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}  # of an array here, in PyTorch's order
+_AXES = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}  # axes of an array here, in PyTorch's order
 _COUNTER = "num_batches_tracked"
 
 
 def import_variables(module: Network, state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """A network's variables out of the weights of the same network in PyTorch.
+    """Returns the variables of a network from the weights of the same network in PyTorch.
 
     Args:
-      module: the network, such as ``models.build("mlp_b").generator``.
-      state_dict: the name and the values of each array, in the order of definition: what ``torch.load(path,
-        weights_only=True)`` gives for a saved state dict, or NumPy arrays.
+      module: the network, such as `models.build("mlp_b").generator`.
+      state_dict: name -> values of each array, in the order of definition, as `torch.load(path, weights_only=True)`
+        returns them from a saved state dict, or as NumPy arrays.
 
     Returns:
-      {"params": …, "batch_stats": …}, NumPy arrays with the values, and the type (float32 or float64), of the state
-      dict; copies.
+      {"params": …, "batch_stats": …}: copies as NumPy arrays, with the values and the dtype (float32 or float64) of the
+      state dict.
 
     Raises:
-      UserError: if an array is missing, left over, misshapen, not finite or of another type; the message names it.
+      UserError: if an array is missing, unexpected, of the wrong shape or dtype, or not finite; the message names it.
     """
     arrays = {}
     for entry, name in _match(module, state_dict).items():
@@ -57,20 +57,22 @@ def import_variables(module: Network, state_dict: Mapping[str, Any]) -> dict[str
 def export_state_dict(
     module: Network, variables: Mapping[str, Any], *, like: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """The inverse of ``import_variables``: exact, to the bit.
+    """Returns a PyTorch state dict; the exact inverse of `import_variables`.
+
+    `torch_module.load_state_dict({name: torch.from_numpy(array) for name, array in exported.items()})` loads the
+    result.
 
     Args:
       module: the network.
       variables: {"params": …, "batch_stats": …} of that network, arrays of any framework.
-      like: a state dict of the same network in PyTorch, for the names and for ``num_batches_tracked``; its weights do
-        not matter.
+      like: a state dict of the same network in PyTorch, for the names and for `num_batches_tracked`; its weights are
+        ignored.
 
     Returns:
-      The names of ``like``, in its order, with the values of the variables in PyTorch's layout: NumPy arrays, copies.
-      ``torch_module.load_state_dict({name: torch.from_numpy(array) for name, array in exported.items()})`` takes them.
+      The names of `like`, in its order, with the values of the variables in PyTorch's layout, as NumPy arrays (copies).
 
     Raises:
-      UserError: if the variables or ``like`` do not belong to the network; the message names the array.
+      UserError: if the variables or `like` do not belong to the network; the message names the array.
     """
     arrays = definition.take_apart(module, variables)
     entries = {name: entry for entry, name in _match(module, like).items()}
@@ -89,7 +91,7 @@ def _torch_shape(entry: Entry) -> tuple[int, ...]:
 
 
 def _match(module: Network, state_dict: Mapping[str, Any]) -> dict[Entry, str]:
-    """The name of each array of the network in the state dict; counters of batches have none."""
+    """Returns the name of each of the network's arrays in the state dict; batch counters are skipped."""
     names = list(state_dict)
     for name in names:
         if not isinstance(name, str):
@@ -107,7 +109,7 @@ def _match(module: Network, state_dict: Mapping[str, Any]) -> dict[Entry, str]:
                     f"{name} {np.shape(state_dict[name])} stands in the state dict where the network needs the "
                     f"{_NAMES[entry.name]} {shape} of {entry}"
                 )
-            found = getattr(state_dict[name], "shape", shape)  # lists have none; they are checked when they are taken
+            found = getattr(state_dict[name], "shape", shape)  # lists have no shape; they are checked when converted
             if found != shape:
                 raise UserError(f"{name} has the shape {tuple(found)}, but {entry} needs {shape}")
             matched[entry] = name

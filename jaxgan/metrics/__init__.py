@@ -1,4 +1,4 @@
-"""Numbers that say how good a generator is: pure functions of features, logits and pictures."""
+"""Metrics of a generator: pure functions of features, logits and pictures."""
 
 from jaxgan.metrics.colours import measured_colours
 from jaxgan.metrics.coverage import ManifoldScores, manifold_scores

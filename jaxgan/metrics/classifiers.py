@@ -1,4 +1,4 @@
-"""A small convolutional classifier whose last hidden layer serves as the features of a picture, and its training."""
+"""A small convolutional classifier whose last hidden layer provides features of pictures, and its training."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,16 +21,16 @@ from jaxgan.ops import pixels
 Variables = Mapping[str, Any]
 
 FEATURES = 128
-"""How many features a classifier has."""
+"""Number of features of a classifier."""
 
 
 class Classifier(nn.Module):
-    """Strided convolutions down to 8×8 or less, one hidden layer of features, one linear layer of logits.
+    """Strided convolutions down to 8×8 or less, a hidden layer of features and a linear layer of logits.
 
     Attributes:
-        classes: how many logits, those of all heads together.
-        features: how many features.
-        widths: channels after each halving of the picture; the last serves for all further ones.
+      classes: number of logits, over all heads.
+      features: number of features.
+      widths: channels after each halving of the picture; the last entry is used for all further halvings.
     """
 
     classes: int
@@ -39,7 +39,15 @@ class Classifier(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
-        """Images (N, H, W, C), uint8 or in [-1, 1] -> features (N, features), not negative, and logits (N, classes)."""
+        """Maps pictures to features and logits.
+
+        Args:
+          images: (N, H, W, C), uint8 or floats in [-1, 1].
+          train: whether batch normalisation uses the statistics of the batch and updates the running ones.
+
+        Returns:
+          Non-negative features (N, features) and logits (N, classes).
+        """
         x = pixels.normalize(images)
         stage = 0
         while max(x.shape[1:3]) > 8 or stage == 0:
@@ -57,15 +65,15 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a classifier is trained: AdamW on the cross-entropy of each head, with random shifts of the pictures.
+    """Training settings of a classifier: AdamW on the cross-entropy of each head, with randomly shifted pictures.
 
     Attributes:
-        epochs: passes over the training pictures.
-        batch_size: pictures in a step.
-        learning_rate: the highest; it rises over the first fifth of the steps and then falls to 0 along a cosine.
-        weight_decay: of AdamW.
-        shift: the farthest that a picture is moved, in pixels, along each axis.
-        seed: chooses the initial weights, the order and the shifts.
+      epochs: passes over the training pictures.
+      batch_size: pictures per step.
+      learning_rate: peak learning rate, reached after a fifth of the steps; it then falls to 0 along a cosine.
+      weight_decay: weight decay of AdamW.
+      shift: maximum shift of a picture along each axis, in pixels.
+      seed: random seed of the initial weights, the order and the shifts.
     """
 
     epochs: int = 4
@@ -77,7 +85,7 @@ class Recipe:
 
 
 class TrainingState(NamedTuple):
-    """What a training step carries on."""
+    """State that a training step updates."""
 
     key: jax.Array
     variables: Variables
@@ -87,20 +95,20 @@ class TrainingState(NamedTuple):
 def train_classifier(
     images: np.ndarray, conditions: np.ndarray, heads: Sequence[Head], recipe: Recipe, *, progress: bool = True
 ) -> Variables:
-    """Trains a classifier; the same arguments give the same weights, to the bit on the same machine.
+    """Trains a classifier. The same arguments give bitwise identical weights on the same machine.
 
     Args:
-        images: (N, H, W, C) uint8.
-        conditions: (N, c) uint8 multi-hot. An example without a choice in a head does not teach that head.
-        heads: the choices.
-        recipe: how.
-        progress: whether to show a bar with the time left.
+      images: (N, H, W, C) uint8.
+      conditions: (N, c) uint8 multi-hot. An example with no class in a head does not train that head.
+      heads: the heads of the classifier.
+      recipe: the training settings.
+      progress: whether to show a progress bar.
 
     Returns:
-        {"params": ..., "batch_stats": ...} of a `Classifier` with c classes.
+      {"params": ..., "batch_stats": ...} of a `Classifier` with c classes.
 
     Raises:
-        ValueError: if there are fewer pictures than a batch.
+      ValueError: if there are fewer pictures than a batch holds.
     """
     steps = recipe.epochs * len(images) // recipe.batch_size
     if not steps:
@@ -151,17 +159,17 @@ def _train_step(
 
 
 def _optimizer(weight_decay: float) -> optax.GradientTransformation:
-    """AdamW, but for the learning rate."""
+    """Returns AdamW without its learning rate, which varies from step to step."""
     return optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(weight_decay))
 
 
 def _cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """Mean over the batch; a row of zeros names no class and adds nothing."""
+    """Returns the mean cross-entropy over the batch. A row of zeros names no class and contributes nothing."""
     return jnp.mean(optax.softmax_cross_entropy(logits, targets.astype(logits.dtype)))
 
 
 def _shift(key: jax.Array, images: jax.Array, limit: int) -> jax.Array:
-    """Moves each picture by up to `limit` pixels along each axis; its border pixels fill the gap."""
+    """Shifts each picture by up to `limit` pixels along each axis, repeating the border pixels."""
     if limit == 0:
         return images
     padded = jnp.pad(images, ((0, 0), (limit, limit), (limit, limit), (0, 0)), mode="edge")
@@ -175,12 +183,12 @@ def _batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for step in range(steps):
         chosen = order.indices(recipe.seed, step * recipe.batch_size, recipe.batch_size, len(images))
-        chosen.sort()  # ascending reads are kinder to a memory map
+        chosen.sort()  # a memory map is read faster in ascending order
         yield images[chosen], conditions[chosen]
 
 
 def _learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
-    """Up along a line for a fifth of the steps, then down along a cosine."""
+    """Returns a schedule that rises linearly over a fifth of the steps, then falls along a cosine."""
     rise = max(steps // 5, 1)
 
     def rate(step: int) -> float:

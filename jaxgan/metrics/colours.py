@@ -1,4 +1,7 @@
-"""Which hair and eyes cartoon faces have, by votes of pixels, without a network: see `jaxgan.data.avatars.measure`."""
+"""Hair and eye colours of cartoon faces, measured from pixels without a network.
+
+See `jaxgan.data.avatars.measure`.
+"""
 
 from collections.abc import Callable
 
@@ -21,17 +24,17 @@ def measured_colours(
     real: np.ndarray,
     real_conditions: np.ndarray,
 ) -> Scores:
-    """Mode coverage, shares and conditional accuracy of the colours that are read off the pictures.
+    """Computes mode coverage, class shares and conditional accuracy of the measured colours.
 
     Args:
-        generated: (n, H, W, 3) uint8.
-        conditions: (n, 23) uint8 multi-hot that the generator was given, if any.
-        real: (m, H, W, 3) uint8, drawn faces of the same size.
-        real_conditions: (m, 23), what they were drawn with: how often the measure is right there, the most that an
-            accuracy can be trusted to, stands beside each score as `accuracy_on_real`.
+      generated: (n, H, W, 3) uint8.
+      conditions: (n, 23) uint8 multi-hot conditions of the generated pictures, if any.
+      real: (m, H, W, 3) uint8, drawn faces of the same size.
+      real_conditions: (m, 23), the true conditions of `real`. The accuracy of the measurement on them is reported
+        beside each score as `accuracy_on_real`; no conditional accuracy can be trusted beyond it.
 
     Returns:
-        As `entries.class_entries`, each name with "hair/measured_" or "eyes/measured_" before it.
+      The entries of `entries.class_entries`, with names prefixed by "hair/measured_" or "eyes/measured_".
     """
     entries: Scores = {}
     for head in heads_of(avatars.CONDITION_NAMES):

@@ -1,7 +1,8 @@
-"""Precision, recall, density and coverage: are the samples good, and are they all there?
+"""Precision, recall, density and coverage of generated samples.
 
-Sources: Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models" (2019); Naeem et
-al., "Reliable Fidelity and Diversity Metrics for Generative Models" (2020).
+Reference:
+  Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models", 2019; Naeem et al.,
+  "Reliable Fidelity and Diversity Metrics for Generative Models", 2020.
 """
 
 from typing import NamedTuple
@@ -15,13 +16,14 @@ from jaxgan.metrics.statistics import feature_matrix
 
 
 class ManifoldScores(NamedTuple):
-    """Scores from balls around each point that reach to its k-th neighbour.
+    """Scores based on balls around each point that reach to its k-th nearest neighbour.
 
     Attributes:
-        precision: share of generated points that lie in the ball of some real point.
-        recall: share of real points that lie in the ball of some generated point.
-        density: how many real balls hold a generated point, over k; about 1 when the distributions agree.
-        coverage: share of real points whose ball holds some generated point.
+      precision: share of generated points that lie in the ball of some real point.
+      recall: share of real points that lie in the ball of some generated point.
+      density: mean number of real balls that contain a generated point, divided by k; about 1 if the distributions
+        agree.
+      coverage: share of real points whose ball contains some generated point.
     """
 
     precision: Estimate
@@ -33,19 +35,22 @@ class ManifoldScores(NamedTuple):
 def manifold_scores(
     real: ArrayLike, generated: ArrayLike, *, neighbours: int = 5, chunk_size: int = 500
 ) -> ManifoldScores:
-    """Precision, recall, density and coverage from one pass over the distances.
+    """Computes precision, recall, density and coverage in one pass over the distances.
 
-    The standard errors are those of a mean over points, the other set held fixed. The scores depend on the sizes of the
-    sets: compare only what was measured with equal ones.
+    The standard errors are those of a mean over points, with the other set held fixed. The scores depend on the sizes
+    of the sets, so compare only scores from sets of equal sizes.
 
     Args:
-        real: (n, d) features.
-        generated: (m, d) features.
-        neighbours: k.
-        chunk_size: rows handled at a time; memory grows with chunk_size · max(n, m).
+      real: (n, d) features.
+      generated: (m, d) features.
+      neighbours: k, the number of neighbours that a ball reaches to.
+      chunk_size: rows handled at a time; memory grows with chunk_size · max(n, m).
+
+    Returns:
+      The four scores with their standard errors.
 
     Raises:
-        ValueError: if a set has not more than k points, or the sets differ in their number of features.
+      ValueError: if a set has k points or fewer, or the sets differ in their number of features.
     """
     real_points, generated_points = feature_matrix(real), feature_matrix(generated)
     if real_points.shape[1] != generated_points.shape[1]:

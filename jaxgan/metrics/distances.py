@@ -1,4 +1,4 @@
-"""Euclidean distances between many points, a slab at a time, so that memory stays bounded."""
+"""Euclidean distances between many points, computed in slabs of bounded memory."""
 
 from collections.abc import Iterator
 
@@ -9,36 +9,40 @@ from jaxgan.metrics.statistics import feature_matrix
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared Euclidean distance of every pair of rows: float64 (n, d), (m, d) -> (n, m).
+    """Computes the squared Euclidean distance of every pair of rows: float64 (n, d), (m, d) -> (n, m).
 
-    Rounding can leave the distance of a point from its copy a hair below zero; on whole numbers it is exact.
+    Rounding can make the distance between equal points slightly negative. On integers the result is exact.
     """
-    # |a|² + |b|² - 2 a·b as one product of widened rows: adding the squares afterwards costs as much as the product.
+    # |a|² + |b|² - 2 a·b as one product of widened rows, because adding the squares afterwards would double the cost.
     left = np.concatenate([a, np.sum(a * a, axis=1)[:, None], np.ones((len(a), 1))], axis=1)
     right = np.concatenate([-2.0 * b, np.ones((len(b), 1)), np.sum(b * b, axis=1)[:, None]], axis=1)
     return left @ right.T
 
 
 def slabs(count: int, size: int) -> Iterator[slice]:
-    """Slices that cover range(count), `size` at a time."""
+    """Returns slices that cover range(count), `size` rows at a time.
+
+    Raises:
+      ValueError: if the size is not positive.
+    """
     if size < 1:
         raise ValueError(f"a slab holds at least one row, got {size}")
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
 def neighbour_radii(features: ArrayLike, *, neighbours: int, chunk_size: int = 500) -> np.ndarray:
-    """Squared distance from each point to its k-th nearest other point of the same set.
+    """Computes the squared distance from each point to its k-th nearest other point of the same set.
 
     Args:
-        features: (n, d).
-        neighbours: k; the point itself is not counted.
-        chunk_size: rows handled at a time.
+      features: (n, d).
+      neighbours: k; the point itself is not counted.
+      chunk_size: rows handled at a time.
 
     Returns:
-        (n,) float64.
+      (n,) float64.
 
     Raises:
-        ValueError: if the set has not more than k points.
+      ValueError: if the set has k points or fewer.
     """
     matrix = feature_matrix(features)
     if not 1 <= neighbours < len(matrix):

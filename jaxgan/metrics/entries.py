@@ -1,4 +1,4 @@
-"""Scores as JSON can hold them."""
+"""Scores as JSON-compatible dictionaries."""
 
 from typing import Any
 
@@ -9,25 +9,25 @@ from jaxgan.metrics.estimate import Estimate, mean_estimate
 from jaxgan.metrics.modes import mode_coverage
 
 Scores = dict[str, dict[str, Any]]
-"""By name of the score: `value`, `standard_error`, and what makes it comparable."""
+"""Entries by score name: `value`, `standard_error`, and the context needed to compare them."""
 
 
 def entry(estimate: Estimate) -> dict[str, Any]:
-    """A number and its standard error."""
+    """Returns {"value": ..., "standard_error": ...} of an estimate."""
     return {"value": estimate.value, "standard_error": estimate.standard_error}
 
 
 def class_entries(head: Head, found: np.ndarray, asked: np.ndarray | None) -> Scores:
-    """What classes the pictures have, and whether they are the right ones.
+    """Computes which classes the pictures have, and how often they are the requested ones.
 
     Args:
-        head: the choice.
-        found: (n,) the class number of each picture.
-        asked: (n,) the class number that each was to have, -1 where none was; None if none had.
+      head: the head whose classes are counted.
+      found: (n,) class number of each picture.
+      asked: (n,) requested class number of each picture, -1 where none was requested; None if there were no requests.
 
     Returns:
-        `mode_coverage` (a class is there with half of its fair share of the pictures), `class_shares`, and
-        `conditional_accuracy` where at least two pictures were to have a class.
+      `mode_coverage` (a class counts as present with at least half of its fair share of the pictures), `class_shares`,
+      and `conditional_accuracy` if a class was requested for at least two pictures.
     """
     histogram = np.bincount(found, minlength=len(head.classes))
     threshold = 0.5 / len(head.classes)

@@ -1,4 +1,4 @@
-"""A number and how far it may be off."""
+"""Estimates: numbers with standard errors."""
 
 from typing import NamedTuple
 
@@ -7,20 +7,20 @@ from numpy.typing import ArrayLike
 
 
 class Estimate(NamedTuple):
-    """A score and its standard error, in the score's own unit."""
+    """A score and its standard error, in the same unit."""
 
     value: float
     standard_error: float
 
 
 def mean_estimate(values: ArrayLike) -> Estimate:
-    """The mean of independent values and its standard error.
+    """Returns the mean of independent values with its standard error.
 
     Args:
-        values: (n,) at least two numbers, or as many booleans (their mean is a share).
+      values: (n,) at least two numbers, or booleans, whose mean is a share.
 
     Raises:
-        ValueError: with fewer than two values, whose spread nobody can know.
+      ValueError: if there are fewer than two values, or more than one dimension.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or len(values) < 2:
@@ -29,12 +29,16 @@ def mean_estimate(values: ArrayLike) -> Estimate:
 
 
 def jackknife_standard_error(without_one: ArrayLike) -> float:
-    """Standard error of a score from its values with one group of the sample left out at a time.
+    """Returns the standard error of a score, from its values with one group of the sample left out at a time.
 
     Args:
-        without_one: (groups,) the score of the sample without group 0, without group 1, and so on; equal groups.
+      without_one: (groups,) the score of the sample without group 0, without group 1, and so on; groups of equal size.
 
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 11, on groups.
+    Raises:
+      ValueError: if there are fewer than two groups.
+
+    Reference:
+      Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11, applied to groups.
     """
     without_one = np.asarray(without_one, np.float64)
     groups = len(without_one)

@@ -1,6 +1,6 @@
-"""Feature networks: from pictures to the features that distances are measured on, and to classes.
+"""Feature networks: functions from pictures to features, on which distances are measured, and to class logits.
 
-Scores under different networks are different numbers, so each network has a name and a digest that travel with them.
+Scores from different networks are not comparable, so every network carries a name and a digest.
 """
 
 import hashlib
@@ -24,19 +24,19 @@ from jaxgan.metrics.classifiers import Classifier, Recipe, Variables, train_clas
 from jaxgan.metrics.distances import slabs
 from jaxgan.metrics.rotations import ROTATIONS, rotated
 
-_FORMAT = 1  # raised when networks of older versions must not be used any more
+_FORMAT = 1  # raised when networks of older versions must no longer be used
 _BATCH_SIZE = 200
 _PIXELS_SEEN = 240_000 * 28 * 28  # by a classifier in training
 _PICTURES_SEEN_AT_LEAST = 40_000
-_PICTURES_TURNED = 20_000  # at most, of those without labels: turned copies are held in memory
+_PICTURES_TURNED = 20_000  # at most, of pictures without labels: the rotated copies are held in memory
 
 
 class Embedding(NamedTuple):
-    """What a feature network says of pictures.
+    """Output of a feature network.
 
     Attributes:
-        features: (n, d) float32.
-        logits: (n, classes) float32, the heads' side by side; None from a network that knows no classes.
+      features: (n, d) float32.
+      logits: (n, classes) float32, the logits of all heads side by side; None if the network has no classes.
     """
 
     features: np.ndarray
@@ -48,11 +48,11 @@ class FeatureNetwork:
     """A feature network, ready for use.
 
     Attributes:
-        name: says what it is to a reader, such as "mnist-classifier".
-        digest: sha256 of its weights.
-        apply: pictures (n, H, W, C), uint8 or in [-1, 1], any number of them -> `Embedding`.
-        heads: what its logits mean; () if it knows no classes.
-        accuracy: share of the test pictures that each head gets right, by the head's name.
+      name: name for the reader, such as "mnist-classifier".
+      digest: sha256 of its weights.
+      apply: pictures (n, H, W, C), uint8 or floats in [-1, 1], for any n -> `Embedding`.
+      heads: the meaning of its logits; () if it has no classes.
+      accuracy: share of the test pictures that each head classifies correctly, by the head's name.
     """
 
     name: str
@@ -71,22 +71,22 @@ def load(
     cache_dir: str | Path | None = None,
     progress: bool = True,
 ) -> FeatureNetwork:
-    """The feature network of a data set: a small classifier of its labels, trained on first use and then kept.
+    """Returns the feature network of a data set: a small classifier of its labels, trained on first use and cached.
 
-    Pictures without labels teach the network which way up they are instead: it learns to tell how far each was turned,
-    and then has no heads (Gidaris et al., "Unsupervised Representation Learning by Predicting Image Rotations", 2018).
+    Without labels the network learns to tell by how many right angles a picture was rotated, and has no heads (Gidaris
+    et al., "Unsupervised Representation Learning by Predicting Image Rotations", 2018).
 
     Args:
-        dataset_name: begins the network's name.
-        train: what it learns from.
-        test: what its accuracy is measured on, at the same resolution.
-        recipe: how it is trained; see `default_recipe`.
-        cache_dir: where networks are kept; see `jaxgan.data.cache.cache_directory`.
-        progress: whether to show a bar with the time left while training.
+      dataset_name: first part of the network's name.
+      train: the training examples.
+      test: examples of the same resolution, on which the accuracy is measured.
+      recipe: the training settings; see `default_recipe`.
+      cache_dir: directory of the cache; see `jaxgan.data.cache.cache_directory`.
+      progress: whether to show a progress bar while training.
 
     Raises:
-        UserError: the pictures have no labels and are not square, or are too few, or the cache cannot be written.
-        ValueError: training and test pictures differ in shape or in their labels' names.
+      UserError: if the pictures have no labels and are not square, or are too few, or the cache cannot be written.
+      ValueError: if training and test pictures differ in shape or in the names of their labels.
     """
     if train.image_shape != test.image_shape or train.condition_names != test.condition_names:
         raise ValueError("training and test pictures differ in shape or labels")
@@ -122,14 +122,14 @@ def load(
 def from_function(
     function: Callable[[np.ndarray], ArrayLike], *, name: str, digest: str, batch_size: int = _BATCH_SIZE
 ) -> FeatureNetwork:
-    """A feature network of your own.
+    """Makes a feature network from a function.
 
     Args:
-        function: pictures (n, H, W, C) uint8, at most `batch_size` at a time -> features (n, d). It resizes as it needs
-            to. For the path length it is given pictures in [-1, 1] too.
-        name: what it is, such as "inception-v3-pool3".
-        digest: what tells its weights from others, such as the sha256 of their file.
-        batch_size: how many pictures it is given at a time.
+      function: pictures (n, H, W, C) uint8, at most `batch_size` at a time -> features (n, d). It does any resizing
+        itself. For the path length it also receives floats in [-1, 1].
+      name: name of the network, such as "inception-v3-pool3".
+      digest: identifies its weights, such as the sha256 of their file.
+      batch_size: maximum number of pictures per call.
     """
 
     def apply(images: np.ndarray | jax.Array) -> Embedding:
@@ -147,18 +147,18 @@ def from_file(
     name: str,
     batch_size: int = _BATCH_SIZE,
 ) -> FeatureNetwork:
-    """A feature network of your own whose weights, such as those of Inception v3, lie in an .npz file.
+    """Makes a feature network from weights in an .npz file, such as those of Inception v3.
 
     Args:
-        build: from the file's named arrays to the function that `from_function` takes.
-        path: the file; arrays only, no objects.
-        sha256: of the file, as hexadecimal; it becomes the network's digest.
-        name: what it is.
-        batch_size: how many pictures the function is given at a time.
+      build: named arrays of the file -> the function that `from_function` takes.
+      path: the file; arrays only, no pickled objects.
+      sha256: hexadecimal sha256 of the file; it becomes the network's digest.
+      name: name of the network.
+      batch_size: maximum number of pictures per call of the function.
 
     Raises:
-        UserError: the file is absent, has another digest, holds anything but arrays, or not the arrays that `build`
-            needs (it raises a ValueError then).
+      UserError: if the file is missing, has another digest, holds anything but arrays, or not the arrays that `build`
+        needs (`build` raises a ValueError then).
     """
     try:
         data = Path(path).read_bytes()
@@ -177,13 +177,16 @@ def from_file(
 
 
 def default_recipe(count: int, image_shape: tuple[int, ...]) -> Recipe:
-    """The recipe for so many training pictures of this shape: as many epochs as take some minutes on a small CPU."""
+    """Returns the recipe for `count` training pictures of this shape.
+
+    The number of epochs is chosen so that training takes a few minutes on a small CPU.
+    """
     pictures_seen = max(_PIXELS_SEEN // (image_shape[0] * image_shape[1]), _PICTURES_SEEN_AT_LEAST)
     return Recipe(epochs=max(1, round(pictures_seen / count)))
 
 
 def _train(train: Examples, test: Examples, recipe: Recipe, progress: bool) -> tuple[Variables, dict[str, float]]:
-    """The trained variables, and the share of the test pictures that each head gets right."""
+    """Trains a classifier; returns its variables and the share of test pictures that each head classifies correctly."""
     heads = heads_of(train.condition_names) or ROTATIONS
     images, conditions = _labelled(train, seed=0)
     variables = train_classifier(images, conditions, heads, recipe, progress=progress)
@@ -206,7 +209,7 @@ def _accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 def _apply(
     variables: Variables, image_shape: tuple[int, ...], knows_classes: bool, images: np.ndarray | jax.Array
 ) -> Embedding:
-    """What `FeatureNetwork.apply` does with a trained classifier."""
+    """Implements `FeatureNetwork.apply` for a trained classifier."""
     if tuple(images.shape[1:]) != image_shape:
         raise ValueError(f"the feature network takes pictures of {image_shape}, got {images.shape[1:]}")
     features, logits = _embed(variables, images)
@@ -214,7 +217,7 @@ def _apply(
 
 
 def _embed(variables: Variables, images: np.ndarray | jax.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Features and logits, by batches; the last is filled up, so that one program serves all."""
+    """Computes features and logits in batches; the last batch is padded, so that one compiled program serves all."""
     parts = []
     for rows in slabs(len(images), _BATCH_SIZE):
         batch = np.asarray(images[rows])

@@ -1,8 +1,10 @@
-"""Fréchet distance between two sets of features, the "FID" of the field.
+"""Fréchet distance between two sets of features, known as FID.
 
-Source: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium" (2017).
-A score is comparable with another only if both come from the same feature network, the same number of pictures, the
-same split and the same resolution; with another network than Inception it is a different number altogether.
+Two scores are comparable only if they share the feature network, the number of pictures, the split and the resolution.
+With a network other than Inception the number is not the FID of the literature.
+
+Reference:
+  Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", 2017.
 """
 
 from collections.abc import Sequence
@@ -17,16 +19,17 @@ from jaxgan.metrics.statistics import FeatureStatistics, feature_matrix, feature
 def gaussian_frechet_distance(
     mean_a: ArrayLike, covariance_a: ArrayLike, mean_b: ArrayLike, covariance_b: ArrayLike
 ) -> float:
-    """Squared Fréchet (2-Wasserstein) distance of two normal distributions.
+    """Computes the squared Fréchet (2-Wasserstein) distance of two normal distributions.
 
-    |mean_a - mean_b|² + tr(A) + tr(B) - 2 tr((A^½ B A^½)^½). The product in the last term is symmetric, so its root's
-    trace is the sum of the roots of real eigenvalues: no complex numbers and no failure on singular covariances.
+    |mean_a - mean_b|² + tr(A) + tr(B) - 2 tr((A^½ B A^½)^½). The product in the last term is symmetric, so the trace of
+    its root is the sum of the roots of real eigenvalues. This needs no complex numbers and works with singular
+    covariances.
 
     Args:
-        mean_a: (d,).
-        covariance_a: (d, d), symmetric and positive semi-definite.
-        mean_b: (d,).
-        covariance_b: (d, d), symmetric and positive semi-definite.
+      mean_a: (d,).
+      covariance_a: (d, d), symmetric and positive semi-definite.
+      mean_b: (d,).
+      covariance_b: (d, d), symmetric and positive semi-definite.
     """
     return _distance_from_root(
         np.asarray(mean_a, np.float64),
@@ -37,26 +40,28 @@ def gaussian_frechet_distance(
 
 
 def frechet_distance(real: FeatureStatistics, generated: FeatureStatistics) -> float:
-    """FID from statistics. It is biased upwards by about a constant over n; see `frechet_distance_infinity`.
+    """Computes the FID from statistics.
+
+    It is biased upwards by about a constant over n; see `frechet_distance_infinity`.
 
     Raises:
-        ValueError: if the sets differ in their number of features, or either holds fewer examples than features: its
-            covariance is then singular for want of data, and the distance says nothing of the distribution.
+      ValueError: if the sets differ in their number of features, or a set holds fewer examples than features. Its
+        covariance would be singular, and the distance meaningless.
     """
     _check(real, generated)
     return gaussian_frechet_distance(real.mean, real.covariance, generated.mean, generated.covariance)
 
 
 def frechet_distance_estimate(real: FeatureStatistics, generated: ArrayLike, *, groups: int = 10) -> Estimate:
-    """FID with its standard error over draws of the generated set, the real set held fixed.
+    """Computes the FID and its standard error over draws of the generated set, with the real set held fixed.
 
     Args:
-        real: statistics of the real features.
-        generated: (n, d) features in random order.
-        groups: how many groups the jackknife leaves out one at a time.
+      real: statistics of the real features.
+      generated: (n, d) features in random order.
+      groups: number of groups that the jackknife leaves out one at a time.
 
     Raises:
-        ValueError: as `frechet_distance`.
+      ValueError: under the conditions of `frechet_distance`.
     """
     parts = [feature_statistics(part) for part in np.array_split(feature_matrix(generated), groups)]
     whole = merge_statistics(parts)
@@ -73,23 +78,24 @@ def frechet_distance_estimate(real: FeatureStatistics, generated: ArrayLike, *, 
 def frechet_distance_infinity(
     real: ArrayLike, generated: ArrayLike, *, parts: Sequence[int] = (1, 2, 3, 4, 5), groups: int = 10
 ) -> Estimate:
-    """FID extrapolated to endless sets: without the bias that a finite number of pictures brings.
+    """Extrapolates the FID to infinite sets, which removes the bias of a finite number of pictures.
 
-    Both sets are cut into p disjoint parts and the p distances are averaged, for each p in `parts`; the bias is linear
-    in 1/n, hence in p, so a straight line through the averages reaches the unbiased value at p = 0. It can come out
-    slightly below zero when the distributions agree.
-
-    Source: Chong and Forsyth, "Effectively Unbiased FID and Inception Score and Where to Find Them" (2020); there only
-    the generated set is extrapolated, here the real one too.
+    For each p in `parts`, both sets are cut into p disjoint parts and the p distances are averaged. The bias is linear
+    in 1/n, hence in p, so a line fitted to the averages gives the unbiased value at p = 0. The result can be slightly
+    negative if the distributions agree.
 
     Args:
-        real: (n, d) features in random order.
-        generated: (m, d) features in random order.
-        parts: at least two different numbers of parts.
-        groups: how many groups the jackknife leaves out one at a time, of both sets at once.
+      real: (n, d) features in random order.
+      generated: (m, d) features in random order.
+      parts: at least two different numbers of parts.
+      groups: number of groups that the jackknife leaves out one at a time, from both sets at once.
 
     Raises:
-        ValueError: if the smallest part holds fewer examples than features.
+      ValueError: if the smallest part holds fewer examples than features, or `parts` has fewer than two numbers.
+
+    Reference:
+      Chong and Forsyth, "Effectively Unbiased FID and Inception Score and Where to Find Them", 2020; they extrapolate
+      the generated set only, this function also the real one.
     """
     real, generated = feature_matrix(real), feature_matrix(generated)
     if len(set(parts)) < 2 or min(parts) < 1:
@@ -139,7 +145,7 @@ def _square_root(covariance: np.ndarray) -> np.ndarray:
 
 def _distance_from_root(mean_a: np.ndarray, root_a: np.ndarray, mean_b: np.ndarray, covariance_b: np.ndarray) -> float:
     product = root_a @ covariance_b @ root_a
-    # Rounding leaves the product a hair off symmetric, and its zero eigenvalues a hair off zero.
+    # Rounding leaves the product slightly asymmetric, and its zero eigenvalues slightly off zero.
     eigenvalues = np.linalg.eigvalsh((product + product.T) / 2)
     trace_of_root = np.sum(np.sqrt(np.maximum(eigenvalues, 0.0)))
     distance = np.sum((mean_a - mean_b) ** 2) + np.sum(root_a**2) + np.trace(covariance_b) - 2 * trace_of_root

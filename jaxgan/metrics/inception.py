@@ -1,7 +1,10 @@
-"""The inception-type score: a classifier is sure of each picture, and the pictures differ.
+"""Inception score, with any classifier.
 
-Source: Salimans et al., "Improved Techniques for Training GANs" (2016). With another classifier than Inception the
-number is on that classifier's scale: from 1 (collapsed or unsure) to its number of classes.
+With a classifier other than Inception the score is on that classifier's scale, from 1 (collapsed or uncertain) to its
+number of classes.
+
+Reference:
+  Salimans et al., "Improved Techniques for Training GANs", 2016.
 """
 
 import numpy as np
@@ -11,17 +14,17 @@ from jaxgan.metrics.estimate import Estimate, mean_estimate
 
 
 def inception_score(logits: ArrayLike, *, splits: int = 10) -> Estimate:
-    """The exponential of the mean divergence of p(class | picture) from p(class), averaged over consecutive splits.
+    """Computes the exponential of the mean divergence of p(class | picture) from p(class), averaged over splits.
 
     Args:
-        logits: (n, classes) of pictures in random order (sorted by class, each split would look collapsed).
-        splits: how many equal parts are scored apart, at least 2; n is best a multiple of it.
+      logits: (n, classes) of pictures in random order (if they were sorted by class, each split would look collapsed).
+      splits: number of equal, consecutive parts that are scored separately, at least 2; n should be a multiple of it.
 
     Returns:
-        The mean over the splits and its standard error (papers print the standard deviation, √splits times as much).
+      The mean over the splits and its standard error (papers print the standard deviation, larger by a factor √splits).
 
     Raises:
-        ValueError: if there are fewer pictures than splits.
+      ValueError: if there are fewer pictures than splits.
     """
     logits = np.asarray(logits, np.float64)
     if logits.ndim != 2 or len(logits) < splits:
@@ -30,7 +33,7 @@ def inception_score(logits: ArrayLike, *, splits: int = 10) -> Estimate:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Log-probabilities along the last axis, stable for logits of any size."""
+    """Returns log-probabilities along the last axis, stable for logits of any size."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 

@@ -1,11 +1,12 @@
-"""Inception v3 up to its last pooling: the features of the FID that papers print, from weights in a file of the user's.
+"""Inception v3 up to its last pooling, with weights from a file: the features of the published FID.
 
-The network is the one that the first FID was computed with: TensorFlow's of December 2015, which leaves the padding out
-of its averages and takes a maximum in its last block (as PyTorch's port of it for FID does, whose names the arrays
-have). Pictures are resized to 299×299, bilinear without anti-aliasing.
+The network is the one of the first FID, TensorFlow's of December 2015, as in PyTorch's FID port, whose array names the
+weights have. It excludes the padding from its averages and uses max pooling in its last block. Pictures are resized to
+299×299, bilinearly and without anti-aliasing.
 
-Sources: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision" (2016); Heusel et al., "GANs
-Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium" (2017).
+Reference:
+  Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016; Heusel et al., "GANs Trained by a
+  Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", 2017.
 """
 
 import functools
@@ -23,32 +24,32 @@ from jaxgan.ops import pixels
 
 FEATURES = 2048
 SIDE = 299
-_BATCH_SIZE = 50  # the first layers of more take gigabytes
+_BATCH_SIZE = 50  # larger batches take gigabytes in the first layers
 _PARTS = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
 
 Weights = Mapping[str, Any]
 
 
 def inception_v3(path: str | Path, *, sha256: str) -> FeatureNetwork:
-    """The 2048 features of Inception v3.
+    """Loads Inception v3 as a feature network with 2048 features.
 
     Args:
-        path: an .npz file of the arrays "Conv2d_1a_3x3.conv.weight" (O, I, height, width), "Conv2d_1a_3x3.bn.bias" and
-            so on; others in it are not used.
-        sha256: of the file, as hexadecimal.
+      path: an .npz file of the arrays "Conv2d_1a_3x3.conv.weight" (O, I, height, width), "Conv2d_1a_3x3.bn.bias" and so
+        on; other arrays in it are ignored.
+      sha256: hexadecimal sha256 of the file.
 
     Raises:
-        UserError: the file is absent, has another digest, or is not of this network.
+      UserError: if the file is missing, has another digest, or does not hold this network.
     """
     name = f"inception-v3-pool3, bilinear to {SIDE}x{SIDE}"
     return from_file(build, path, sha256=sha256, name=name, batch_size=_BATCH_SIZE)
 
 
 def build(arrays: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], jax.Array]:
-    """From the weights by name to the function: pictures (n, H, W, 1 or 3), uint8 or in [−1, 1] -> features (n, d).
+    """Returns the function that the named weights define: pictures (n, H, W, 1 or 3), uint8 or in [−1, 1] -> (n, d).
 
     Raises:
-        ValueError: an array is missing, or does not fit the others.
+      ValueError: if an array is missing or does not fit the others.
     """
     try:
         used = {name: jnp.asarray(array, jnp.float32) for name, array in arrays.items() if name.endswith(_PARTS)}
@@ -68,7 +69,10 @@ def _features(weights: Weights, images: jax.Array) -> jax.Array:
 
 
 def pooled(weights: Weights, x: jax.Array) -> jax.Array:
-    """Pictures (n, H, W, 3) in [−1, 1], of 75 pixels or more -> features (n, d): the means of the last block's maps."""
+    """Maps pictures (n, H, W, 3) in [−1, 1] to features (n, d), the means of the last maps.
+
+    Each side must have at least 75 pixels.
+    """
     x = _conv(weights, "Conv2d_1a_3x3", x, stride=2)
     x = _conv(weights, "Conv2d_2a_3x3", x)
     x = _conv(weights, "Conv2d_2b_3x3", x, padding=(1, 1))
@@ -140,7 +144,7 @@ def _block_e(weights: Weights, name: str, x: jax.Array, pool: Callable[[jax.Arra
 def _conv(
     weights: Weights, name: str, x: jax.Array, *, stride: int = 1, padding: tuple[int, int] = (0, 0)
 ) -> jax.Array:
-    """A convolution, normalised by running statistics, and ReLU."""
+    """Applies a convolution, normalisation by running statistics, and ReLU."""
     kernel, scale, bias, mean, variance = (weights[f"{name}.{part}"] for part in _PARTS)
     pads = [(amount, amount) for amount in padding]
     x = lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "OIHW", "NHWC"))
@@ -153,7 +157,7 @@ def _maximum(x: jax.Array, *, stride: int = 1, padding: int = 0) -> jax.Array:
 
 
 def _average(x: jax.Array) -> jax.Array:
-    """Of 3×3, the padding left out."""
+    """Averages 3×3 windows, excluding the padding."""
 
     def total(x: jax.Array) -> jax.Array:
         return lax.reduce_window(x, 0.0, lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")

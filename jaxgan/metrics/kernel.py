@@ -1,6 +1,7 @@
-"""Kernel distance between two sets of features, the "KID" of the field: unbiased at any number of pictures.
+"""Kernel distance between two sets of features, known as KID; unbiased for any number of pictures.
 
-Source: Bińkowski et al., "Demystifying MMD GANs" (2018).
+Reference:
+  Bińkowski et al., "Demystifying MMD GANs", 2018.
 """
 
 from collections.abc import Iterator
@@ -13,17 +14,20 @@ from jaxgan.metrics.statistics import feature_matrix
 
 
 def polynomial_kernel(a: ArrayLike, b: ArrayLike) -> np.ndarray:
-    """(a·b / d + 1)³ for every pair of rows: (n, d), (m, d) -> (n, m)."""
+    """Computes (a·b / d + 1)³ for every pair of rows: (n, d), (m, d) -> (n, m)."""
     a, b = feature_matrix(a), feature_matrix(b)
     return (a @ b.T / a.shape[1] + 1.0) ** 3
 
 
 def squared_maximum_mean_discrepancy(a: ArrayLike, b: ArrayLike) -> float:
-    """Unbiased estimate of the squared MMD under the polynomial kernel; it can be slightly negative.
+    """Estimates the squared MMD under the polynomial kernel without bias; the estimate can be slightly negative.
 
     Args:
-        a: (n, d) with n at least 2.
-        b: (m, d) with m at least 2.
+      a: (n, d) with n at least 2.
+      b: (m, d) with m at least 2.
+
+    Raises:
+      ValueError: if a set has fewer than two examples.
     """
     a, b = feature_matrix(a), feature_matrix(b)
     if min(len(a), len(b)) < 2:
@@ -34,20 +38,21 @@ def squared_maximum_mean_discrepancy(a: ArrayLike, b: ArrayLike) -> float:
 def kernel_distance(
     real: ArrayLike, generated: ArrayLike, *, seed: int, subsets: int = 10, subset_size: int | None = None
 ) -> Estimate:
-    """KID: the mean over random subsets, and its standard error.
+    """Computes the KID: the mean over random subsets, with its standard error.
 
-    Subsets are disjoint as long as the smaller set lasts, as they do by default, and only then are they independent
-    and is the standard error honest. Papers that print 100 subsets of 1,000 from 10,000 pictures understate it.
+    By default the subsets are disjoint, and so independent, which makes the standard error valid. Overlapping subsets,
+    such as the 100 of 1,000 from 10,000 pictures that papers use, understate it.
 
     Args:
-        real: (n, d).
-        generated: (m, d).
-        seed: chooses the subsets.
-        subsets: how many, at least 2.
-        subset_size: examples of each set in a subset. By default as many as leave the subsets disjoint, at most 1,000.
+      real: (n, d).
+      generated: (m, d).
+      seed: random seed of the subsets.
+      subsets: number of subsets, at least 2.
+      subset_size: examples of each set per subset. The default is the largest size that keeps the subsets disjoint, at
+        most 1,000.
 
     Raises:
-        ValueError: if a set is too small for the subsets, or the sets differ in their number of features.
+      ValueError: if a set is too small for the subsets, or the sets differ in their number of features.
     """
     real, generated = feature_matrix(real), feature_matrix(generated)
     if real.shape[1] != generated.shape[1]:
@@ -69,7 +74,7 @@ def _mean_of_pairs(a: np.ndarray) -> float:
 
 
 def _subsets(random: np.random.Generator, count: int, subsets: int, size: int) -> Iterator[np.ndarray]:
-    """Index sets cut from one permutation after another; none repeats an index within itself."""
+    """Yields index sets cut from successive permutations; no set repeats an index."""
     each = count // size
     for subset in range(subsets):
         if subset % each == 0:

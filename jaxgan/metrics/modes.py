@@ -1,4 +1,4 @@
-"""Which classes a generator makes, and whether it makes the one it was asked for."""
+"""Classes of generated pictures: their counts, their coverage, and the accuracy of conditional generation."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -7,7 +7,11 @@ from jaxgan.metrics.estimate import Estimate, mean_estimate
 
 
 def class_histogram(logits: ArrayLike) -> np.ndarray:
-    """How many pictures a classifier takes for each class: (n, classes) -> (classes,) int64."""
+    """Counts the pictures that a classifier assigns to each class: (n, classes) -> (classes,) int64.
+
+    Raises:
+      ValueError: if the logits are not a matrix.
+    """
     logits = np.asarray(logits)
     if logits.ndim != 2:
         raise ValueError(f"logits are a matrix (pictures, classes), got shape {logits.shape}")
@@ -15,11 +19,14 @@ def class_histogram(logits: ArrayLike) -> np.ndarray:
 
 
 def mode_coverage(histogram: ArrayLike, *, threshold: float = 0.05) -> float:
-    """Share of the classes that hold at least `threshold` of the pictures: 1 when none is missing.
+    """Returns the share of classes that hold at least `threshold` of the pictures; 1 if none is missing.
 
     Args:
-        histogram: (classes,) counts, as `class_histogram` gives them.
-        threshold: share of all pictures in (0, 1]. The default is half the fair share of ten classes.
+      histogram: (classes,) counts, see `class_histogram`.
+      threshold: share of all pictures in (0, 1]. The default is half the fair share of ten classes.
+
+    Raises:
+      ValueError: if the histogram is empty or the threshold is out of range.
     """
     histogram = np.asarray(histogram, np.float64)
     total = histogram.sum()
@@ -27,16 +34,19 @@ def mode_coverage(histogram: ArrayLike, *, threshold: float = 0.05) -> float:
         raise ValueError("the histogram is empty")
     if not 0 < threshold <= 1:
         raise ValueError(f"the threshold is a share in (0, 1], got {threshold}")
-    # The slack keeps a class that holds exactly the threshold, whichever way its product was rounded.
+    # The slack counts a class that holds exactly the threshold, even if the product was rounded up.
     return float(np.mean(histogram >= threshold * total * (1 - 1e-9)))
 
 
 def conditional_accuracy(logits: ArrayLike, labels: ArrayLike) -> Estimate:
-    """Share of pictures that a classifier takes for the class that was asked for.
+    """Returns the share of pictures that a classifier assigns to the requested class.
 
     Args:
-        logits: (n, classes).
-        labels: (n,) class numbers that the generator was given.
+      logits: (n, classes).
+      labels: (n,) requested class numbers.
+
+    Raises:
+      ValueError: if the shapes do not match.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:

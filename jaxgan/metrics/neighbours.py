@@ -1,4 +1,4 @@
-"""Nearest training pictures: does the generator invent, or repeat?"""
+"""Nearest training pictures, to detect a generator that copies."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from jaxgan.metrics.estimate import Estimate, mean_estimate
 
 
 class Neighbours(NamedTuple):
-    """The nearest references of each query, nearest first.
+    """Nearest references of each query, nearest first.
 
     Attributes:
-        distances: (queries, count) float64, Euclidean.
-        indices: (queries, count) int64, into the references.
+      distances: (queries, count) float64, Euclidean.
+      indices: (queries, count) int64, into the references.
     """
 
     distances: np.ndarray
@@ -27,13 +27,13 @@ def nearest_neighbours(
     """Finds the nearest references of each query, in pixels or in features.
 
     Args:
-        queries: (n, ...) features, or pictures of the references' shape; flattened here.
-        references: (m, ...); may be a memory map, of which `chunk_size` rows are held in float64 at a time.
-        count: how many neighbours.
-        chunk_size: references handled at a time.
+      queries: (n, ...) features, or pictures of the references' shape; they are flattened.
+      references: (m, ...); may be a memory map, of which `chunk_size` rows are held in float64 at a time.
+      count: number of neighbours.
+      chunk_size: references handled at a time.
 
     Raises:
-        ValueError: if shapes differ, or there are fewer than `count` references.
+      ValueError: if the shapes differ, or there are fewer than `count` references.
     """
     queries = np.asarray(queries, np.float64)
     if queries.shape[1:] != references.shape[1:]:
@@ -60,17 +60,19 @@ def nearest_neighbours(
 def authenticity(
     training: np.ndarray, generated: ArrayLike, *, nearest: Neighbours | None = None, chunk_size: int = 1000
 ) -> Estimate:
-    """Share of generated points that are no copies: farther from their nearest training point than its own neighbour.
+    """Returns the share of generated points that are not copies.
 
-    About one half for new draws from the training distribution, 0 for copies.
-
-    Source: Alaa et al., "How Faithful is your Synthetic Data?" (2022).
+    A point is no copy if it is farther from its nearest training point than that point is from its own nearest
+    neighbour. The share is about one half for new draws from the training distribution, and 0 for copies.
 
     Args:
-        training: (m, ...) features or pictures, at least two.
-        generated: (n, ...) of the same shape.
-        nearest: the nearest training points of the generated ones, where they are known already.
-        chunk_size: training points handled at a time.
+      training: (m, ...) features or pictures, at least two.
+      generated: (n, ...) of the same shape.
+      nearest: nearest training points of the generated ones, if they are already known.
+      chunk_size: training points handled at a time.
+
+    Reference:
+      Alaa et al., "How Faithful is your Synthetic Data?", 2022.
     """
     to_training = nearest or nearest_neighbours(generated, training, chunk_size=chunk_size)
     matched, back = np.unique(to_training.indices[:, 0], return_inverse=True)
@@ -80,7 +82,7 @@ def authenticity(
 
 
 def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
-    """Columns of the `count` smallest values of each row, in any order."""
+    """Returns the columns of the `count` smallest values of each row, in any order."""
     if count == 1:
         return distances.argmin(axis=1)[:, None]  # an order of magnitude faster than a partition
     if count >= distances.shape[1]:

@@ -1,6 +1,7 @@
-"""Labels for pictures that have none: which way up is it?
+"""Rotation labels for pictures without labels.
 
-Source: Gidaris, Singh and Komodakis, "Unsupervised Representation Learning by Predicting Image Rotations" (2018).
+Reference:
+  Gidaris, Singh and Komodakis, "Unsupervised Representation Learning by Predicting Image Rotations", 2018.
 """
 
 import numpy as np
@@ -9,21 +10,21 @@ from jaxgan.data.heads import Head
 from jaxgan.errors import UserError
 
 ROTATIONS = (Head("rotation", ("0°", "90°", "180°", "270°")),)
-"""The one head of a network that tells how far a picture was turned."""
+"""The single head of a network that predicts the rotation of a picture."""
 
 
 def rotated(images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Turns each picture by a random number of right angles.
+    """Rotates each picture by a random number of right angles.
 
     Args:
-        images: (N, S, S, C).
-        seed: chooses the angles.
+      images: (N, S, S, C).
+      seed: random seed of the angles.
 
     Returns:
-        The turned pictures, and their angles one-hot, (N, 4) uint8.
+      The rotated pictures, and their angles as one-hot labels, (N, 4) uint8.
 
     Raises:
-        UserError: the pictures are not square.
+      UserError: if the pictures are not square.
     """
     if images.shape[1] != images.shape[2]:
         raise UserError(f"pictures of {images.shape[1]}x{images.shape[2]} without labels: give square ones, or labels")

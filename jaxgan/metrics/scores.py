@@ -1,4 +1,4 @@
-"""All scores of a set of generated pictures against real ones, each with what is needed to compare it with another."""
+"""All scores of generated pictures against real ones, each with the context needed to compare it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,15 +19,15 @@ from jaxgan.metrics.statistics import FeatureStatistics, feature_statistics
 
 @dataclass(frozen=True)
 class Reference:
-    """Real pictures as a feature network sees them: made once, used for every evaluation of a run.
+    """Features of real pictures, computed once and used for every evaluation of a run.
 
     Attributes:
-        network: the feature network.
-        features: (n, d) of the real pictures, in random order.
-        statistics: of the features.
-        split: which pictures they are, such as "test".
-        resolution: (height, width, channels) that both sides have.
-        resize: how the real pictures came to it.
+      network: the feature network.
+      features: (n, d) features of the real pictures, in random order.
+      statistics: statistics of the features.
+      split: split of the real pictures, such as "test".
+      resolution: (height, width, channels) of real and generated pictures.
+      resize: how the real pictures were brought to this resolution.
     """
 
     network: FeatureNetwork
@@ -41,7 +41,15 @@ class Reference:
 def make_reference(
     network: FeatureNetwork, images: np.ndarray, *, split: str, resize: str = "none", seed: int = 0
 ) -> Reference:
-    """Embeds the real pictures (n, H, W, C) uint8, in an order chosen by the seed."""
+    """Embeds real pictures in random order.
+
+    Args:
+      network: the feature network.
+      images: the real pictures, (n, H, W, C) uint8.
+      split: split of the pictures, such as "test".
+      resize: how they were brought to their resolution.
+      seed: random seed of the order.
+    """
     features = np.random.Generator(np.random.PCG64(seed)).permutation(network.apply(images).features)
     return Reference(network, features, feature_statistics(features), split, tuple(images.shape[1:]), resize)
 
@@ -58,22 +66,22 @@ def score_pictures(
     """Scores generated pictures.
 
     Args:
-        generated: (m, H, W, C) uint8, at the reference's resolution.
-        reference: the real pictures.
-        conditions: (m, c) uint8 multi-hot that the generator was given, if any.
-        training_features: (k, d) features of the training pictures, to look for copies among the generated ones:
-            `authenticity`, and `training_distance`, the mean distance to the nearest of them; beside it, as
-            `of_reference`, that of the real pictures, which is 0 where they are training pictures themselves.
-        extrapolate: whether to add the FID without the bias of finite sets, which takes some seconds.
-        seed: chooses the subsets and the order of the pictures.
+      generated: (m, H, W, C) uint8, at the reference's resolution.
+      reference: the real pictures.
+      conditions: (m, c) uint8 multi-hot conditions of the generated pictures, if any.
+      training_features: (k, d) features of the training pictures, to detect copies. They add `authenticity` and
+        `training_distance`, the mean distance to the nearest of them. The latter contains, as `of_reference`, the same
+        distance of the real pictures, which is 0 if they are training pictures.
+      extrapolate: whether to add the FID without the bias of finite sets, which takes some seconds.
+      seed: random seed of the subsets and of the order of the pictures.
 
     Returns:
-        By name of the score, JSON-able: `value`, `standard_error`, and the context that makes it comparable: `n`,
-        `n_reference`, `split`, `resolution`, `resize`, `seed`, `feature_network` (name, digest and accuracy). Scores of
-        classes are there if the network knows classes, and carry the head's name before a slash if it has several.
+      JSON-compatible entries by score name: `value`, `standard_error`, and the context `n`, `n_reference`, `split`,
+      `resolution`, `resize`, `seed`, `feature_network` (name, digest and accuracy). Class scores are included if the
+      network has classes, and are prefixed with the head's name and a slash if it has several heads.
 
     Raises:
-        ValueError: the pictures' shape is not the reference's, or they are fewer than the features.
+      ValueError: if the shape of the pictures differs from the reference's, or there are fewer pictures than features.
     """
     if tuple(generated.shape[1:]) != reference.resolution:
         raise ValueError(f"generated pictures of {generated.shape[1:]}, reference of {reference.resolution}")
@@ -124,7 +132,13 @@ def _memorisation_entries(features: np.ndarray, real: np.ndarray, training: np.n
 
 
 def describe(count: int, reference: Reference, seed: int) -> dict[str, Any]:
-    """What makes a score of `count` generated pictures comparable with another."""
+    """Returns the context that makes a score of `count` generated pictures comparable with another.
+
+    Args:
+      count: number of generated pictures.
+      reference: the real pictures.
+      seed: the random seed of the evaluation.
+    """
     network = reference.network
     return {
         "n": count,

@@ -1,6 +1,7 @@
-"""Latent path smoothness: how far a small step in latent space moves the picture.
+"""Perceptual path length: how far a small step in latent space moves the picture.
 
-Source: Karras, Laine and Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks" (2019), §4.1.
+Reference:
+  Karras, Laine and Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, §4.1.
 """
 
 from collections.abc import Callable
@@ -26,17 +27,17 @@ def path_length(
     batch_size: int = 100,
     step: float = 1e-3,
 ) -> Estimate:
-    """Mean squared distance between the features at two near points of a random arc, over the squared step.
+    """Computes the mean squared feature distance of two close points on a random arc, divided by the squared step.
 
     Args:
-        embed: latents (n, latent_dim) -> features (n, ...): the generator, followed by any feature function of its
-            pictures. The pictures must not be rounded to whole pixel values in between, which hides small steps.
-        key: chooses the arcs (both ends standard normal) and the points on them.
-        latent_dim: size of a latent.
-        samples: how many pairs of points; the score is their mean.
-        batch_size: how many pairs `embed` sees at a time.
-        step: distance of the two points, as a fraction of the arc. The paper's 1e-4 is lost in float32 rounding when
-            features are large.
+      embed: latents (n, latent_dim) -> features (n, ...), that is, the generator followed by any feature function. The
+        pictures in between must not be rounded to uint8, which would hide small steps.
+      key: PRNG key of the arcs (both ends standard normal) and of the points on them.
+      latent_dim: length of a latent.
+      samples: number of pairs of points; the score is their mean.
+      batch_size: pairs per call of `embed`.
+      step: distance of the two points, as a fraction of the arc. The paper's 1e-4 is lost in float32 rounding if
+        features are large.
     """
     squared_lengths = []
     for first in range(0, samples, batch_size):
@@ -56,15 +57,15 @@ def generator_path_length(
     conditions: np.ndarray | None = None,
     samples: int = 1000,
 ) -> Estimate:
-    """The path length of a generator; both ends of an arc are of the model's own noise, under one condition.
+    """Computes the path length of a generator. Both ends of an arc have the model's own latent scale and one condition.
 
     Args:
-        generator: the network that draws.
-        variables: the generator's variables.
-        embed: pictures (n, H, W, C) in [-1, 1] -> features (n, ...).
-        key: see `path_length`.
-        conditions: (k, condition_dim), taken by turns, for conditional networks.
-        samples: see `path_length`.
+      generator: the generator.
+      variables: the generator's variables.
+      embed: pictures (n, H, W, C) in [-1, 1] -> features (n, ...).
+      key: see `path_length`.
+      conditions: (k, condition_dim), used cyclically, for conditional networks.
+      samples: see `path_length`.
     """
 
     def features(z: jax.Array) -> ArrayLike:

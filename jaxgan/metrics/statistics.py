@@ -1,4 +1,4 @@
-"""Mean and covariance of features that need not fit in memory together, in float64."""
+"""Mean and covariance of features in float64, mergeable over batches."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """What a Fréchet distance needs to know of a set of features.
+    """Statistics of a set of features, sufficient for a Fréchet distance.
 
     Attributes:
-        count: how many examples.
-        mean: (d,) float64.
-        scatter: (d, d) float64, the sum of the outer products of the deviations from the mean.
+      count: number of examples.
+      mean: (d,) float64.
+      scatter: (d, d) float64, the sum of the outer products of the deviations from the mean.
     """
 
     count: int
@@ -24,12 +24,16 @@ class FeatureStatistics:
 
     @property
     def dimension(self) -> int:
-        """Number of features of an example."""
+        """Number of features per example."""
         return len(self.mean)
 
     @property
     def covariance(self) -> np.ndarray:
-        """The unbiased covariance, (d, d). Raises ValueError with fewer than two examples."""
+        """Unbiased covariance, (d, d).
+
+        Raises:
+          ValueError: if there are fewer than two examples.
+        """
         if self.count < 2:
             raise ValueError(f"a covariance needs at least two examples, got {self.count}")
         return self.scatter / (self.count - 1)
@@ -39,7 +43,7 @@ def feature_matrix(features: ArrayLike) -> np.ndarray:
     """Returns features as a float64 matrix (n, d).
 
     Raises:
-        ValueError: if they are not two-dimensional, are empty, or hold a number that is not finite.
+      ValueError: if they are not two-dimensional, are empty, or hold a number that is not finite.
     """
     matrix = np.asarray(features, np.float64)
     if matrix.ndim != 2 or 0 in matrix.shape:
@@ -50,7 +54,7 @@ def feature_matrix(features: ArrayLike) -> np.ndarray:
 
 
 def feature_statistics(features: ArrayLike) -> FeatureStatistics:
-    """Statistics of the rows of a matrix (n, d)."""
+    """Computes the statistics of the rows of a matrix (n, d)."""
     matrix = feature_matrix(features)
     mean = matrix.mean(axis=0)
     deviations = matrix - mean
@@ -58,12 +62,13 @@ def feature_statistics(features: ArrayLike) -> FeatureStatistics:
 
 
 def merge_statistics(parts: Iterable[FeatureStatistics]) -> FeatureStatistics:
-    """Statistics of several disjoint sets together; `parts` may be a generator over batches.
-
-    Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
+    """Merges the statistics of disjoint sets; `parts` may be a generator over batches.
 
     Raises:
-        ValueError: if there are no parts, or they differ in their number of features.
+      ValueError: if there are no parts, or they differ in their number of features.
+
+    Reference:
+      Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
     """
     return reduce(_merge_two, _at_least_one(parts))
 

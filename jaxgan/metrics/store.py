@@ -1,4 +1,4 @@
-"""Trained feature networks, kept in the user's cache directory as arrays with a digest."""
+"""Cache of trained feature networks: arrays with a digest in the user's cache directory."""
 
 import hashlib
 import io
@@ -20,18 +20,31 @@ from jaxgan.host.files import replace_atomically, write_text
 Arrays = dict[str, np.ndarray]
 
 LARGEST = 1 << 30
-"""Bytes of an unpacked .npz file; a small file may claim any size. Inception v3 has a tenth of this."""
+"""Maximum unpacked size of an .npz file in bytes, since a small file can claim any size.
+
+Inception v3 needs a tenth of it.
+"""
 
 
 def entry(name: str, settings: Mapping[str, Any], cache_dir: str | os.PathLike | None = None) -> Path:
-    """Where the arrays made with these JSON-able settings belong: a path that `.npz` and `.json` are added to."""
+    """Returns the path, without its suffix, of the arrays made with these settings.
+
+    Args:
+      name: first part of the file name.
+      settings: JSON-compatible settings on which the arrays depend.
+      cache_dir: see `jaxgan.data.cache.cache_directory`.
+    """
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     name = re.sub("[^A-Za-z0-9_.]+", "-", name).lstrip(".")
     return cache_directory(cache_dir) / "feature_networks" / f"{name}-{key[:32]}"
 
 
 def read(path: Path) -> tuple[Arrays, dict[str, Any]] | None:
-    """Arrays and facts as `write` took them; None if they are absent, or damaged, which one line on stderr says."""
+    """Reads the arrays and facts that `write` stored.
+
+    Returns:
+      Arrays and facts, or None if they are missing or damaged. Damage is reported in one line on stderr.
+    """
     facts_path, arrays_path = _files(path)
     if not facts_path.exists():
         return None
@@ -48,12 +61,18 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]] | None:
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> tuple[Arrays, dict[str, Any]]:
-    """Keeps named arrays and JSON-able facts about them, and gives them back.
+    """Stores named arrays and JSON-compatible facts about them, and returns both.
 
-    The facts come last, each file under a temporary name until it is whole: what a killed process leaves is not read.
+    The facts are written last, and each file is renamed into place when complete, so the remains of a killed process
+    are never read.
+
+    Args:
+      path: see `entry`.
+      arrays: the arrays by name.
+      facts: facts about them; their digest is added.
 
     Raises:
-        UserError: the cache directory cannot be written.
+      UserError: if the cache directory cannot be written.
     """
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     facts = {**facts, "digest": digest_leaves(arrays)}
@@ -71,10 +90,10 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
 
 
 def parse_arrays(data: bytes) -> Arrays:
-    """The named arrays of an .npz file's bytes; objects are refused.
+    """Returns the named arrays of an .npz file's bytes. Pickled objects are refused.
 
     Raises:
-        ValueError: the bytes are no whole .npz file of plain arrays.
+      ValueError: if the bytes are not a complete .npz file of plain arrays.
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:

@@ -1,6 +1,6 @@
-"""Features without any network: what is left of a picture at 8×8.
+"""Features without a network: pictures reduced to 8×8.
 
-They see colours, layout and variety, and no fine detail: cheap, and the same everywhere and for ever.
+They capture colours, layout and variety, but no fine detail. They are cheap and identical on every machine.
 """
 
 import hashlib
@@ -17,20 +17,23 @@ _DEFINITION = f"area means of {SIDE}x{SIDE} cells, pixels in [-1, 1]"
 
 
 def thumbnails() -> FeatureNetwork:
-    """Features (n, 64 · channels): the mean of each cell of an 8×8 grid, of pictures of any size from 8×8."""
+    """Returns a network whose features (n, 64 · channels) are the cell means of an 8×8 grid.
+
+    Pictures must be 8×8 or larger.
+    """
     return from_function(
         _means, name=f"thumbnails-{SIDE}x{SIDE}", digest=hashlib.sha256(_DEFINITION.encode()).hexdigest()
     )
 
 
 def cell_means(images: jax.Array) -> jax.Array:
-    """The mean of each cell, pixels that lie across a border counted by their areas: (N, H, W, C) -> (N, 8, 8, C).
+    """Averages each cell of an 8×8 grid, (N, H, W, C) -> (N, 8, 8, C). Pixels across a border count by their areas.
 
     Args:
-        images: uint8 or in [−1, 1].
+      images: uint8 or floats in [−1, 1].
 
     Raises:
-        ValueError: the pictures are smaller than the grid.
+      ValueError: if the pictures are smaller than the grid.
     """
     height, width = images.shape[1:3]
     if min(height, width) < SIDE:
@@ -49,7 +52,7 @@ def _flat_means(images: jax.Array) -> jax.Array:
 
 
 def _shares(size: int) -> np.ndarray:
-    """(8, size): the share that each pixel of a line has in each cell's mean."""
+    """Returns (8, size): the weight of each pixel of a line in each cell's mean."""
     edges = np.linspace(0.0, size, SIDE + 1)
     first, last = edges[:-1, None], edges[1:, None]
     pixel = np.arange(size)[None]

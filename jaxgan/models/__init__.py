@@ -1,4 +1,4 @@
-"""The networks of every system, by id.
+"""Networks of all GAN systems, by id.
 
 gan = models.build("dcgan_anime_a")
 variables = models.init(gan.generator, jax.random.key(0))
@@ -24,7 +24,7 @@ from jaxgan.models.wgan import wgan_anime
 __all__ = ["GAN", "Network", "build", "init", "names"]
 
 LARGEST = 1 << 16
-"""Of every size: far beyond what can be trained, and near enough to be refused in words."""
+"""Upper bound of every size: far larger than any trainable network, but small enough for a clear error message."""
 
 _BUILDERS: dict[str, Callable[..., GAN]] = {
     builder.__name__: builder
@@ -45,23 +45,24 @@ _BUILDERS: dict[str, Callable[..., GAN]] = {
 
 
 def names() -> dict[str, str]:
-    """Every id that ``build`` knows, with a line about each."""
+    """Returns every id that `build` knows, with a one-line description."""
     return {name: (inspect.getdoc(builder) or "").partition("\n")[0] for name, builder in _BUILDERS.items()}
 
 
 def build(name: str, **overrides: Any) -> GAN:
-    """The generator and the discriminator of a system.
+    """Builds the generator and the discriminator of a system.
 
     Args:
-      name: an id of ``names()``.
-      **overrides: ``image_size``, ``channels``, ``latent_dim``, ``generator_width``, ``discriminator_width`` (the
-        smallest number of channels of each network, from which the others follow) and ``dtype`` (the type to compute
-        in) for all; ``condition_dim`` for conditional families; ``dropout_rate`` where there is dropout;
-        ``initial_std``, of the weights, for the convolutional families of faces. Left out: the source's own.
+      name: an id of `names()`.
+      **overrides: settings that differ from the source's. All systems have `image_size`, `channels`, `latent_dim`,
+        `generator_width`, `discriminator_width` (the smallest number of channels of each network, from which the others
+        follow) and `dtype` (the compute dtype). Conditional systems have `condition_dim`, systems with dropout
+        `dropout_rate`, and the convolutional systems for faces `initial_std`, the standard deviation of the initial
+        weights.
 
     Raises:
-      UserError: for an unknown id, or a size that the network cannot make.
-      TypeError: for an override that the system does not have.
+      UserError: if the id is unknown, or the network cannot have this size.
+      TypeError: if the system does not have an override.
     """
     if name not in _BUILDERS:
         raise UserError(f"--model={name}: there is no such model; choose one of {', '.join(_BUILDERS)}")
@@ -76,14 +77,16 @@ def build(name: str, **overrides: Any) -> GAN:
 
 
 def init(network: Network, key: jax.Array) -> dict[str, Any]:
-    """Initialises a network: {"params": …, "batch_stats": …}, the latter empty where nothing is normalised, and more.
+    """Initialises the variables of a network.
 
-    Further collections, such as the vectors of spectral normalisation, are there by their own names.
+    Returns:
+      {"params": …, "batch_stats": …}, the latter empty without batch normalisation. Further collections, such as the
+      vectors of spectral normalisation, have their own names.
     """
     return {"batch_stats": {}, **_init(network, key)}
 
 
-@functools.partial(jax.jit, static_argnums=0)  # compiled, the forward pass is not computed
+@functools.partial(jax.jit, static_argnums=0)  # XLA removes the forward pass, whose result is unused
 def _init(network: Network, key: jax.Array) -> Any:
     inputs = [jnp.zeros((2, *shape), jnp.float32) for shape in network.input_shapes]
     return network.init(key, *inputs, train=False)

@@ -1,4 +1,4 @@
-"""What the convolutional families are stacked from: one block upwards, one block downwards."""
+"""Building blocks of the convolutional systems: one block for upsampling, one for downsampling."""
 
 import jax
 from flax import linen as nn
@@ -8,10 +8,10 @@ from jaxgan.models.network import Network
 
 
 class ConvolutionalNetwork(Network):
-    """A network of convolutions without biases, each mostly followed by batch normalisation.
+    """Network of convolutions without biases, mostly followed by batch normalisation.
 
-    Kernels start from N(0, initial_std²), the scales of batch normalisation from N(1, initial_std²), its biases from 0;
-    without ``initial_std`` kernels and scales start as PyTorch's do, from U(±1/√fan_in) and 1.
+    Kernels are initialised from N(0, initial_std²), scales of batch normalisation from N(1, initial_std²), its biases
+    with 0. Without `initial_std`, kernels and scales have PyTorch's defaults, U(±1/√fan_in) and 1.
     """
 
     initial_std: float | None = None
@@ -21,17 +21,33 @@ class ConvolutionalNetwork(Network):
     always_batch_statistics: bool = False
 
     def conv(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int) -> jax.Array:
-        """A convolution alone."""
+        """Applies a convolution without normalisation.
+
+        Args:
+          x: (N, H, W, C).
+          features: number of output channels.
+          kernel_size: side of the kernel.
+          stride: stride along both axes.
+          padding: zeros added on each side.
+        """
         layer = Conv(features, False, self._kernel_init(), None, self.dtype, kernel_size, stride, padding)
         return layer(x)
 
     def conv_transpose(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int) -> jax.Array:
-        """A transposed convolution alone."""
+        """Applies a transposed convolution without normalisation.
+
+        Args:
+          x: (N, H, W, C).
+          features: number of output channels.
+          kernel_size: side of the kernel.
+          stride: stride along both axes.
+          padding: rows and columns cropped from each side of the output.
+        """
         layer = ConvTranspose(features, False, self._kernel_init(), None, self.dtype, kernel_size, stride, padding)
         return layer(x)
 
     def norm(self, x: jax.Array, train: bool) -> jax.Array:
-        """Batch normalisation alone."""
+        """Applies batch normalisation with the settings of this network."""
         layer = self.batch_norm(
             momentum=self.momentum,
             epsilon=self.epsilon,
@@ -42,11 +58,29 @@ class ConvolutionalNetwork(Network):
         return layer(x, train=train)
 
     def up(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int, train: bool) -> jax.Array:
-        """Transposed convolution, batch normalisation, ReLU."""
+        """Applies a transposed convolution, batch normalisation and ReLU.
+
+        Args:
+          x: (N, H, W, C).
+          features: number of output channels.
+          kernel_size: side of the kernel.
+          stride: stride along both axes.
+          padding: rows and columns cropped from each side of the output.
+          train: whether to use and update the statistics of the batch.
+        """
         return nn.relu(self.norm(self.conv_transpose(x, features, kernel_size, stride, padding), train))
 
     def down(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int, train: bool) -> jax.Array:
-        """Convolution, batch normalisation, LeakyReLU 0.2."""
+        """Applies a convolution, batch normalisation and LeakyReLU 0.2.
+
+        Args:
+          x: (N, H, W, C).
+          features: number of output channels.
+          kernel_size: side of the kernel.
+          stride: stride along both axes.
+          padding: zeros added on each side.
+          train: whether to use and update the statistics of the batch.
+        """
         return leaky_relu(self.norm(self.conv(x, features, kernel_size, stride, padding), train))
 
     def _kernel_init(self) -> Initializer:

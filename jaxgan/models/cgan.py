@@ -1,6 +1,6 @@
-"""Conditional GANs: the condition goes to both networks.
+"""Conditional GANs, whose generator and discriminator both receive the condition y.
 
-``cgan_anime``, z with 62 numbers, y with 23 tags:
+`cgan_anime`, with 62 latents z and 23 tags y:
 
 | generator       | kernel, stride, padding | output    | discriminator   | kernel, stride, padding | output    |
 | --------------- | ----------------------- | --------- | --------------- | ----------------------- | --------- |
@@ -13,13 +13,13 @@
 |                 |                         |           | Conv, LeakyReLU | 1, 1, 0                 | 4×4×384   |
 |                 |                         |           | Dense           |                         | 1         |
 
-``cgan_mnist``: z and the one-hot digit each pass Dense, ReLU, BN to 7×7×128, side by side 7×7×256, then
-``dcgan_mnist_a``; in the discriminator the digit becomes a second channel of the picture through Dense, LeakyReLU
-0.01.
+`cgan_mnist`: the generator maps z and the one-hot digit to 7×7×128 each, by Dense, ReLU and BN, and concatenates them
+to 7×7×256; the rest is `dcgan_mnist_a`. The discriminator maps the digit to a second channel of the picture, by Dense
+and LeakyReLU 0.01.
 
 Reference:
-  Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014; tutorial 000 section 6 (``cgan_anime``), 002
-  (``cgan_mnist``).
+  Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014; tutorial 000 section 6 (`cgan_anime`), 002
+  (`cgan_mnist`).
 """
 
 import math
@@ -41,7 +41,7 @@ ANIME_LATENT_STD = math.exp(-1.0 / math.pi)
 
 
 class AnimeGenerator(ConvolutionalNetwork):
-    """``cgan_anime``'s generator."""
+    """Generator of `cgan_anime`."""
 
     image_shape: tuple[int, int, int] = (64, 64, 3)
     latent_dim: int = 62
@@ -50,7 +50,7 @@ class AnimeGenerator(ConvolutionalNetwork):
 
     @nn.compact
     def __call__(self, z: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
-        """(N, latent_dim), (N, condition_dim) -> (N, *image_shape) in [−1, 1]."""
+        """Maps latents (N, latent_dim) and conditions (N, condition_dim) to pictures (N, *image_shape) in [−1, 1]."""
         height, width, channels = self.image_shape
         start = (height // 16, width // 16, 6 * self.width)
         x = jnp.concatenate([z, y.astype(z.dtype)], axis=-1)
@@ -62,9 +62,9 @@ class AnimeGenerator(ConvolutionalNetwork):
 
 
 class AnimeDiscriminator(ConvolutionalNetwork):
-    """``cgan_anime``'s discriminator."""
+    """Discriminator of `cgan_anime`."""
 
-    several_conditions: ClassVar[bool] = True  # without batch normalisation, an image's features are its own
+    several_conditions: ClassVar[bool] = True  # without batch normalisation, features do not depend on the batch
 
     image_shape: tuple[int, int, int] = (64, 64, 3)
     condition_dim: int = ANIME_TAGS
@@ -72,7 +72,7 @@ class AnimeDiscriminator(ConvolutionalNetwork):
 
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
-        """(N, *image_shape), (N[, K], condition_dim) -> logits (N[, K])."""
+        """Maps pictures (N, *image_shape) and conditions (N[, K], condition_dim) to logits (N[, K])."""
         if y.shape[0] != x.shape[0]:
             raise ValueError(f"{x.shape[0]} pictures and {y.shape[0]} conditions do not go together")
         for factor in (1, 2, 4, 6):
@@ -85,7 +85,7 @@ class AnimeDiscriminator(ConvolutionalNetwork):
 
 
 class MnistGenerator(Network):
-    """``cgan_mnist``'s generator."""
+    """Generator of `cgan_mnist`."""
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     latent_dim: int = 100
@@ -94,7 +94,7 @@ class MnistGenerator(Network):
 
     @nn.compact
     def __call__(self, z: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
-        """(N, latent_dim), (N, condition_dim) -> (N, *image_shape) in [−1, 1]."""
+        """Maps latents (N, latent_dim) and conditions (N, condition_dim) to pictures (N, *image_shape) in [−1, 1]."""
         height, width, channels = self.image_shape
         start = (height // 4, width // 4, 2 * self.width)
         halves = []
@@ -106,7 +106,7 @@ class MnistGenerator(Network):
 
 
 class MnistDiscriminator(Network):
-    """``cgan_mnist``'s discriminator."""
+    """Discriminator of `cgan_mnist`."""
 
     image_shape: tuple[int, int, int] = (28, 28, 1)
     condition_dim: int = 10
@@ -115,7 +115,7 @@ class MnistDiscriminator(Network):
 
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
-        """(N, *image_shape), (N, condition_dim) -> logits (N,)."""
+        """Maps pictures (N, *image_shape) and conditions (N, condition_dim) to logits (N,)."""
         height, width, _ = self.image_shape
         plane = leaky_relu(Dense(height * width, dtype=self.dtype)(y.astype(x.dtype)), 0.01)
         x = jnp.concatenate([x, plane.reshape(-1, height, width, 1)], axis=-1)
@@ -133,7 +133,10 @@ def cgan_anime(
     initial_std: float | None = 0.01,
     dtype: Any = None,
 ) -> GAN:
-    """Conditional GAN of tutorial 000: faces by hair and eye colour."""
+    """Conditional GAN of tutorial 000: faces by hair and eye colour.
+
+    For the arguments see `models.build`.
+    """
     if image_size % 16 or image_size < 16:
         raise UserError(f"--image_size={image_size}: cgan_anime makes pictures of 16·n pixels, such as 48, 64 or 96")
     shared = {
@@ -141,7 +144,7 @@ def cgan_anime(
         "image_shape": (image_size, image_size, channels),
         "condition_dim": condition_dim,
         "initial_std": initial_std,
-        "momentum": 0.1,  # the source's momentum of 0.9 in PyTorch's sense
+        "momentum": 0.1,  # the source passes 0.9 to PyTorch, whose momentum is one minus Flax's
     }
     return GAN(
         name="cgan_anime",
@@ -161,7 +164,10 @@ def cgan_mnist(
     dropout_rate: float = 0.5,
     dtype: Any = None,
 ) -> GAN:
-    """Conditional GAN of tutorial 002: digits by class."""
+    """Conditional GAN of tutorial 002: digits by class.
+
+    For the arguments see `models.build`.
+    """
     image_shape = (quarters("cgan_mnist", image_size, 8), image_size, channels)
     shared = {"dtype": dtype, "image_shape": image_shape, "condition_dim": condition_dim}
     return GAN(

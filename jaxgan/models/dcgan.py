@@ -1,6 +1,6 @@
 """Deep convolutional GANs for faces.
 
-Shapes of ``dcgan_anime_a`` at its default size (height × width × channels; BN = batch normalisation):
+Shapes of `dcgan_anime_a` at its default size (height × width × channels; BN = batch normalisation):
 
 | generator       | kernel, stride, padding | output    | discriminator       | kernel, stride, padding | output    |
 | --------------- | ----------------------- | --------- | ------------------- | ----------------------- | --------- |
@@ -11,13 +11,13 @@ Shapes of ``dcgan_anime_a`` at its default size (height × width × channels; BN
 | ConvT, BN, ReLU | 4, 2, 1                 | 48×48×64  | Conv, BN, LeakyReLU | 4, 2, 1                 | 6×6×512   |
 | ConvT, tanh     | 4, 2, 1                 | 96×96×3   | Conv                | 5, 2, 0                 | 1×1×1     |
 
-``dcgan_anime_b`` begins at 4×4 (ConvT 4, 1, 0), passes 8×8, 16×16 and 32×32, and ends with ConvT 5, 3, 1; its
-discriminator begins with Conv 5, 3, 1 and ends with Conv 4, 1, 0. ``dcgan_64`` is the paper's figure: 4×4×1024,
-8×8×512, 16×16×256, 32×32×128, 64×64×3.
+The generator of `dcgan_anime_b` begins at 4×4 (ConvT 4, 1, 0), continues with 8×8, 16×16 and 32×32, and ends with
+ConvT 5, 3, 1. Its discriminator begins with Conv 5, 3, 1 and ends with Conv 4, 1, 0. `dcgan_64` is the network in the
+paper's figure: 4×4×1024, 8×8×512, 16×16×256, 32×32×128, 64×64×3.
 
 Reference:
   Radford et al., "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
-  2016; tutorial 000 section 4 (``dcgan_anime_a``), tutorial 001 (``dcgan_anime_b``).
+  2016; tutorial 000 section 4 (`dcgan_anime_a`), tutorial 001 (`dcgan_anime_b`).
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ HALVE: Geometry = (4, 2, 1)
 
 
 class Generator(ConvolutionalNetwork):
-    """z -> 1×1 -> ``head`` -> doublings, one for each further width -> ``tail`` -> tanh."""
+    """Generator: z -> 1×1 -> `head` -> one doubling for each further width -> `tail` -> tanh."""
 
     image_shape: tuple[int, int, int] = (96, 96, 3)
     latent_dim: int = 100
@@ -46,7 +46,7 @@ class Generator(ConvolutionalNetwork):
 
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
-        """(N, latent_dim) -> (N, *image_shape) in [−1, 1]."""
+        """Maps latents (N, latent_dim) to pictures (N, *image_shape) in [−1, 1]."""
         x = self.up(z[:, None, None, :], self.widths[0], *self.head, train)
         for width in self.widths[1:]:
             x = self.up(x, width, *HALVE, train)
@@ -54,7 +54,7 @@ class Generator(ConvolutionalNetwork):
 
 
 class Discriminator(ConvolutionalNetwork):
-    """Picture -> ``head``, without BN -> halvings, one for each further width -> ``tail`` to 1×1, the logit."""
+    """Discriminator: picture -> `head` without BN -> one halving for each further width -> `tail` to 1×1, the logit."""
 
     image_shape: tuple[int, int, int] = (96, 96, 3)
     widths: tuple[int, ...] = (64, 128, 256, 512)
@@ -63,7 +63,7 @@ class Discriminator(ConvolutionalNetwork):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(N, *image_shape) -> logits (N,)."""
+        """Maps pictures (N, *image_shape) to logits (N,)."""
         x = leaky_relu(self.conv(x, self.widths[0], *self.head))
         for width in self.widths[1:]:
             x = self.down(x, width, *HALVE, train)
@@ -80,7 +80,10 @@ def dcgan_anime_a(
     initial_std: float | None = 0.01,
     dtype: Any = None,
 ) -> GAN:
-    """DCGAN of tutorial 000: 6×6 to 96×96 in four doublings, kernels 4."""
+    """DCGAN of tutorial 000: 6×6 to 96×96 in four doublings, kernels 4.
+
+    For the arguments see `models.build`.
+    """
     if image_size % 16 or image_size < 32:
         raise UserError(
             f"--image_size={image_size}: dcgan_anime_a makes pictures of 16·n pixels with n ≥ 2, such as 48, 64 or 96"
@@ -116,7 +119,10 @@ def dcgan_anime_b(
     initial_std: float | None = None,
     dtype: Any = None,
 ) -> GAN:
-    """DCGAN of tutorial 001: 4×4 to 32×32 in three doublings, then a threefold step to 96×96."""
+    """DCGAN of tutorial 001: 4×4 to 32×32 in three doublings, then a threefold step to 96×96.
+
+    For the arguments see `models.build`.
+    """
     doublings = _doublings(image_size, 12, "dcgan_anime_b", "12·2^n pixels with n ≥ 1, such as 24, 48 or 96")
     image_shape = (image_size, image_size, channels)
     factors = tuple(2**n for n in range(doublings + 1))
@@ -152,7 +158,10 @@ def dcgan_64(
     initial_std: float | None = 0.02,
     dtype: Any = None,
 ) -> GAN:
-    """DCGAN of the paper's figure: 4×4×1024 to 64×64 in four doublings; other sizes have more or fewer doublings."""
+    """DCGAN of the paper's figure: 4×4×1024 to 64×64 in four doublings; other sizes have more or fewer doublings.
+
+    For the arguments see `models.build`.
+    """
     doublings = _doublings(image_size, 4, "dcgan_64", "4·2^n pixels with n ≥ 1, such as 32, 64 or 128")
     image_shape = (image_size, image_size, channels)
     factors = tuple(2**n for n in range(doublings))
@@ -177,7 +186,7 @@ def dcgan_64(
 
 
 def _doublings(image_size: int, smallest: int, name: str, sizes: str) -> int:
-    """N ≥ 1 with image_size = smallest · 2^n."""
+    """Returns n ≥ 1 with image_size = smallest · 2^n."""
     n = (image_size // smallest).bit_length() - 1
     if n < 1 or image_size != smallest * 2**n:
         raise UserError(f"--image_size={image_size}: {name} makes pictures of {sizes}")

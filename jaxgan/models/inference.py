@@ -1,4 +1,4 @@
-"""Networks in evaluation mode, a bounded number of examples at a time."""
+"""Networks in evaluation mode, applied in chunks of bounded size."""
 
 import functools
 from typing import Any
@@ -15,36 +15,46 @@ CHUNK = 64
 
 
 def generate(generator: Network, variables: Any, z: ArrayLike, condition: ArrayLike | None = None) -> np.ndarray:
-    """Generates pictures from latents.
+    """Generates images from latents.
 
     Args:
-      generator: a network from latents, and for conditional ones a condition, to images in [−1, 1].
-      variables: its variables.
+      generator: network from latents, and conditions if it is conditional, to images in [−1, 1].
+      variables: the generator's variables.
       z: latents, (N, latent_dim).
-      condition: (N, condition_dim) for conditional networks, of any dtype.
+      condition: (N, condition_dim) of any dtype, for conditional networks.
 
     Returns:
       uint8 images (N, H, W, C).
 
     Raises:
-      ValueError: for no latents, or another number of conditions.
+      ValueError: if there are no latents, or the number of conditions differs.
     """
     return np.concatenate([np.asarray(part) for part in _in_chunks(_generate, generator, variables, z, condition)])
 
 
 def draw(generator: Network, variables: Any, z: ArrayLike, condition: ArrayLike | None = None) -> jax.Array:
-    """Like `generate`, but returns floats in [−1, 1] before quantisation: float32 (N, H, W, C), on the device."""
+    """Generates images like `generate`, but as floats before quantisation.
+
+    Args:
+      generator: network from latents, and conditions if it is conditional, to images in [−1, 1].
+      variables: the generator's variables.
+      z: latents, (N, latent_dim).
+      condition: (N, condition_dim) of any dtype, for conditional networks.
+
+    Returns:
+      float32 (N, H, W, C) in [−1, 1], on the device.
+    """
     return jnp.concatenate(_in_chunks(_draw, generator, variables, z, condition))
 
 
 def scores(discriminator: Network, variables: Any, images: ArrayLike, condition: ArrayLike | None = None) -> np.ndarray:
-    """Scores pictures by a discriminator.
+    """Scores images by a discriminator.
 
     Args:
-      discriminator: a network from images, and for conditional ones a condition, to logits (N,).
-      variables: its variables.
+      discriminator: network from images, and conditions if it is conditional, to logits (N,).
+      variables: the discriminator's variables.
       images: uint8 (N, H, W, C).
-      condition: (N, condition_dim) for conditional networks, of any dtype.
+      condition: (N, condition_dim) of any dtype, for conditional networks.
 
     Returns:
       Logits, float32 (N,).
@@ -62,22 +72,41 @@ def fixed_latents(
     std: float = 1.0,
     truncation: float | None = None,
 ) -> jax.Array:
-    """Draws latents to compare pictures by: z = mean + std · (the network's own noise, truncated), (N, latent_dim)."""
+    """Draws latents z = mean + std · noise, where the noise is the generator's own.
+
+    Args:
+      key: PRNG key of the noise.
+      generator: the generator, which determines the length and the scale of the noise.
+      count: number of latents, N.
+      mean: offset of all latents.
+      std: factor of the noise.
+      truncation: limit of the noise in its standard deviations; None for no limit.
+
+    Returns:
+      float32 (N, latent_dim).
+    """
     return mean + std * noise.latents(key, count, generator.latent_dim, std=generator.latent_std, truncation=truncation)
 
 
 def apply(network: Network, variables: Any, x: jax.Array, condition: jax.Array | None) -> jax.Array:
-    """Applies a network in evaluation mode to inputs, and to their conditions where it takes some."""
+    """Applies a network in evaluation mode.
+
+    Args:
+      network: a generator or a discriminator.
+      variables: its variables.
+      x: its first input, latents or images.
+      condition: (N, condition_dim) for conditional networks, else None.
+    """
     inputs = (x,) if condition is None else (x, condition)
     output: Any = network.apply(variables, *inputs, train=False)
     return output
 
 
 def chunks(inputs: ArrayLike, condition: ArrayLike | None) -> list[tuple[jax.Array, jax.Array | None]]:
-    """Splits inputs and conditions into parts of at most CHUNK examples, so that memory stays bounded.
+    """Splits inputs and conditions into chunks of at most CHUNK examples, to bound the memory.
 
     Raises:
-      ValueError: for no inputs, or another number of conditions.
+      ValueError: if there are no inputs, or the number of conditions differs.
     """
     inputs = jnp.asarray(inputs)
     condition = None if condition is None else jnp.asarray(condition, jnp.float32)

@@ -1,12 +1,12 @@
-"""Linen layers with the geometry, initialisers and batch normalisation of PyTorch, and of Keras where asked for.
+"""Linen layers with the geometry, initialisers and batch normalisation of PyTorch, optionally of Keras.
 
-Images are (N, H, W, C). ``Conv`` and ``ConvTranspose`` hold kernels of one layout, (height, width, channels of the
-larger picture, channels of the smaller one): a transposed convolution's kernel is that of the convolution it is the
-transpose of, as in PyTorch and Keras, so weights travel between the libraries by transposing axes alone, never by
+Images are (N, H, W, C). `Conv` and `ConvTranspose` have kernels of the same layout: (height, width, channels of the
+larger image, channels of the smaller image). As in PyTorch and Keras, the kernel of a transposed convolution is that of
+the convolution it transposes. Weights are therefore converted between the libraries by transposing axes, never by
 flipping.
 
-Every layer computes in ``dtype`` (None: the promotion of its input and its parameters) and keeps its parameters in
-float32 (float64 if JAX runs with 64 bits and they are given so).
+Every layer computes in `dtype`; None selects the promoted dtype of its input and parameters. Parameters are float32, or
+float64 if they are given so and JAX has 64-bit types enabled.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ keras_kernel_init: Initializer = nn.initializers.glorot_uniform()
 
 
 def normal_init(mean: float, std: float) -> Initializer:
-    """N(mean, std²), for kernels (mean 0) and for the scales of batch normalisation (mean 1)."""
+    """Returns an initialiser N(mean, std²), for kernels (mean 0) and scales of batch normalisation (mean 1)."""
 
     def init(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
         return mean + std * jax.random.normal(key, shape, dtype)
@@ -40,7 +40,7 @@ def normal_init(mean: float, std: float) -> Initializer:
 
 
 class _Weighted(nn.Module):
-    """What ``Dense``, ``Conv`` and ``ConvTranspose`` share: a kernel, perhaps a bias, and the type to compute in."""
+    """Base class of `Dense`, `Conv` and `ConvTranspose`, with a kernel, an optional bias and a compute dtype."""
 
     features: int
     use_bias: bool = True
@@ -49,7 +49,7 @@ class _Weighted(nn.Module):
     dtype: Any = None
 
     def weights(self, x: jax.Array, shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-        """The input, the kernel of this shape and the bias, all in the type to compute in."""
+        """Returns the input, the kernel of this shape and the bias, all in the compute dtype."""
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = None
         if self.use_bias:
@@ -60,7 +60,7 @@ class _Weighted(nn.Module):
 
 
 def uniform_init(bound: float) -> Initializer:
-    """U(−bound, bound)."""
+    """Returns an initialiser U(−bound, bound)."""
 
     def init(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
         return jax.random.uniform(key, shape, dtype, -bound, bound)
@@ -69,13 +69,13 @@ def uniform_init(bound: float) -> Initializer:
 
 
 class Dense(_Weighted):
-    """A linear layer on (N, features in) or on images, whose features are in PyTorch's order; kernel (in, out)."""
+    """Linear layer on (N, in) or on images flattened in PyTorch's order; kernel (in, out)."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(N, in) or (N, H, W, C), in = C·H·W -> (N, features)."""
+        """Maps (N, in), or (N, H, W, C) with in = C·H·W, to (N, features)."""
         x, kernel, bias = self.weights(x, (x[0].size, self.features))
-        if x.ndim == 4:  # the kernel is turned instead of the images, which are larger
+        if x.ndim == 4:  # the kernel is permuted instead of the images, which are larger
             height, width, channels = x.shape[1:]
             kernel = kernel.reshape(channels, height, width, -1).transpose(1, 2, 0, 3).reshape(kernel.shape)
         y = x.reshape(len(x), -1) @ kernel
@@ -83,7 +83,7 @@ class Dense(_Weighted):
 
 
 class Conv(_Weighted):
-    """A convolution with a square kernel (kernel_size, kernel_size, in, out)."""
+    """Convolution with a square kernel (kernel_size, kernel_size, in, out)."""
 
     kernel_size: int = 3
     stride: int = 1
@@ -91,14 +91,14 @@ class Conv(_Weighted):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(N, H, W, in) -> (N, ⌊(H + padding − kernel_size) / stride⌋ + 1, …, features)."""
+        """Maps (N, H, W, in) to (N, ⌊(H + padding − kernel_size) / stride⌋ + 1, …, features)."""
         x, kernel, bias = self.weights(x, (self.kernel_size, self.kernel_size, x.shape[-1], self.features))
         y = ops.conv(x, kernel, stride=self.stride, padding=self.padding)
         return y if bias is None else y + bias
 
 
 class ConvTranspose(_Weighted):
-    """A transposed convolution with a square kernel (kernel_size, kernel_size, out, in); padding crops the output."""
+    """Transposed convolution with a square kernel (kernel_size, kernel_size, out, in); padding crops the output."""
 
     kernel_size: int = 3
     stride: int = 1
@@ -106,22 +106,22 @@ class ConvTranspose(_Weighted):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(N, H, W, in) -> (N, (H − 1)·stride + kernel_size − padding, …, features)."""
+        """Maps (N, H, W, in) to (N, (H − 1)·stride + kernel_size − padding, …, features)."""
         x, kernel, bias = self.weights(x, (self.kernel_size, self.kernel_size, self.features, x.shape[-1]))
         y = ops.conv_transpose(x, kernel, stride=self.stride, padding=self.padding)
         return y if bias is None else y + bias
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over all axes but the last, synchronised over ``axis_name``.
+    """Batch normalisation over all axes but the last, synchronised over `axis_name`.
 
-    With ``sync_batch_norm`` false each device normalises its own share of the batch by that share's statistics, and the
-    running statistics take the mean over devices of what each would have taken: they stay the same on every device.
+    Without `sync_batch_norm` each device normalises its share of the batch by the statistics of that share. The running
+    statistics then move by the mean of all devices' statistics, so they remain equal on all devices.
 
-    Running statistics move as running ← momentum · running + (1 − momentum) · batch: ``momentum`` is Flax's and
-    Keras' word, one minus PyTorch's. PyTorch puts the UNBIASED variance (divided by n − 1) into the running estimate
-    although it normalises with the biased one; Keras uses the biased one for both. ``unbiased_running_variance``
-    chooses.
+    Running statistics are updated as running ← momentum · running + (1 − momentum) · batch: `momentum` is that of Flax
+    and Keras, one minus PyTorch's. PyTorch updates the running variance with the UNBIASED variance (divided by n − 1),
+    although it normalises with the biased one; Keras uses the biased one for both. `unbiased_running_variance` selects
+    PyTorch's way.
 
     Reference:
       Ioffe and Szegedy, "Batch Normalization", 2015.
@@ -130,7 +130,7 @@ class BatchNorm(nn.Module):
     momentum: float = 0.9
     epsilon: float = 1e-5
     unbiased_running_variance: bool = True
-    always_batch_statistics: bool = False  # normalise with the batch at hand in evaluation too
+    always_batch_statistics: bool = False  # normalise by the statistics of the batch in evaluation too
     scale_init: Initializer = nn.initializers.ones
     axis_name: str | None = None
     sync_batch_norm: bool = True
@@ -138,7 +138,11 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(N, …, C) -> the same shape; moves the collection "batch_stats" when training."""
+        """Normalises (N, …, C) and, if `train`, updates the collection "batch_stats".
+
+        Raises:
+          UserError: if `train` and the statistics are those of a single number.
+        """
         features = x.shape[-1]
         scale = self.param("scale", self.scale_init, (features,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (features,), jnp.float32)
@@ -166,7 +170,7 @@ class BatchNorm(nn.Module):
         return normalised.astype(out_dtype)
 
     def _batch_statistics(self, x: jax.Array) -> tuple[jax.Array, jax.Array, int]:
-        """Mean and biased variance of each feature in at least float32, and how many numbers each was taken over."""
+        """Returns mean and biased variance per feature, in at least float32, and the number of values per feature."""
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         axes = tuple(range(x.ndim - 1))
         mean, mean_of_squares = jnp.mean(x, axes), jnp.mean(jnp.square(x), axes)
@@ -178,9 +182,9 @@ class BatchNorm(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout whose mask belongs to an example's place in the global batch; the rest is scaled by 1 / (1 − rate).
+    """Dropout whose mask depends on an example's index in the global batch; kept units are scaled by 1 / (1 − rate).
 
-    With ``whole_channels`` a channel of a picture is kept or dropped as a whole (PyTorch's dropout2d). Needs the
+    With `whole_channels` each channel of an image is kept or dropped as a whole (PyTorch's dropout2d). Requires the
     random stream "dropout".
 
     Reference:
@@ -193,25 +197,30 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(N, …) -> the same shape; ValueError for a rate outside [0, 1)."""
+        """Applies dropout to (N, …) if `train`.
+
+        Raises:
+          ValueError: if the rate is outside [0, 1).
+        """
         if not 0 <= self.rate < 1:
             raise ValueError(f"a dropout rate is at least 0 and below 1, not {self.rate}")
         if not train or self.rate == 0 or self.is_initializing():
             return x
         shape = (1,) * (x.ndim - 2) + x.shape[-1:] if self.whole_channels else x.shape[1:]
         keys = noise.example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name)
-        # 16 random bits a unit, half of what a uniform number takes: the rate is met to 1/65536, and so is the mean.
+        # 16 random bits per unit, half as many as a uniform float32 takes. The rate is rounded to multiples of 2^-16,
+        # and the scale is that of the rounded rate, so the mean is preserved.
         kept = min(max(round((1 - self.rate) * 2**16), 1), 2**16)
         bits = jax.vmap(lambda key: jax.random.bits(key, shape, jnp.uint16))(keys)
         return jnp.where(bits <= kept - 1, x * (2**16 / kept), jnp.zeros((), x.dtype))
 
 
 def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
-    """X where it is positive, else slope · x; at 0 the gradient is the slope, as PyTorch's."""
+    """Returns x for x > 0, else slope · x; the gradient at 0 is the slope, as in PyTorch."""
     return jnp.where(x > 0, x, jnp.asarray(slope, x.dtype) * x)
 
 
 def to_image(x: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
-    """Features (N, C·H·W) in PyTorch's order to images (N, H, W, C); ``shape`` is (H, W, C)."""
+    """Reshapes features (N, C·H·W) in PyTorch's order to images (N, H, W, C); `shape` is (H, W, C)."""
     height, width, channels = shape
     return ops.transpose(x.reshape(-1, channels, height, width), (0, 2, 3, 1))

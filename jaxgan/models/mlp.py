@@ -6,12 +6,12 @@
 | `mlp_b`     | 64 → 256 → 256 → 784, ReLU, tanh              | 784 → 256 → 256 → 1, LeakyReLU 0.2            |
 | `mlp_keras` | 30 → 100 → 150 → 784, SELU, sigmoid on [0, 1] | 784 → 150 → 100 → 1, SELU, pictures in [0, 1] |
 
-All layers have biases. The discriminators' hidden layers may have dropout, which no source has. ``mlp_keras`` works on
-pixels in [0, 1] inside; like all networks here it gives and takes [−1, 1].
+All layers have biases. The hidden layers of the discriminators may have dropout, unlike in the sources. `mlp_keras`
+converts to and from pixels in [0, 1] internally; like all networks here, its inputs and outputs are in [−1, 1].
 
 Reference:
-  Goodfellow et al., "Generative Adversarial Networks", 2014; tutorial 002 (``mlp_a``), 003 and 004 (``mlp_b``), 003
-  (``mlp_keras``).
+  Goodfellow et al., "Generative Adversarial Networks", 2014; tutorial 002 (`mlp_a`), 003 and 004 (`mlp_b`), 003
+  (`mlp_keras`).
 """
 
 import math
@@ -29,7 +29,7 @@ Activation = Callable[[jax.Array], jax.Array]
 
 
 class Generator(Network):
-    """z -> hidden layers -> every pixel of the picture at once."""
+    """Generator: z -> hidden layers -> all pixels of the picture."""
 
     convolutional: ClassVar[bool] = False
 
@@ -37,13 +37,13 @@ class Generator(Network):
     latent_dim: int = 64
     widths: tuple[int, ...] = (256, 256)
     activation: Activation = nn.relu
-    to_pixels: Activation = jnp.tanh  # must end in [−1, 1]
+    to_pixels: Activation = jnp.tanh  # its values must lie in [−1, 1]
     kernel_init: Initializer = torch_kernel_init
     bias_init: Initializer | None = None
 
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
-        """(N, latent_dim) -> (N, *image_shape) in [−1, 1]."""
+        """Maps latents (N, latent_dim) to pictures (N, *image_shape) in [−1, 1]."""
         x = z
         for width in self.widths:
             x = self.activation(Dense(width, True, self.kernel_init, self.bias_init, self.dtype)(x))
@@ -52,7 +52,7 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """Every pixel of the picture at once -> hidden layers -> the logit."""
+    """Discriminator: all pixels of the picture -> hidden layers -> the logit."""
 
     convolutional: ClassVar[bool] = False
 
@@ -66,7 +66,7 @@ class Discriminator(Network):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(N, *image_shape) -> logits (N,)."""
+        """Maps pictures (N, *image_shape) to logits (N,)."""
         x = self.from_pixels(x).reshape(x.shape[0], -1)
         for width in self.widths:
             x = self.activation(Dense(width, True, self.kernel_init, self.bias_init, self.dtype)(x))
@@ -79,12 +79,12 @@ def _leaky_relu_001(x: jax.Array) -> jax.Array:
 
 
 def _sigmoid_to_pixels(x: jax.Array) -> jax.Array:
-    """The sigmoid's [0, 1] as [−1, 1]."""
+    """Applies the sigmoid, then maps [0, 1] to [−1, 1]."""
     return 2.0 * jax.nn.sigmoid(x) - 1.0
 
 
 def _pixels_to_unit(x: jax.Array) -> jax.Array:
-    """[−1, 1] as [0, 1]."""
+    """Maps [−1, 1] to [0, 1]."""
     return (x + 1.0) / 2.0
 
 
@@ -98,7 +98,10 @@ def mlp_a(
     dropout_rate: float = 0.0,
     dtype: Any = None,
 ) -> GAN:
-    """Fully connected GAN of tutorial 002: growing generator, shrinking discriminator."""
+    """Fully connected GAN of tutorial 002: growing generator, shrinking discriminator.
+
+    For the arguments see `models.build`.
+    """
     image_shape = (image_size, image_size, channels)
     widths = (generator_width, 2 * generator_width)
     return GAN(
@@ -124,7 +127,10 @@ def mlp_b(
     dropout_rate: float = 0.0,
     dtype: Any = None,
 ) -> GAN:
-    """Fully connected GAN of tutorials 003 and 004: two layers of 256 in each network."""
+    """Fully connected GAN of tutorials 003 and 004: two layers of 256 in each network.
+
+    For the arguments see `models.build`.
+    """
     image_shape = (image_size, image_size, channels)
     return GAN(
         name="mlp_b",
@@ -150,7 +156,10 @@ def mlp_keras(
     dropout_rate: float = 0.0,
     dtype: Any = None,
 ) -> GAN:
-    """Fully connected GAN of tutorial 003 (Keras): SELU, pixels in [0, 1] inside."""
+    """Fully connected GAN of tutorial 003 (Keras): SELU, pixels in [0, 1] inside.
+
+    For the arguments see `models.build`.
+    """
     image_shape = (image_size, image_size, channels)
     keras = {
         "dtype": dtype,

@@ -1,4 +1,4 @@
-"""What every network of the library has, and the pair of networks that a game is played with."""
+"""Base class of all networks, and the pair of networks of a GAN."""
 
 import dataclasses
 from typing import Any, ClassVar
@@ -9,47 +9,47 @@ from jaxgan.models.layers import BatchNorm
 
 
 class Network(nn.Module):
-    """A generator or a discriminator.
+    """Generator or discriminator.
 
-    A generator maps latents (N, latent_dim), for conditional families with a condition (N, condition_dim), to images
-    (N, H, W, C) in [−1, 1]; a discriminator maps images, and the condition, to logits (N,).
+    A generator maps latents (N, latent_dim), and conditions (N, condition_dim) if it is conditional, to images (N, H,
+    W, C) in [−1, 1]. A discriminator maps images, and the conditions, to logits (N,).
 
     Attributes:
       convolutional: whether it has convolutions; without any, a step takes little time.
-      several_conditions: a discriminator that also maps images and K conditions for each, (N, K, condition_dim), to
-        logits (N, K), and looks at each image once for all of them.
+      several_conditions: whether a discriminator also accepts K conditions per image, (N, K, condition_dim), and
+        returns logits (N, K), while it processes each image only once.
     """
 
     several_conditions: ClassVar[bool] = False
     convolutional: ClassVar[bool] = True
 
-    dtype: Any = None  # the type to compute in; None: the promotion of inputs and parameters
-    axis_name: str | None = None  # the mapped axis over which the global batch is split
-    sync_batch_norm: bool = True  # batch statistics of the global batch, or of each device's share
+    dtype: Any = None  # compute dtype; None: the promoted dtype of inputs and parameters
+    axis_name: str | None = None  # mapped axis over which the global batch is split
+    sync_batch_norm: bool = True  # whether batch statistics are those of the global batch or of each device's share
     image_shape: tuple[int, int, int] = (28, 28, 1)
     latent_dim: int = 0  # 0 for a discriminator
     latent_std: float = 1.0  # standard deviation of the latents
-    condition_dim: int = 0  # 0 for a family without a condition
+    condition_dim: int = 0  # 0 without conditions
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shape of each input, without the batch."""
+        """Shape of each input, without the batch axis."""
         first = (self.latent_dim,) if self.latent_dim else self.image_shape
         return (first, (self.condition_dim,)) if self.condition_dim else (first,)
 
     def batch_norm(self, **options: Any) -> BatchNorm:
-        """Batch normalisation as this network is told to do it."""
+        """Returns a batch normalisation layer with the settings of this network."""
         return BatchNorm(axis_name=self.axis_name, sync_batch_norm=self.sync_batch_norm, dtype=self.dtype, **options)
 
 
 @dataclasses.dataclass(frozen=True)
 class GAN:
-    """A generator and a discriminator that fit each other.
+    """Generator and discriminator with matching shapes.
 
     Attributes:
-      name: the id under which `models.build` made it.
-      generator: a Linen module, (z[, y]) -> x in [−1, 1].
-      discriminator: a Linen module, (x[, y]) -> logits (N,).
+      name: id of the system, see `models.build`.
+      generator: Linen module, (z[, y]) -> x in [−1, 1].
+      discriminator: Linen module, (x[, y]) -> logits (N,).
     """
 
     name: str
@@ -68,7 +68,7 @@ class GAN:
 
     @property
     def condition_dim(self) -> int:
-        """Length of y, 0 for a family without a condition."""
+        """Length of y; 0 without conditions."""
         return self.generator.condition_dim
 
     @property

@@ -1,6 +1,6 @@
-"""The Wasserstein GAN for faces.
+"""Wasserstein GAN for faces.
 
-| generator       | kernel, stride, padding | output    | critic              | kernel, stride, padding | output    |
+| generator       | kernel, stride, padding | output    | discriminator       | kernel, stride, padding | output    |
 | --------------- | ----------------------- | --------- | ------------------- | ----------------------- | --------- |
 | z               |                         | 1×1×100   | picture             |                         | 96×96×3   |
 | ConvT           | 3, 2, 0                 | 3×3×1024  | Conv, LeakyReLU     | 4, 2, 1                 | 48×48×64  |
@@ -10,8 +10,8 @@
 | ConvT, BN, ReLU | 4, 2, 1                 | 48×48×64  | Conv, BN, LeakyReLU | 4, 2, 1                 | 3×3×1024  |
 | ConvT, tanh     | 4, 2, 1                 | 96×96×3   | Conv                | 3, 1, 0                 | 1×1×1     |
 
-Batch normalisation uses the statistics of the batch at hand in sampling too, as the source does: a sample depends on
-its companions.
+As in the source, batch normalisation uses the statistics of the batch in sampling too, so a sample depends on the other
+samples of its batch.
 
 Reference:
   Arjovsky et al., "Wasserstein GAN", 2017; tutorial 000 section 5 (Keras).
@@ -30,7 +30,7 @@ from jaxgan.models.network import GAN
 
 
 class Generator(ConvolutionalNetwork):
-    """z -> ``start``×``start`` without BN or activation -> doublings -> tanh."""
+    """Generator: z -> `start`×`start` without BN or activation -> doublings -> tanh."""
 
     image_shape: tuple[int, int, int] = (96, 96, 3)
     latent_dim: int = 100
@@ -39,7 +39,7 @@ class Generator(ConvolutionalNetwork):
 
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
-        """(N, latent_dim) -> (N, *image_shape) in [−1, 1]."""
+        """Maps latents (N, latent_dim) to pictures (N, *image_shape) in [−1, 1]."""
         x = self.conv_transpose(z[:, None, None, :], self.widths[0], self.start, 2, 0)
         for width in self.widths[1:]:
             x = self.up(x, width, *HALVE, train)
@@ -56,7 +56,10 @@ def wgan_anime(
     initial_std: float | None = 0.02,
     dtype: Any = None,
 ) -> GAN:
-    """Wasserstein GAN of tutorial 000: a critic of scores, five steps of it to one of the generator."""
+    """Wasserstein GAN of tutorial 000: five steps of the discriminator, whose outputs are scores, per generator step.
+
+    For the arguments see `models.build`.
+    """
     if image_size % 32 or image_size < 32:
         raise UserError(f"--image_size={image_size}: wgan_anime makes pictures of 32·n pixels, such as 64 or 96")
     image_shape, start = (image_size, image_size, channels), image_size // 32

@@ -1,4 +1,4 @@
-"""Random changes of real pictures on the device, each example by its own key."""
+"""Random augmentation of real images on the device, with one PRNG key per example."""
 
 import functools
 from collections.abc import Callable
@@ -12,11 +12,14 @@ Augmentation = Callable[[jax.Array, jax.Array, str | None], jax.Array]
 
 
 def build(*, flip: bool = False, rotation: float = 0.0) -> Augmentation | None:
-    """An augmentation (key, images (N, H, W, C) in [−1, 1], axis_name) -> images, or None where nothing changes.
+    """Returns an augmentation, or None if it would change nothing.
 
     Args:
-      flip: mirror left and right with probability ½.
-      rotation: turn by an angle drawn from U(−rotation, rotation), in degrees.
+      flip: whether to mirror left and right with probability ½.
+      rotation: bound of the rotation in degrees; angles are drawn from U(−rotation, rotation).
+
+    Returns:
+      (key, images (N, H, W, C) in [−1, 1], axis_name) -> images.
     """
     if not flip and not rotation:
         return None
@@ -37,9 +40,9 @@ def build(*, flip: bool = False, rotation: float = 0.0) -> Augmentation | None:
 
 
 def rotate(image: jax.Array, degrees: jax.Array) -> jax.Array:
-    """A picture (H, W, C) turned anticlockwise about its centre, bilinear; the nearest edge repeats outside it.
+    """Rotates an image (H, W, C) anticlockwise about its centre, bilinearly, repeating the nearest edge outside.
 
-    The dtype stays the picture's; places are computed in that of the angle, which is floating-point.
+    The dtype of the image is kept. Coordinates are computed in the dtype of the angle, which must be floating-point.
     """
     height, width, channels = image.shape
     angle = jnp.deg2rad(degrees)

@@ -1,8 +1,8 @@
-"""What every form of the convolution shares: its geometry, pairs of transposes, and matrix products with gradients.
+"""Geometry of convolutions, pairs of transposes, and matrix products with gradients, shared by all algorithms.
 
-A convolution and its transpose are the same linear map read in the two directions. Throughout, `big` is the side that
-the strided convolution reads, (N, H, W, C), and `small` the side that it writes, (N, h, w, F); a transposed convolution
-reads small and writes big. The kernel is (kh, kw, C, F) for both.
+A convolution and its transpose are the same linear map in opposite directions. In this package `big` is the input side
+of the strided convolution, (N, H, W, C), and `small` its output side, (N, h, w, F). A transposed convolution maps small
+to big. Both have kernels (kh, kw, C, F).
 """
 
 import dataclasses
@@ -15,19 +15,19 @@ import jax.numpy as jnp
 from jax import lax
 
 Pair = tuple[int, int]
-"""Vertical, horizontal."""
+"""(vertical, horizontal)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
-    """The sizes of a convolution, as (vertical, horizontal) pairs.
+    """Sizes of a convolution, as (vertical, horizontal) pairs.
 
     Attributes:
-      big: height and width of the side that the convolution reads.
-      small: height and width of the side that it writes.
+      big: height and width of the convolution's input.
+      small: height and width of its output.
       kernel: height and width of the kernel.
-      before: zeros put above and to the left of the big side; negative crops.
-      stride: the stride of both axes.
+      before: zeros padded above and to the left of the big side; negative values crop.
+      stride: stride along both axes.
     """
 
     big: Pair
@@ -38,12 +38,20 @@ class Geometry:
 
     @property
     def taps(self) -> Pair:
-        """How many strides the kernel spans, the last one perhaps in part."""
+        """Number of strides that the kernel spans, rounded up."""
         return (-(-self.kernel[0] // self.stride), -(-self.kernel[1] // self.stride))
 
 
 def transposes(forward: Callable, backward: Callable) -> tuple[Callable, Callable]:
-    """Makes two linear functions `f(x, *static)` each other's gradient, to any order of reverse mode."""
+    """Makes two linear functions `f(x, *static)` each other's gradient, to any order of reverse mode.
+
+    Args:
+      forward: a linear function.
+      backward: its transpose.
+
+    Returns:
+      Both functions with custom gradients.
+    """
 
     def tie(function: Callable, transpose: Callable[[], Callable]) -> Callable:
         @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -64,7 +72,15 @@ def transposes(forward: Callable, backward: Callable) -> tuple[Callable, Callabl
 def tied(to_small: Callable, to_big: Callable, to_kernel: Callable) -> tuple[Callable, Callable, Callable]:
     """Makes three bilinear functions `f(a, b, *static)` each other's gradients, to any order of reverse mode.
 
-    They are one convolution read three ways: (big, kernel) -> small, (small, kernel) -> big and (big, small) -> kernel.
+    They are the three products of one convolution.
+
+    Args:
+      to_small: (big, kernel) -> small.
+      to_big: (small, kernel) -> big.
+      to_kernel: (big, small) -> kernel.
+
+    Returns:
+      The three functions with custom gradients.
     """
 
     def tie(function: Callable, gradients: Callable) -> Callable:
@@ -90,10 +106,10 @@ def tied(to_small: Callable, to_big: Callable, to_kernel: Callable) -> tuple[Cal
 
 
 def kernel_product(big: jax.Array, small: jax.Array) -> jax.Array:
-    """(M, K) and (M, F) -> (K, F), in the faster order of factors."""
+    """Multiplies (M, K) and (M, F) to (K, F) in the faster order of the factors."""
     if big.shape[1] < small.shape[1] or len(big) < small.shape[1]:
         return big.T @ small
-    # On a CPU the narrow matrix makes the faster transposed left operand: 88 against 67 GFLOP/s a core.
+    # On a CPU it is faster to transpose the narrow matrix: 88 rather than 67 GFLOP/s per core.
     return lax.optimization_barrier(small.T @ big).T  # without the barrier XLA would undo the choice
 
 
@@ -104,7 +120,13 @@ to_small, to_big, to_kernel = tied(
 
 
 def pad(x: jax.Array, before: Pair, size: Pair) -> jax.Array:
-    """Puts `before` zeros above and to the left of (N, H, W, C), and fills up or crops to `size`. Negative crops."""
+    """Pads (N, H, W, C) with `before` zeros above and to the left, then pads or crops it to `size`.
+
+    Args:
+      x: the array.
+      before: zeros above and to the left; negative values crop.
+      size: height and width of the result.
+    """
     config = [(0, 0, 0), *((b, s - b - n, 0) for b, s, n in zip(before, size, x.shape[1:3], strict=True)), (0, 0, 0)]
     return lax.pad(x, jnp.zeros((), x.dtype), config) if any(map(any, config)) else x
 
@@ -112,20 +134,20 @@ def pad(x: jax.Array, before: Pair, size: Pair) -> jax.Array:
 def overlap_add(
     taps: Callable[[int], jax.Array], number: int, axis: int, period: int, before: int, size: int
 ) -> list[jax.Array]:
-    """Adds overlapping windows along an axis; the transpose of cutting them out.
+    """Adds overlapping windows along an axis; this is the transpose of cutting them out.
 
     Window t covers the positions t * period - before + tap, for each tap below `number`.
 
     Args:
-      taps: gives, for a tap, the array of its values in all windows.
-      number: how many taps a window has.
-      axis: the axis of those arrays that counts the windows.
-      period: the distance between two windows.
-      before: how many positions of the first window are cropped.
-      size: how many positions to write, 0 .. size - 1.
+      taps: tap -> the array of its values in all windows.
+      number: number of taps of a window.
+      axis: the axis of these arrays that counts the windows.
+      period: distance between two windows.
+      before: number of positions by which the first window is cropped.
+      size: number of positions of the result.
 
     Returns:
-      `period` arrays, whose interleaving along the axis has at least `size` positions.
+      `period` arrays. Interleaved along the axis, they have at least `size` positions.
     """
     length = -(-size // period)
 
@@ -136,7 +158,7 @@ def overlap_add(
         return lax.pad(x, jnp.zeros((), x.dtype), config) if any(config[axis]) else x
 
     def phase(position: int) -> jax.Array:
-        last = position + before  # its tap in window t, if it has that many; in window t + by, by periods less
+        last = position + before  # its tap in window t, if below `number`; its tap in window t + by is by periods lower
         reach = range(-((number - 1 - last) // period), last // period + 1)
         parts = [shifted(last - by * period, by) for by in reach]
         return functools.reduce(jnp.add, parts) if parts else jnp.zeros_like(shifted(0, 0))

@@ -8,9 +8,9 @@ from jaxgan.ops.geometry import Geometry, overlap_add, pad, to_big, to_small, tr
 
 
 def _big_to_patches(x: jax.Array, geometry: Geometry) -> jax.Array:
-    """(N, H, W, C) -> (N h w, kh kw C).
+    """Cuts (N, H, W, C) into patches (N h w, kh kw C).
 
-    A patch row is cut into runs of stride * C neighbouring values, so there are few and long slices.
+    A row of a patch is cut into runs of stride * C adjacent values, which makes few, long slices.
     """
     batch, channels = x.shape[0], x.shape[-1]
     (kh, kw), (h, w), stride = geometry.kernel, geometry.small, geometry.stride
@@ -29,7 +29,7 @@ def _big_to_patches(x: jax.Array, geometry: Geometry) -> jax.Array:
 
 
 def _patches_to_big(patches: jax.Array, geometry: Geometry) -> jax.Array:
-    """The transpose of `_big_to_patches`: adds overlapping patches, rows and then columns."""
+    """Adds overlapping patches, first rows and then columns; the transpose of `_big_to_patches`."""
     (kh, kw), (h, w), stride = geometry.kernel, geometry.small, geometry.stride
     batch, channels = patches.shape[0] // (h * w), patches.shape[1] // (kh * kw)
     if geometry.small == (1, 1):
@@ -46,11 +46,29 @@ big_to_patches, patches_to_big = transposes(_big_to_patches, _patches_to_big)
 
 
 def conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """(N, H, W, C) and (kh, kw, C, F) -> (N, h, w, F)."""
+    """Convolves images with a kernel.
+
+    Args:
+      x: (N, H, W, C).
+      kernel: (kh, kw, C, F).
+      geometry: sizes of the convolution.
+
+    Returns:
+      (N, h, w, F).
+    """
     out = to_small(big_to_patches(x, geometry), kernel.reshape(-1, kernel.shape[-1]))
     return out.reshape(x.shape[0], *geometry.small, kernel.shape[-1])
 
 
 def conv_transpose(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """(N, h, w, F) and (kh, kw, C, F) -> (N, H, W, C)."""
+    """Applies the transpose of `conv`.
+
+    Args:
+      y: (N, h, w, F).
+      kernel: (kh, kw, C, F).
+      geometry: sizes of the convolution.
+
+    Returns:
+      (N, H, W, C).
+    """
     return patches_to_big(to_big(y.reshape(-1, y.shape[-1]), kernel.reshape(-1, kernel.shape[-1])), geometry)

@@ -1,4 +1,4 @@
-"""Ways through latent space: straight lines, arcs, and walks that return to where they began."""
+"""Paths through latent space: straight lines, arcs and closed walks."""
 
 import jax
 import jax.numpy as jnp
@@ -7,14 +7,18 @@ from jax.typing import ArrayLike
 
 @jax.jit
 def linear_interpolation(start: ArrayLike, end: ArrayLike, fraction: ArrayLike) -> jax.Array:
-    """The point at `fraction` of the straight line from `start` to `end` (lerp).
+    """Interpolates linearly between latents (lerp).
 
-    Between independent normal latents its middle is shorter than they are, by √½: less typical noise.
+    The middle between independent normal latents is shorter than they are by a factor √½, and so less typical of the
+    noise.
 
     Args:
-        start: (..., d).
-        end: (..., d).
-        fraction: (...), 0 gives start and 1 gives end.
+      start: (..., d).
+      end: (..., d).
+      fraction: (...); 0 gives `start` and 1 gives `end`.
+
+    Returns:
+      (..., d).
     """
     start, end, fraction = jnp.asarray(start), jnp.asarray(end), jnp.asarray(fraction)[..., None]
     return (1.0 - fraction) * start + fraction * end
@@ -22,21 +26,25 @@ def linear_interpolation(start: ArrayLike, end: ArrayLike, fraction: ArrayLike) 
 
 @jax.jit
 def spherical_interpolation(start: ArrayLike, end: ArrayLike, fraction: ArrayLike) -> jax.Array:
-    """The point at `fraction` of the great arc from `start` to `end` (slerp), which keeps normal noise normal.
+    """Interpolates between latents along a great arc (slerp), which preserves the distribution of normal noise.
 
     Args:
-        start: (..., d).
-        end: (..., d); neither of the two is zero.
-        fraction: (...), 0 gives start and 1 gives end.
+      start: (..., d), non-zero.
+      end: (..., d), non-zero.
+      fraction: (...); 0 gives `start` and 1 gives `end`.
 
-    Source: Shoemake, "Animating Rotation with Quaternion Curves" (1985).
+    Returns:
+      (..., d).
+
+    Reference:
+      Shoemake, "Animating Rotation with Quaternion Curves", 1985.
     """
     start, end, fraction = jnp.asarray(start), jnp.asarray(end), jnp.asarray(fraction)[..., None]
     cosine = jnp.sum(start * end, -1, keepdims=True) / (
         jnp.linalg.norm(start, axis=-1, keepdims=True) * jnp.linalg.norm(end, axis=-1, keepdims=True)
     )
     angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
-    # Between parallel vectors the arc is a straight line.
+    # Parallel vectors have no arc, and sin(angle) would divide by zero: interpolate linearly.
     straight = jnp.sin(angle) < 1e-6
     sine = jnp.where(straight, 1.0, jnp.sin(angle))
     start_weight = jnp.where(straight, 1.0 - fraction, jnp.sin((1.0 - fraction) * angle) / sine)
@@ -45,16 +53,19 @@ def spherical_interpolation(start: ArrayLike, end: ArrayLike, fraction: ArrayLik
 
 
 def between(start: ArrayLike, end: ArrayLike, count: int, *, straight: bool = False) -> jax.Array:
-    """Evenly spaced points from each start to its end, both ends among them.
+    """Returns evenly spaced points from each start to its end, including both ends.
 
     Args:
-        start: (n, d).
-        end: (n, d).
-        count: points of each pair, at least 2.
-        straight: whether the way is a line, or an arc.
+      start: (n, d).
+      end: (n, d).
+      count: number of points per pair, at least 2.
+      straight: whether to follow a line rather than an arc.
 
     Returns:
-        (n, count, d).
+      (n, count, d).
+
+    Raises:
+      ValueError: if the count is below 2.
     """
     if count < 2:
         raise ValueError(f"a way has at least its two ends, not {count} points")
@@ -65,14 +76,17 @@ def between(start: ArrayLike, end: ArrayLike, count: int, *, straight: bool = Fa
 
 
 def walk(stations: ArrayLike, count: int) -> jax.Array:
-    """A closed walk along arcs from station to station and back to the first: its frames repeat without a seam.
+    """Returns a closed walk along arcs through the stations and back to the first, so that its frames loop seamlessly.
 
     Args:
-        stations: (k, d) with k at least 2.
-        count: points of the whole walk, at even shares of the way; the first is the first station.
+      stations: (k, d) with k at least 2.
+      count: number of points of the whole walk, evenly spaced; the first is the first station.
 
     Returns:
-        (count, d).
+      (count, d).
+
+    Raises:
+      ValueError: if there are fewer than two stations or no points.
     """
     stations = jnp.asarray(stations)
     if len(stations) < 2 or count < 1:

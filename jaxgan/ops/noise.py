@@ -1,4 +1,4 @@
-"""Random numbers that depend on an example's place in the GLOBAL batch, never on how many devices share the batch."""
+"""Random numbers that depend on an example's index in the global batch, not on the number of devices."""
 
 import functools
 
@@ -7,12 +7,12 @@ import jax.numpy as jnp
 
 
 def example_keys(key: jax.Array, count: int, axis_name: str | None = None) -> jax.Array:
-    """One key for each example that this device holds.
+    """Derives one PRNG key for each example on this device.
 
     Args:
-      key: the key of the whole global batch.
-      count: examples on this device, N.
-      axis_name: the mapped axis over which the global batch is split in contiguous parts, if any.
+      key: PRNG key of the global batch.
+      count: number of examples on this device, N.
+      axis_name: mapped axis over which the global batch is split into contiguous parts, if any.
 
     Returns:
       Keys of shape (N,): the key folded with each example's index in the global batch.
@@ -30,13 +30,27 @@ def latents(
     truncation: float | None = None,
     axis_name: str | None = None,
 ) -> jax.Array:
-    """Normal noise z ~ N(0, std²) for ``count`` examples of this device, shape (N, dim), float32.
+    """Draws normal noise z ~ N(0, std²) for the examples on this device.
 
-    With a truncation no value is farther from 0 than so many standard deviations: the normal distribution, cut off
-    (Brock, Donahue and Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019, §3.1).
+    A truncation limits values to that many standard deviations from 0: z is then drawn from the truncated normal
+    distribution.
+
+    Args:
+      key: PRNG key of the global batch.
+      count: number of examples on this device, N.
+      dim: length of a latent.
+      std: standard deviation.
+      truncation: limit in standard deviations; None draws the full normal distribution.
+      axis_name: mapped axis over which the global batch is split, if any.
+
+    Returns:
+      float32 (N, dim).
 
     Raises:
-        ValueError: the truncation is not above 0.
+      ValueError: if the truncation is not positive.
+
+    Reference:
+      Brock, Donahue and Simonyan, "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019, §3.1.
     """
     if truncation is not None and not truncation > 0:
         raise ValueError(f"truncation must be above 0, not {truncation}")

@@ -1,12 +1,15 @@
-"""Convolution by Winograd's minimal filtering (Lavin and Gray, 2015, arXiv:1509.09308), strided ones included.
+"""Convolution by Winograd's minimal filtering, also for strided convolutions.
 
-A convolution whose kernel spans r strides s is an r x r convolution of stride 1 over pictures cut into s x s blocks,
-the values of a block being its channels. Tiles of m x m outputs then need (m + r - 1)² products of matrices instead of
-m² r²: 16/36 of them for a kernel of 4 with stride 2 and m = 3. Forward, input gradient and kernel gradient of the
-convolution and of its transpose are compositions of the same three pairs of transforms.
+A convolution with stride s whose kernel spans r strides is an r x r convolution of stride 1 over images cut into s x s
+blocks, with the values of a block as channels. A tile of m x m outputs then needs (m + r - 1)² matrix products instead
+of m² r², which is 16/36 of them for a kernel of 4 with stride 2 and m = 3. Forward pass, input gradient and kernel
+gradient of the convolution and its transpose are compositions of the same three pairs of transforms.
 
-What makes it fast in XLA: barriers between the stages, long contiguous runs, lists of matrices, no stack; and a few
-pictures at a time, so that what lies between the stages never leaves the processor's cache.
+The speed in XLA comes from barriers between the stages, long contiguous runs, and lists of matrices instead of stacks.
+Only a few images are processed at a time, so that intermediate results stay in the processor's cache.
+
+Reference:
+  Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, arXiv:1509.09308.
 """
 
 import dataclasses
@@ -24,14 +27,14 @@ from jax import lax
 from jaxgan.ops.geometry import Geometry, kernel_product, overlap_add, pad, tied, transposes
 
 Matrix = tuple[tuple[float, ...], ...]
-POINTS = tuple(map(Fraction, (0, 1, -1, -2)))  # small ones, so that little is rounded off
-PART_BYTES = 5_000_000  # of pictures on the big side that are in work at a time
-PART_ROWS = 256  # that a matrix has at least: products of fewer cost more than the cache saves
+POINTS = tuple(map(Fraction, (0, 1, -1, -2)))  # small numbers, so that rounding errors stay small
+PART_BYTES = 5_000_000  # of images on the big side that are processed at a time
+PART_ROWS = 256  # minimum rows of a matrix: with fewer, slower products cost more than the cache saves
 
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """F(m, r): a minimal filter, out = A^T [(G kernel) * (B^T in)] along each axis.
+    """Minimal filter F(m, r), out = A^T [(G kernel) * (B^T in)] along each axis.
 
     Attributes:
       outputs: m, the side of a tile of outputs.
@@ -49,21 +52,24 @@ class Tile:
 
     @property
     def points(self) -> int:
-        """How many products a tile needs along an axis."""
+        """Number of products per tile and axis."""
         return self.outputs + self.taps - 1
 
     def tiles(self, geometry: Geometry) -> tuple[int, int]:
-        """How many tiles cover the small side, the last of an axis perhaps in part."""
+        """Returns the number of tiles that cover the small side, per axis, rounded up."""
         return (-(-geometry.small[0] // self.outputs), -(-geometry.small[1] // self.outputs))
 
     def products(self, geometry: Geometry) -> int:
-        """How many matrix rows are multiplied for a picture."""
+        """Returns the number of matrix rows to multiply per image."""
         rows, columns = self.tiles(geometry)
         return rows * columns * self.points**2
 
 
 def minimal_filter(outputs: int, taps: int) -> Tile:
-    """Builds F(outputs, taps) by Toom and Cook: polynomials multiplied by their values at points and at infinity."""
+    """Builds F(outputs, taps) by the Toom-Cook algorithm.
+
+    It multiplies polynomials by their values at points and at infinity.
+    """
     points = POINTS[: outputs + taps - 2]
     infinity = [Fraction(0)] * len(points)
     others = [[q for q in points if q != p] for p in points]
@@ -76,7 +82,7 @@ def minimal_filter(outputs: int, taps: int) -> Tile:
 
 
 def _coefficients(roots: Sequence[Fraction]) -> list[Fraction]:
-    """Of the polynomial with these roots, the lowest power first."""
+    """Returns the coefficients of the polynomial with these roots, lowest power first."""
     coefficients = [Fraction(1)]
     for root in roots:
         times_x, times_root = [Fraction(0), *coefficients], [*(root * c for c in coefficients), Fraction(0)]
@@ -88,12 +94,12 @@ TILES = tuple(minimal_filter(outputs, taps) for outputs, taps in ((2, 2), (3, 2)
 
 
 def fitting_tiles(geometry: Geometry) -> list[Tile]:
-    """The tiles for this kernel and stride, the smallest first."""
+    """Returns the tiles for this kernel and stride, smallest first."""
     return [tile for tile in TILES if geometry.taps == (tile.taps, tile.taps)]
 
 
 def _combine(coefficients: Sequence[float], terms: Sequence[jax.Array]) -> jax.Array:
-    """sum(c * t), without multiplying by 0, 1 or -1."""
+    """Returns sum(c * t) without multiplications by 0, 1 or -1."""
     signed = [
         t if c == 1 else -t if c == -1 else t * np.asarray(c, t.dtype)
         for c, t in zip(coefficients, terms, strict=True)
@@ -107,7 +113,7 @@ def _column(matrix: tuple[tuple[float, ...], ...], index: int) -> list[float]:
 
 
 def _big_to_tiles(x: jax.Array, geometry: Geometry, tile: Tile) -> list[jax.Array]:
-    """(N, H, W, C) -> points² matrices (N tiles, s s C)."""
+    """Transforms (N, H, W, C) to points² matrices (N tiles, s s C)."""
     batch, channels, s, m = x.shape[0], x.shape[-1], geometry.stride, tile.outputs
     tile_rows, tile_columns = tile.tiles(geometry)
     rows, columns = tile_rows * m + tile.taps - 1, tile_columns * m + tile.taps - 1
@@ -127,7 +133,7 @@ def _big_to_tiles(x: jax.Array, geometry: Geometry, tile: Tile) -> list[jax.Arra
 
 
 def _tiles_to_big(matrices: list[jax.Array], geometry: Geometry, tile: Tile) -> jax.Array:
-    """The transpose of `_big_to_tiles`: adds overlapping tiles, columns and then rows."""
+    """Adds overlapping tiles, first columns and then rows; the transpose of `_big_to_tiles`."""
     s, n, (tile_rows, tile_columns) = geometry.stride, tile.points, tile.tiles(geometry)
     batch, channels = matrices[0].shape[0] // (tile_rows * tile_columns), matrices[0].shape[1] // (s * s)
     add = functools.partial(overlap_add, number=n * s, period=tile.outputs * s)
@@ -152,7 +158,7 @@ def _tiles_to_big(matrices: list[jax.Array], geometry: Geometry, tile: Tile) -> 
 
 
 def _small_to_tiles(y: jax.Array, geometry: Geometry, tile: Tile) -> list[jax.Array]:
-    """(N, h, w, F) -> points² matrices (N tiles, F)."""
+    """Transforms (N, h, w, F) to points² matrices (N tiles, F)."""
     batch, channels, m, (tile_rows, tile_columns) = y.shape[0], y.shape[-1], tile.outputs, tile.tiles(geometry)
     y = pad(y, (0, 0), (tile_rows * m, tile_columns * m)).reshape(batch, tile_rows, m, -1)
     matrices = []
@@ -165,7 +171,7 @@ def _small_to_tiles(y: jax.Array, geometry: Geometry, tile: Tile) -> list[jax.Ar
 
 
 def _tiles_to_small(matrices: list[jax.Array], geometry: Geometry, tile: Tile) -> jax.Array:
-    """The transpose of `_small_to_tiles`."""
+    """Applies the transpose of `_small_to_tiles`."""
     m, n, (tile_rows, tile_columns) = tile.outputs, tile.points, tile.tiles(geometry)
     batch, channels = matrices[0].shape[0] // (tile_rows * tile_columns), matrices[0].shape[1]
     matrices = [v.reshape(batch, tile_rows, tile_columns, channels) for v in matrices]
@@ -178,7 +184,7 @@ def _tiles_to_small(matrices: list[jax.Array], geometry: Geometry, tile: Tile) -
 
 
 def _kernel_to_tiles(kernel: jax.Array, geometry: Geometry, tile: Tile) -> list[jax.Array]:
-    """(kh, kw, C, F) -> points² matrices (s s C, F)."""
+    """Transforms (kh, kw, C, F) to points² matrices (s s C, F)."""
     s, r, (channels, features) = geometry.stride, tile.taps, kernel.shape[2:]
     whole = jnp.pad(kernel, [(0, r * s - kernel.shape[0]), (0, r * s - kernel.shape[1]), (0, 0), (0, 0)])
     whole = whole.reshape(r, s, r, s, channels, features)
@@ -191,7 +197,7 @@ def _kernel_to_tiles(kernel: jax.Array, geometry: Geometry, tile: Tile) -> list[
 
 
 def _tiles_to_kernel(matrices: list[jax.Array], geometry: Geometry, tile: Tile) -> jax.Array:
-    """The transpose of `_kernel_to_tiles`."""
+    """Applies the transpose of `_kernel_to_tiles`."""
     s, r, n = geometry.stride, tile.taps, tile.points
     channels, features = matrices[0].shape[0] // (s * s), matrices[0].shape[1]
     matrices = [v.reshape(s, s, channels, features) for v in matrices]
@@ -207,7 +213,7 @@ kernel_to_tiles, _ = transposes(_kernel_to_tiles, _tiles_to_kernel)
 
 
 def _parts(batch: int, geometry: Geometry, tile: Tile, channels: int) -> int:
-    """In how many equal parts a batch is worked on: the fewest whose pictures fit the cache, or 1."""
+    """Returns the number of equal parts of a batch: the fewest whose images fit the cache, or 1."""
     rows, columns = tile.tiles(geometry)
     size = geometry.big[0] * geometry.big[1] * channels * 4
 
@@ -218,7 +224,7 @@ def _parts(batch: int, geometry: Geometry, tile: Tile, channels: int) -> int:
 
 
 def _part_by_part(function: Callable, inputs: Any, parts: int) -> Any:
-    """`function` of the inputs' parts, one after the other."""
+    """Applies `function` to the parts of the inputs, one after another."""
     if parts == 1:
         return function(inputs)
     cut = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), inputs)
@@ -258,10 +264,30 @@ to_small, to_big, to_kernel = tied(_to_small, _to_big, _to_kernel)
 
 
 def conv(x: jax.Array, kernel: jax.Array, geometry: Geometry, tile: Tile) -> jax.Array:
-    """(N, H, W, C) and (kh, kw, C, F) -> (N, h, w, F)."""
+    """Convolves images with a kernel.
+
+    Args:
+      x: (N, H, W, C).
+      kernel: (kh, kw, C, F).
+      geometry: sizes of the convolution.
+      tile: minimal filter that fits the geometry, see `fitting_tiles`.
+
+    Returns:
+      (N, h, w, F).
+    """
     return to_small(x, kernel_to_tiles(kernel, geometry, tile), geometry, tile)
 
 
 def conv_transpose(y: jax.Array, kernel: jax.Array, geometry: Geometry, tile: Tile) -> jax.Array:
-    """(N, h, w, F) and (kh, kw, C, F) -> (N, H, W, C)."""
+    """Applies the transpose of `conv`.
+
+    Args:
+      y: (N, h, w, F).
+      kernel: (kh, kw, C, F).
+      geometry: sizes of the convolution.
+      tile: minimal filter that fits the geometry, see `fitting_tiles`.
+
+    Returns:
+      (N, H, W, C).
+    """
     return to_big(y, kernel_to_tiles(kernel, geometry, tile), geometry, tile)

@@ -1,4 +1,4 @@
-"""Pictures from trained networks: samples, the best of many, projections."""
+"""Images from trained networks: samples, the best of many samples, and projections."""
 
 from jaxgan.models.inference import CHUNK, chunks, draw, fixed_latents, generate, scores
 from jaxgan.sampling.generation import best

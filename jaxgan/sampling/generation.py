@@ -1,17 +1,17 @@
-"""The best of many samples."""
+"""Selection of the best samples."""
 
 import numpy as np
 
 
 def best(scores: np.ndarray, count: int) -> np.ndarray:
-    """Chooses the pictures that a discriminator believes most, best first.
+    """Selects the images with the highest scores of a discriminator, best first.
 
     Args:
-      scores: its logits of the candidates, (N,); see `jaxgan.sampling.scores`.
-      count: how many to keep, at most N.
+      scores: logits of the candidates, (N,); see `jaxgan.sampling.scores`.
+      count: number of images to keep, at most N.
 
     Returns:
-      Their indices among the candidates, (count,).
+      Indices of the selected candidates, (count,).
 
     Reference:
       Tutorial 001, which keeps 64 of 512.

@@ -1,7 +1,8 @@
-"""Latent projection: the noise whose picture comes nearest to a given one.
+"""Latent projection: the search for the latent whose picture is closest to a given one.
 
-Source: Zhu, Krähenbühl, Shechtman and Efros, "Generative Visual Manipulation on the Natural Image Manifold" (2016),
-§3.1; here from several starts, and in pixels alone.
+Reference:
+  Zhu, Krähenbühl, Shechtman and Efros, "Generative Visual Manipulation on the Natural Image Manifold", 2016, §3.1; here
+  with several starts, and with the distance of the pixels only.
 """
 
 import functools
@@ -18,17 +19,17 @@ from jaxgan.models import Network
 from jaxgan.models.inference import apply, chunks, generate
 from jaxgan.ops import pixels
 
-_REPORTED = 25  # steps to a report
+_REPORTED = 25  # steps between reports
 
 
 class Projection(NamedTuple):
-    """What was found.
+    """Result of a projection.
 
     Attributes:
-        z: (latent_dim,) float32.
-        candidate: which of the candidates it began as, and whose condition it has.
-        picture: uint8 (H, W, C), what the generator makes of z.
-        difference: root mean square difference from the target, of pixels in [−1, 1].
+      z: (latent_dim,) float32.
+      candidate: index of the candidate from which the descent started, and whose condition it has.
+      picture: uint8 (H, W, C), the generator's picture of z.
+      difference: root mean square difference from the target, of pixels in [−1, 1].
     """
 
     z: np.ndarray
@@ -49,25 +50,25 @@ def project(
     learning_rate: float = 0.1,
     report: Callable[[int], object] = lambda steps: None,
 ) -> Projection:
-    """Looks for the latent whose picture is nearest to the target, by gradient descent (Adam) from the best candidates.
+    """Finds the latent whose picture is closest to the target, by gradient descent (Adam) from the best candidates.
 
-    The same arguments find the same latent. Every point that a start leaves is looked at, and the best is kept, so that
-    the result is never worse than the best candidate; but where a picture depends on those that are made with it
-    (`wgan_anime` always normalises by its batch), the picture alone may differ from the one that was looked at.
+    The same arguments give the same latent. Every point of a descent is evaluated except the last, and the best is
+    kept, so the result is never worse than the best candidate. If pictures depend on their batch (`wgan_anime` always
+    normalises by its batch), the final picture, made alone, may differ from the one that was evaluated.
 
     Args:
-        generator: the network that draws.
-        variables: the generator's variables.
-        target: uint8 (H, W, C), of the generator's shape.
-        z: candidates, (N, latent_dim).
-        condition: (N, condition_dim) for conditional networks; a candidate keeps its own.
-        starts: how many of the candidates, the nearest, are descended from.
-        steps: of descent.
-        learning_rate: at the first step; it falls to 0 along a cosine.
-        report: told of every so many steps taken.
+      generator: the generator.
+      variables: the generator's variables.
+      target: uint8 (H, W, C), of the generator's shape.
+      z: candidates, (N, latent_dim).
+      condition: (N, condition_dim) for conditional networks; each candidate keeps its own.
+      starts: number of candidates, the closest ones, from which to descend.
+      steps: number of descent steps.
+      learning_rate: initial learning rate; it falls to 0 along a cosine.
+      report: called with the number of steps since its last call.
 
     Raises:
-        ValueError: if the target has another shape, or there is nothing to start from or no step to take.
+      ValueError: if the target has another shape, or there are no starts, steps or candidates.
     """
     if starts < 1 or steps < 1 or len(z) < 1:
         raise ValueError(f"starts, steps and candidates must be at least 1: {starts}, {steps}, {len(z)}")
@@ -92,7 +93,7 @@ def project(
 
 
 class _Rate(NamedTuple):
-    """The learning rate, as numbers, by which a compiled descent is found again."""
+    """Learning rate as numbers, which are hashable, so that a descent is compiled once per rate."""
 
     first: float
     steps: int
@@ -102,7 +103,7 @@ class _Rate(NamedTuple):
 
 
 class _Descent(NamedTuple):
-    """Where the descents are: their latents, Adam's memory, the best latents so far and their losses."""
+    """State of the descents: their latents, Adam's state, the best latents so far and their losses."""
 
     z: jax.Array
     optimizer_state: Any
@@ -114,7 +115,7 @@ class _Descent(NamedTuple):
 def _losses(
     generator: Network, variables: Any, target: jax.Array, z: jax.Array, condition: jax.Array | None
 ) -> jax.Array:
-    """Mean square difference of each latent's picture from the target, (N,)."""
+    """Returns the mean square difference of each latent's picture from the target, (N,)."""
     images = apply(generator, variables, z, condition)
     return jnp.mean((images.astype(jnp.float32) - target) ** 2, axis=(1, 2, 3))
 
@@ -131,7 +132,7 @@ def _descend(
 ) -> _Descent:
     def loss(z: jax.Array) -> tuple[jax.Array, jax.Array]:
         losses = _losses(generator, variables, target, z, condition)
-        return jnp.sum(losses), losses  # a start's gradient is that of its own loss
+        return jnp.sum(losses), losses  # the gradient of the sum is, for each start, that of its own loss
 
     def step(_: int, state: _Descent) -> _Descent:
         gradient, losses = jax.grad(loss, has_aux=True)(state.z)

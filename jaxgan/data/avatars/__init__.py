@@ -1,8 +1,9 @@
-"""Cartoon faces, drawn by the library itself: labelled, of any size, the same for ever.
+"""Labelled cartoon faces, drawn by the library itself at any size and reproducible across versions.
 
-A face is a pure function of (seed, index): the choices come from a hash of our own, and its geometry does not depend on
-the size at which it is drawn. Hair and eyes have the 12 and 11 colours of the tags of tutorial 000, so the pictures can
-condition a network, and ``measure_hair_colour`` counts whether the network obeys.
+A face is a pure function of (seed, index): the choices come from a hash defined here, and the geometry does not depend
+on the size of the picture. Hair and eyes have the 12 and 11 colours of the tags of tutorial 000, so the pictures can
+train a conditional network. `measure_hair_colour` and `measure_eye_colour` check whether its samples match their
+conditions.
 """
 
 import functools
@@ -36,9 +37,9 @@ __all__ = [
 ]
 
 SIZES = range(16, 257)
-"""The sizes at which a face can be drawn, in pixels."""
+"""Valid sizes of a face, in pixels."""
 
-_EDITION = 1  # raised when the same (seed, index) gives another face than before, so that caches are drawn anew
+_EDITION = 1  # raised when the face of a (seed, index) changes, so that cached faces are redrawn
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Avatar:
     """A drawn face.
 
     Attributes:
-        image: uint8 (size, size, 3).
-        traits: What was chosen about it.
+      image: uint8 (size, size, 3).
+      traits: its appearance.
     """
 
     image: np.ndarray
@@ -55,28 +56,28 @@ class Avatar:
 
     @property
     def hair(self) -> int:
-        """Index of the hair's colour in ``HAIR_COLOURS``."""
+        """Index of the hair colour in `HAIR_COLOURS`."""
         return self.traits.hair
 
     @property
     def eyes(self) -> int:
-        """Index of the eyes' colour in ``EYE_COLOURS``."""
+        """Index of the eye colour in `EYE_COLOURS`."""
         return self.traits.eyes
 
 
 def draw(seed: int, index: int, size: int) -> Avatar:
-    """Draws one face.
+    """Draws a face.
 
     Args:
-        seed: Seed of the set of faces, 0 <= seed < 2**64.
-        index: Number of the face in the set, 0 <= index < 2**64.
-        size: Side of the picture in pixels, 16 to 256. The face is the same at every size.
+      seed: random seed of the set of faces, 0 <= seed < 2**64.
+      index: number of the face in the set, 0 <= index < 2**64.
+      size: side of the picture in pixels, 16 to 256. The face is the same at every size.
 
     Returns:
-        The picture and what was chosen about it.
+      The picture and its traits.
 
     Raises:
-        ValueError: if an argument is out of its range.
+      ValueError: if an argument is out of range.
     """
     if size not in SIZES:
         raise ValueError(f"size must be an integer from {SIZES[0]} to {SIZES[-1]}, not {size!r}")
@@ -86,25 +87,34 @@ def draw(seed: int, index: int, size: int) -> Avatar:
 
 
 def draw_example(index: int, *, seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns picture ``index`` of a set and its condition vector, uint8 (23,): ``draw`` as the cache calls it."""
+    """Draws a face in the form that the cache expects.
+
+    Args:
+      index: number of the face in the set.
+      seed: random seed of the set.
+      size: side of the picture in pixels.
+
+    Returns:
+      The picture, uint8 (size, size, 3), and its condition vector, uint8 (23,).
+    """
     avatar = draw(seed, index, size)
     return avatar.image, condition(avatar.hair, avatar.eyes)
 
 
 def load(*, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.PathLike | None = None) -> Examples:
-    """Opens a set of faces with their hair and eye colours; draws it, in parallel processes, if it is not cached.
+    """Opens a set of faces with their hair and eye colours; draws it in parallel processes if it is not cached.
 
     Args:
-        size: Side of the pictures in pixels, 16 to 256.
-        count: How many faces.
-        seed: Seed of the set.
-        cache_dir: Where the set is kept; the user's cache directory if None.
+      size: side of the pictures in pixels, 16 to 256.
+      count: number of faces.
+      seed: random seed of the set.
+      cache_dir: directory of the cache; None selects the user's cache directory.
 
     Returns:
-        ``count`` pictures uint8 (size, size, 3) with conditions uint8 (23,).
+      `count` pictures uint8 (size, size, 3) with conditions uint8 (23,).
 
     Raises:
-        UserError: if the faces cannot be drawn at this size, none are asked for, or the cache cannot be written.
+      UserError: if the size or the count is out of range, or the cache cannot be written.
     """
     if size not in SIZES:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Things worn on the head; none hides much of the hair or of an iris. Head coordinates, as in ``face``."""
+"""Accessories, none of which hides much of the hair or of an iris. Head coordinates, as in `face`."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ _CONTOUR = 0.008
 
 
 def accessory_colour(traits: Traits, dice: Dice) -> Colour:
-    """Returns the colour of what is worn: of three that are thrown, the one that differs most from the hair."""
+    """Returns the colour of the accessories: of three random colours, the one that differs most from the hair."""
     hair = np.array(HAIR_PAINTS[traits.hair].base)
     thrown = [dice.pick(f"accessory {n}", _COLOURS) for n in range(3)]
     return max(thrown, key=lambda colour: int(((hair - colour) ** 2).sum()))
@@ -128,13 +128,13 @@ _HEADWEAR: dict[str, Callable[[Canvas, Traits, Colour, Dice], None]] = {
 
 
 def draw_headwear(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws what is worn on the hair, if anything."""
+    """Draws the headwear, if any."""
     if traits.headwear != "none":
         _HEADWEAR[traits.headwear](canvas, traits, accessory_colour(traits, dice), dice)
 
 
 def draw_earrings(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws earrings, if worn."""
+    """Draws the earrings, if any."""
     if not traits.earrings:
         return
     colour = dice.pick("earring", ((255, 214, 92), (240, 90, 110), (120, 200, 240), (250, 250, 255)))
@@ -144,7 +144,7 @@ def draw_earrings(canvas: Canvas, traits: Traits, dice: Dice) -> None:
 
 
 def draw_glasses(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws thin glasses, if worn; the irises stay free."""
+    """Draws thin glasses, if any, without covering the irises."""
     if traits.glasses == "none":
         return
     frame = dice.pick("frame", ((60, 44, 52), (150, 40, 56), (48, 60, 110), (110, 74, 44)))

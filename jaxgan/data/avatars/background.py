@@ -1,4 +1,4 @@
-"""What is behind the head, in picture coordinates: (0, 0) the top left corner, (1, 1) the bottom right one."""
+"""Backgrounds, in picture coordinates: (0, 0) is the top left corner and (1, 1) the bottom right one."""
 
 import colorsys
 
@@ -17,7 +17,7 @@ def _pastel(hue: float, saturation: float, value: float) -> Colour:
 
 
 def backdrop(traits: Traits, dice: Dice) -> Colour:
-    """Returns the background's colour: one of four that are thrown, the one that differs most from the hair."""
+    """Returns the background colour: of four random colours, the one that differs most from the hair."""
     hair = np.array(HAIR_PAINTS[traits.hair].base)
     thrown = [
         _pastel(
@@ -83,7 +83,14 @@ def _bokeh(canvas: Canvas, light: Colour, dice: Dice) -> None:
 
 
 def draw_background(canvas: Canvas, traits: Traits, dice: Dice, base: Colour) -> None:
-    """Draws the background's pattern onto a canvas that has its colour."""
+    """Draws the background pattern onto a canvas that is filled with the background colour.
+
+    Args:
+      canvas: the canvas, in picture coordinates.
+      traits: the traits of the face, which name the pattern.
+      dice: the random numbers of the picture.
+      base: the background colour.
+    """
     soft = shifted(base, dice.pick("pattern light", (-0.12, 0.35, 0.35)))
     kind = traits.background
     if kind in ("gradient", "diagonal"):

@@ -1,4 +1,7 @@
-"""Neck, shoulders and clothes, in head coordinates without the head's tilt: (0, 0) between the eyes, y downwards."""
+"""Neck, shoulders and clothes.
+
+Head coordinates without the head's tilt: (0, 0) is between the eyes, y points down.
+"""
 
 import numpy as np
 
@@ -58,7 +61,7 @@ def _band(canvas: Canvas, colour: Colour, top: float, width: float) -> None:
 
 
 def draw_clothes(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws shoulders and clothes."""
+    """Draws the shoulders and clothes."""
     cloth = dice.pick("cloth", _CLOTHES)
     trim = dice.pick("trim", [colour for colour in _CLOTHES if colour != cloth])
     kind = traits.clothes

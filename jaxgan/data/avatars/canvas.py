@@ -1,4 +1,4 @@
-"""A picture to draw on, in coordinates that do not depend on its size."""
+"""A drawing surface whose coordinates do not depend on its size in pixels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from jaxgan.data.avatars.palette import Colour
 
 @dataclass(frozen=True)
 class Canvas:
-    """Fills outlines into a Pillow picture, through an affine map from drawing coordinates to pixels.
+    """A Pillow picture with an affine map from drawing coordinates to pixels.
 
     Attributes:
-        image: The RGB picture that is drawn on.
-        opaque: Draws on it, covering what is below.
-        blending: Draws on it with transparent colours.
-        matrix: (2, 2), from drawing coordinates (row vectors) to pixels.
-        offset: (2,), the pixel of the drawing's origin.
+      image: the RGB picture.
+      opaque: Pillow's drawing context for opaque colours.
+      blending: Pillow's drawing context for transparent colours.
+      matrix: (2, 2), from drawing coordinates (row vectors) to pixels.
+      offset: (2,), the pixel of the drawing's origin.
     """
 
     image: Image.Image
@@ -30,24 +30,43 @@ class Canvas:
 
     @classmethod
     def on(cls, image: Image.Image, matrix: np.ndarray, offset: np.ndarray) -> "Canvas":
-        """Returns a canvas on an RGB picture."""
+        """Returns a canvas on an RGB picture.
+
+        Args:
+          image: the picture.
+          matrix: (2, 2), from drawing coordinates (row vectors) to pixels.
+          offset: (2,), the pixel of the drawing's origin.
+        """
         return cls(image, ImageDraw.Draw(image), ImageDraw.Draw(image, "RGBA"), matrix, offset)
 
     @classmethod
     def blank(cls, side: int, colour: Colour) -> "Canvas":
-        """Returns a canvas of one colour, on which (0, 0) is the top left corner and (1, 1) the bottom right one."""
-        # Pixel centres have whole numbers in Pillow, hence the half.
+        """Returns a canvas of one colour, with (0, 0) at the top left corner and (1, 1) at the bottom right one."""
+        # Pillow places pixel centres at integers, hence the half.
         return cls.on(Image.new("RGB", (side, side), colour), np.eye(2) * side, np.full(2, -0.5))
 
     def moved(self, x: float, y: float, scale: float = 1.0, angle: float = 0.0) -> "Canvas":
-        """Returns a canvas on the same picture whose origin is (x, y), turned by ``angle`` radians and scaled."""
+        """Returns a canvas on the same picture in other coordinates.
+
+        Args:
+          x: horizontal position of the new origin.
+          y: vertical position of the new origin.
+          scale: factor by which the new unit is larger.
+          angle: rotation of the new axes in radians.
+        """
         cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
         matrix = np.array([[cosine, sine], [-sine, cosine]]) @ self.matrix
         offset = np.array([x, y]) @ self.matrix + self.offset
         return Canvas(self.image, self.opaque, self.blending, matrix, offset)
 
     def fill(self, points: np.ndarray, colour: Colour, alpha: float = 1.0) -> None:
-        """Fills an outline (n, 2) with a colour, which covers a share ``alpha`` of what is below it."""
+        """Fills an outline with a colour.
+
+        Args:
+          points: the outline, (n, 2).
+          colour: the colour.
+          alpha: opacity of the colour, 0 to 1.
+        """
         pixels = (points @ self.matrix + self.offset).ravel().tolist()
         if alpha >= 1:
             self.opaque.polygon(pixels, fill=colour)
@@ -56,7 +75,7 @@ class Canvas:
 
     @contextmanager
     def inside(self, outline: np.ndarray) -> Iterator["Canvas"]:
-        """Gives a canvas on which only what lies inside the outline (n, 2) will be kept."""
+        """Yields a canvas on which only the inside of the outline (n, 2) will be kept."""
         pixels = outline @ self.matrix + self.offset
         low = np.maximum(np.floor(pixels.min(0)).astype(int), 0)
         high = np.maximum(np.minimum(np.ceil(pixels.max(0)).astype(int) + 1, self.image.size), low + 1)

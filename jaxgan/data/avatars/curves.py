@@ -1,4 +1,4 @@
-"""Outlines as arrays of points (n, 2): splines, ellipses, tapered strokes."""
+"""Outlines as arrays of points (n, 2): splines, ellipses and tapered strokes."""
 
 from functools import lru_cache
 
@@ -8,7 +8,7 @@ Point = tuple[float, float] | np.ndarray
 
 _STEPS = 6
 _T = np.arange(_STEPS) / _STEPS
-# Catmull-Rom: the weights of the four points around a segment at each step along it.
+# Catmull-Rom weights of the four points around a segment, at each step along it.
 _SPLINE = 0.5 * np.stack(
     [-_T + 2 * _T**2 - _T**3, 2 - 5 * _T**2 + 3 * _T**3, _T + 4 * _T**2 - 3 * _T**3, -(_T**2) + _T**3], axis=1
 )
@@ -35,7 +35,7 @@ def loop(*points: tuple[float, float]) -> np.ndarray:
 
 @lru_cache(maxsize=512)
 def curve(*points: tuple[float, float]) -> np.ndarray:
-    """Returns a smooth open line through the points, its two ends included."""
+    """Returns a smooth open line through the points, including both ends."""
     stations = np.array(points)
     inner = _spline(np.concatenate([stations[:1], stations, stations[-1:]]))
     line = np.concatenate([inner, stations[-1:]])
@@ -44,12 +44,20 @@ def curve(*points: tuple[float, float]) -> np.ndarray:
 
 
 def bend(start: Point, control: Point, end: Point) -> np.ndarray:
-    """Returns a quadratic Bezier curve of nine points."""
+    """Returns nine points of the quadratic Bézier curve from `start` to `end` with one control point."""
     return _QUADRATIC @ np.asarray((start, control, end), float)
 
 
 def ellipse(x: float, y: float, radius_x: float, radius_y: float | None = None, angle: float = 0.0) -> np.ndarray:
-    """Returns an ellipse (a circle with one radius), turned by ``angle`` in radians."""
+    """Returns an ellipse.
+
+    Args:
+      x: horizontal position of the centre.
+      y: vertical position of the centre.
+      radius_x: horizontal radius.
+      radius_y: vertical radius; None makes a circle.
+      angle: rotation in radians.
+    """
     points = _CIRCLE * (radius_x, radius_x if radius_y is None else radius_y)
     if angle:
         cosine, sine = np.cos(angle), np.sin(angle)
@@ -58,28 +66,28 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float | None = None, 
 
 
 def joined(*lines: np.ndarray) -> np.ndarray:
-    """Returns one outline that runs along the lines, one after the other."""
+    """Returns one outline that follows the lines one after another."""
     return np.concatenate(lines)
 
 
 def mirrored(points: np.ndarray) -> np.ndarray:
-    """Returns the outline with left and right exchanged."""
+    """Returns the outline mirrored left to right."""
     return points * _FLIP
 
 
 def sided(points: np.ndarray, side: int) -> np.ndarray:
-    """Returns an outline that was written for the right side (x > 0) on the given side, -1 or 1."""
+    """Returns an outline for the given side, -1 (left) or 1 (right), from the outline of the right side (x > 0)."""
     return points if side > 0 else mirrored(points)
 
 
 def stroke(points: np.ndarray, width: float, start: float = 0.0, end: float = 0.0) -> np.ndarray:
-    """Returns the outline of a pen stroke along a line: full width in the middle, tapering to its ends.
+    """Returns the outline of a pen stroke along a line, with full width in the middle and tapered ends.
 
     Args:
-        points: The line, (n, 2).
-        width: The full width.
-        start: Share of the width at the first point, 0 (a sharp end) to 1.
-        end: Share of the width at the last point.
+      points: the line, (n, 2).
+      width: the full width.
+      start: share of the width at the first point, 0 (a sharp end) to 1.
+      end: share of the width at the last point, 0 to 1.
     """
     across = _across(np.concatenate([points[:1], points, points[-1:]])) * (
         _taper(len(points), start, end) * (width / 2)
@@ -94,14 +102,14 @@ def _taper(count: int, start: float, end: float) -> np.ndarray:
 
 
 def _across(padded: np.ndarray) -> np.ndarray:
-    """Returns the unit normals of a line, to its left on the screen, given with one more point at each end."""
+    """Returns the unit normals of a line, to its left on the screen; `padded` has one additional point at each end."""
     plane = padded.view(np.complex128)[:, 0]
     ahead = plane[2:] - plane[:-2]
     return (ahead * (-1j / (np.abs(ahead) + 1e-9))).view(np.float64).reshape(-1, 2)
 
 
 def grown(points: np.ndarray, width: float) -> np.ndarray:
-    """Returns a closed outline moved outwards by ``width``: filled in a dark colour first, it becomes a contour."""
+    """Returns a closed outline moved outwards by `width`; filled in a dark colour first, it becomes a contour."""
     padded = np.concatenate([points[-1:], points, points[:1]])
     plane = padded.view(np.complex128)[:, 0]
     area = np.vdot(plane[:-1], plane[1:]).imag  # twice the area; positive if it runs clockwise on the screen

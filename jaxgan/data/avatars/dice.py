@@ -1,6 +1,6 @@
-"""Random choices that are the same for ever.
+"""Random choices that are reproducible across versions of NumPy.
 
-The streams of ``numpy.random`` may change from version to version. The faces must not, so their choices come from
+The streams of `numpy.random` may change from version to version. The faces must not, so their choices come from
 splitmix64, a small integer hash: a uniform number is a pure function of (seed, index, purpose).
 """
 
@@ -15,7 +15,11 @@ Choice = TypeVar("Choice")
 
 
 def mix(value: int) -> int:
-    """Returns the splitmix64 hash of a 64-bit integer (Steele, Lea and Flood 2014): a bijection of 64 bits."""
+    """Returns the splitmix64 hash of a 64-bit integer, which is a bijection of 64-bit integers.
+
+    Reference:
+      Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
+    """
     value = (value + _GOLDEN) & _MASK
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
@@ -33,11 +37,13 @@ def _word(purpose: str) -> int:
 
 @dataclass(frozen=True)
 class Dice:
-    """The random numbers of one picture; each has a name, so that a new choice leaves the others as they are.
+    """Named random numbers of one picture.
+
+    A number depends on its name only, so a new choice leaves all others unchanged.
 
     Attributes:
-        seed: Seed of the whole set, 0 <= seed < 2**64.
-        index: Number of the picture in the set, 0 <= index < 2**64.
+      seed: random seed of the set, 0 <= seed < 2**64.
+      index: number of the picture in the set, 0 <= index < 2**64.
     """
 
     seed: int
@@ -52,7 +58,7 @@ class Dice:
         object.__setattr__(self, "_key", mix(mix(int(self.seed)) ^ int(self.index)))
 
     def unit(self, purpose: str) -> float:
-        """Returns a uniform number in [0, 1), of 53 bits."""
+        """Returns a uniform number in [0, 1) with 53 random bits."""
         return (mix(self._key ^ _word(purpose)) >> 11) / (1 << 53)
 
     def uniform(self, purpose: str, low: float, high: float) -> float:
@@ -64,5 +70,5 @@ class Dice:
         return self.unit(purpose) < probability
 
     def pick(self, purpose: str, options: Sequence[Choice]) -> Choice:
-        """Returns one of the options, each equally likely (an option named twice is twice as likely)."""
+        """Returns one of the options with equal probability; an option listed twice is twice as likely."""
         return options[int(self.unit(purpose) * len(options))]

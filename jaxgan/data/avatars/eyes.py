@@ -1,4 +1,4 @@
-"""Large eyes, and brows."""
+"""Eyes and brows."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ IRIS = (0.067, 0.084)
 
 @dataclass(frozen=True)
 class _Lids:
-    """An eye's opening: heights of its inner corner, top, outer corner and bottom, and its half width."""
+    """Opening of an eye: heights of inner corner, top, outer corner and bottom, and half its width."""
 
     inner: float
     top: float
@@ -54,12 +54,12 @@ def _lower(lids: _Lids) -> np.ndarray:
 
 
 def lash_colour(traits: Traits) -> Colour:
-    """Returns the colour of lashes: nearly black, with a breath of the hair's contour."""
+    """Returns the colour of the lashes: nearly black, with a tint of the hair's contour."""
     return darker(blend((40, 24, 32), HAIR_PAINTS[traits.hair].outline, 0.3), 0.85)
 
 
 def _draw_iris(eye: Canvas, paint: EyePaint, x: float, y: float, highlight: str) -> None:
-    """Draws the iris. Its highlights come from the upper left in both eyes."""
+    """Draws the iris. Its highlights are at the upper left in both eyes, as from one light."""
     wide, tall = IRIS
     eye.fill(ellipse(x, y, wide, tall), darker(paint.shade, 0.62))
     eye.fill(ellipse(x, y + 0.002, wide * 0.88, tall * 0.90), paint.base)
@@ -99,7 +99,7 @@ def _draw_lashes(eye: Canvas, lids: _Lids, side: int, colour: Colour, style: str
 
 
 def draw_eyes(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws both eyes. The one on the side that the head turns to is seen narrower."""
+    """Draws both eyes. The eye on the side to which the head turns is narrower."""
     paint = EYE_PAINTS[traits.eyes]
     lids = _LIDS[traits.eye_shape]
     gaze = dice.uniform("gaze", -0.010, 0.010) + 0.008 * traits.turn
@@ -133,7 +133,7 @@ _BROWS = {
 
 
 def draw_brows(canvas: Canvas, traits: Traits) -> None:
-    """Draws the brows; they show through the fringe, as drawn faces have it."""
+    """Draws the brows over the fringe, as is usual for cartoon faces."""
     start, middle, end, width = _BROWS[traits.brows]
     colour = blend(HAIR_PAINTS[traits.hair].outline, HAIR_PAINTS[traits.hair].shade, 0.25)
     for side in (-1, 1):

@@ -1,4 +1,4 @@
-"""The face without its eyes: contour, ears, nose, mouth, cheeks."""
+"""Face without the eyes: contour, ears, nose, mouth and cheeks."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from jaxgan.data.avatars.dice import Dice
 from jaxgan.data.avatars.palette import SKINS, Colour, blend, darker, shifted
 from jaxgan.data.avatars.traits import Traits
 
-# Half widths of the contour at cheek, jaw and beside the chin, and the chin's height.
+# Half widths of the contour at the cheeks, the jaw and beside the chin, and the height of the chin.
 _SHAPES = {
     "round": (0.285, 0.255, 0.125, 0.295),
     "oval": (0.272, 0.235, 0.100, 0.312),
@@ -18,7 +18,7 @@ _SHAPES = {
 
 
 def contour(traits: Traits) -> np.ndarray:
-    """Returns the outline of the face, in head coordinates: (0, 0) between the eyes, y downwards."""
+    """Returns the outline of the face in head coordinates: (0, 0) is between the eyes, y points down."""
     cheek, jaw, near, chin = _SHAPES[traits.face]
     lean = 0.028 * traits.turn
     right = [(near + lean, chin - 0.038), (jaw + 0.4 * lean, 0.145), (cheek, 0.02), (cheek - 0.015, -0.15)]
@@ -32,7 +32,7 @@ def skin_shade(traits: Traits) -> Colour:
 
 
 def draw_ears(canvas: Canvas, traits: Traits) -> None:
-    """Draws both ears; most hair styles hide them."""
+    """Draws both ears, which most hair styles hide."""
     skin = SKINS[traits.skin]
     ear = loop((0.255, -0.02), (0.315, -0.02), (0.325, 0.04), (0.295, 0.11), (0.255, 0.11))
     for side in (ear, mirrored(ear)):
@@ -44,7 +44,14 @@ def draw_ears(canvas: Canvas, traits: Traits) -> None:
 
 
 def draw_face(canvas: Canvas, traits: Traits, dice: Dice, fringe: np.ndarray) -> None:
-    """Draws the face and on it the shadow that the fringe throws."""
+    """Draws the face, with the shadow of the fringe on it.
+
+    Args:
+      canvas: the canvas, in head coordinates.
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+      fringe: outline of the fringe, (n, 2).
+    """
     skin = SKINS[traits.skin]
     outline = contour(traits)
     canvas.fill(grown(outline, 0.008), blend(darker(skin, 0.5), (90, 30, 40), 0.25))
@@ -82,7 +89,7 @@ def _draw_nose(canvas: Canvas, traits: Traits, dice: Dice) -> None:
 
 
 def draw_mouth(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws the mouth in head coordinates."""
+    """Draws the mouth; the canvas has head coordinates."""
     at = canvas.moved(0.036 * traits.turn, 0.196 + dice.uniform("mouth height", -0.006, 0.008))
     _MOUTHS[traits.mouth](at, darker(blend(SKINS[traits.skin], (120, 10, 30), 0.62), 0.72), dice)
 

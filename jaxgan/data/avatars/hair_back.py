@@ -1,4 +1,7 @@
-"""The hair behind the face: one function a hair style. Head coordinates: (0, 0) between the eyes, y downwards."""
+"""Hair behind the face, with one function per hair style.
+
+Head coordinates: (0, 0) is between the eyes, y points down.
+"""
 
 from collections.abc import Callable
 
@@ -12,12 +15,12 @@ from jaxgan.data.avatars.traits import Traits
 
 CONTOUR = 0.009
 
-# The right half of the skull's hair, from the crown to the temple; the fringe runs along it too.
+# Right half of the hair around the skull, from the crown to the temple; the fringe follows it as well.
 CROWN = ((0.0, -0.475), (0.12, -0.456), (0.225, -0.395), (0.305, -0.285), (0.345, -0.14), (0.345, 0.0))
 
 
 def hair_paint(traits: Traits) -> HairPaint:
-    """Returns the tones of the hair in this picture's light."""
+    """Returns the tones of the hair in the light of this picture."""
     return HairPaint(*(shifted(colour, traits.light) for colour in HAIR_PAINTS[traits.hair]))
 
 
@@ -28,12 +31,12 @@ def draw_tress(canvas: Canvas, points: np.ndarray, paint: HairPaint) -> None:
 
 
 def _both(right: np.ndarray) -> np.ndarray:
-    """Returns a closed outline from its right half, which runs from the top to the bottom."""
+    """Returns a closed outline from its right half, which runs from top to bottom."""
     return joined(right, mirrored(right)[::-1])
 
 
 def _curtain(canvas: Canvas, right: np.ndarray, paint: HairPaint) -> None:
-    """Draws hair that hangs behind the face, in shade around the neck."""
+    """Draws hair that hangs behind the face, shaded around the neck."""
     shape = _both(right)
     canvas.fill(grown(shape, CONTOUR), paint.outline)
     with canvas.inside(shape) as hair:
@@ -185,12 +188,12 @@ _STYLES: dict[str, Callable[[Canvas, HairPaint, Traits, Dice], None]] = {
 
 
 def draw_back_hair(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws the hair that lies behind the face."""
+    """Draws the hair behind the face."""
     _STYLES[traits.style](canvas, hair_paint(traits), traits, dice)
 
 
 def draw_braids(canvas: Canvas, traits: Traits) -> None:
-    """Draws two braids that hang before the shoulders."""
+    """Draws two braids in front of the shoulders."""
     paint = hair_paint(traits)
     for side in (-1, 1):
         for n in range(5):

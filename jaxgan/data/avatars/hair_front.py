@@ -1,4 +1,4 @@
-"""The hair before the face: the fringe, its shine, and the locks at the sides of the face."""
+"""Hair in front of the face: the fringe, its shine, and the locks at the sides."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from jaxgan.data.avatars.traits import Traits
 
 _FAR = np.array([(0.5, 0.5), (0.5, -0.42)])
 
-# Per fringe: its strands from left to right between the two locks, as x and y of each notch and tip in turn.
+# Strands of each fringe from left to right between the two locks: x and y of alternating notches and tips.
 _FRINGES = {
     "straight": [(-0.215, -0.115), (-0.14, -0.078), (-0.07, -0.115), (-0.01, -0.080), (0.06, -0.115), (0.13, -0.078),
                  (0.215, -0.115)],
@@ -35,7 +35,7 @@ _LENGTHS = {
 
 
 def _edge(traits: Traits, dice: Dice) -> np.ndarray:
-    """Returns the notches and tips of the fringe in turn, from left to right, a notch at both ends."""
+    """Returns alternating notches and tips of the fringe from left to right, with a notch at both ends."""
     points = np.array(_FRINGES[traits.fringe])
     points[1:-1, 0] += [dice.uniform(f"fringe x {n}", -0.012, 0.012) for n in range(1, len(points) - 1)]
     points[1:-1, 1] += [dice.uniform(f"fringe y {n}", -0.018, 0.010) for n in range(1, len(points) - 1)]
@@ -43,7 +43,7 @@ def _edge(traits: Traits, dice: Dice) -> np.ndarray:
 
 
 def _lock(side: int, notch: np.ndarray, low: float, inner: float) -> np.ndarray:
-    """Returns the lock at one side of the face: from the hair's rim down to its tip and up to the fringe's notch."""
+    """Returns the lock at one side of the face, from the rim of the hair to its tip and up to the fringe's notch."""
     x, y = abs(notch[0]), notch[1]
     outer = curve((0.345, 0.0), (0.343, 0.45 * low), (inner + 0.052, low))
     back = curve((inner + 0.052, low), (inner + 0.012, 0.5 * low), (inner, 0.3 * y), (x + 0.01, y))
@@ -51,7 +51,7 @@ def _lock(side: int, notch: np.ndarray, low: float, inner: float) -> np.ndarray:
 
 
 def fringe_outline(traits: Traits, dice: Dice) -> np.ndarray:
-    """Returns the closed outline of the front hair, in head coordinates: crown, locks and strands."""
+    """Returns the closed outline of the front hair (crown, locks and strands) in head coordinates."""
     edge = _edge(traits, dice)
     low = dice.uniform("lock length", *_LENGTHS.get(traits.style, (0.12, 0.34)))
     inner = 0.242 + dice.uniform("lock width", -0.004, 0.016)
@@ -66,7 +66,7 @@ def fringe_outline(traits: Traits, dice: Dice) -> np.ndarray:
 
 
 def _draw_shine(hair: Canvas, paint: HairPaint, traits: Traits, dice: Dice) -> None:
-    """Draws the ring of light that lies around the hair, in a few pieces with ragged edges."""
+    """Draws the ring of light around the hair, as a few pieces with ragged edges."""
     height = dice.uniform("shine height", -0.335, -0.29)
     thick = dice.uniform("shine width", 0.035, 0.06)
     pieces = dice.pick(
@@ -83,7 +83,14 @@ def _draw_shine(hair: Canvas, paint: HairPaint, traits: Traits, dice: Dice) -> N
 
 
 def draw_fringe(canvas: Canvas, traits: Traits, dice: Dice, outline: np.ndarray) -> None:
-    """Draws the fringe: contour, tones, the lines between its strands and its shine."""
+    """Draws the fringe: contour, tones, lines between its strands, and shine.
+
+    Args:
+      canvas: the canvas, in head coordinates.
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+      outline: outline of the front hair, see `fringe_outline`.
+    """
     paint = hair_paint(traits)
     whorl = np.array([0.06 * traits.side + 0.05 * traits.turn, -0.455])
     if dice.chance("cowlick", 0.3):
@@ -99,7 +106,7 @@ def draw_fringe(canvas: Canvas, traits: Traits, dice: Dice, outline: np.ndarray)
 
 
 def _draw_sides(hair: Canvas, paint: HairPaint) -> None:
-    """Draws the shade at the rim, and a line down each lock."""
+    """Draws the shade at the rim, and a line along each lock."""
     rim = joined(curve((0.225, -0.42), (0.285, -0.25), (0.305, -0.05), (0.30, 0.2), (0.29, 0.5)), _FAR)
     line = stroke(curve((0.262, -0.22), (0.285, -0.05), (0.285, 0.14)), 0.016, 0.0, 0.0)
     for side in (-1, 1):

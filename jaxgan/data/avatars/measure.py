@@ -1,6 +1,6 @@
-"""Reads the colours of hair and eyes off pictures, by votes of pixels: a condition's effect can be counted.
+"""Measurement of hair and eye colours from pixels, without a network.
 
-No network takes part. The pictures may be drawn or generated, of any size from 16 pixels.
+It checks whether generated pictures match their conditions. The pictures may be of any size from 16 pixels.
 """
 
 from functools import lru_cache
@@ -13,12 +13,12 @@ from jaxgan.data.avatars.scene import CENTRE
 
 _LEVELS = 32
 _FRINGE = (0.27, 0.24, 0.73, 0.45)  # left, top, right, bottom
-# Every eye has a black pupil, lashes, and blends of them that are grey or brown, so these votes count less.
+# Every eye has a black pupil and lashes, whose blends are grey or brown, so votes for these colours count less.
 _WEIGHTS = np.array([{"black": 0.4, "gray": 0.5, "brown": 0.6}.get(name, 1.0) for name in EYE_COLOURS])
 
 
 def _votes_table(tones: list[tuple[Colour, int]]) -> np.ndarray:
-    """Returns, for each of 32**3 colours, what the nearest tone stands for."""
+    """Returns the class of the nearest tone for each of 32**3 colours."""
     axis = (np.arange(_LEVELS) + 0.5) * (256 / _LEVELS)
     colours = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 1, 3)
     points = np.array([tone for tone, _ in tones], float)
@@ -44,7 +44,7 @@ def _eye_table() -> np.ndarray:
 
 
 def _shares(images: np.ndarray, table: np.ndarray, classes: int, inside: np.ndarray) -> np.ndarray:
-    """Returns the share of the pixels inside that votes for each class, float (N, classes)."""
+    """Returns the share of the pixels inside that vote for each class, float (N, classes)."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8:
         raise ValueError(f"pictures must be uint8 (N, height, width, 3), not {images.dtype} {images.shape}")
@@ -54,23 +54,24 @@ def _shares(images: np.ndarray, table: np.ndarray, classes: int, inside: np.ndar
 
 
 def _grid(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns x and y of the pixels' centres as shares of the picture."""
+    """Returns x and y of the pixel centres as fractions of the picture's sides."""
     height, width = np.shape(images)[1:3]
     return np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
 
 
 def measure_hair_colour(images: np.ndarray) -> np.ndarray:
-    """Reads the hair colour off the fringe.
+    """Measures the hair colour from the fringe.
+
+    At least 99 of 100 drawn pictures are measured correctly.
 
     Args:
-        images: uint8 (N, H, W, 3).
+      images: uint8 (N, H, W, 3).
 
     Returns:
-        int64 (N,): indices into ``HAIR_COLOURS``. On drawn pictures it is right in
-        at least 99 of 100.
+      int64 (N,), indices into `HAIR_COLOURS`.
 
     Raises:
-        ValueError: if the pictures have another shape or type.
+      ValueError: if the pictures have another shape or dtype.
     """
     x, y = _grid(images)
     left, top, right, bottom = _FRINGE
@@ -79,17 +80,19 @@ def measure_hair_colour(images: np.ndarray) -> np.ndarray:
 
 
 def measure_eye_colour(images: np.ndarray) -> np.ndarray:
-    """Reads the eye colour off the two places where the irises are.
+    """Measures the eye colour from the two places of the irises.
+
+    At least 97 of 100 drawn pictures of 48 pixels or more are measured correctly. In smaller pictures the irises are
+    too small for a reliable measurement.
 
     Args:
-        images: uint8 (N, H, W, 3).
+      images: uint8 (N, H, W, 3).
 
     Returns:
-        int64 (N,): indices into ``EYE_COLOURS``. On drawn pictures of 48 pixels
-        and more it is right in at least 97 of 100; on smaller ones the irises are too small to trust it.
+      int64 (N,), indices into `EYE_COLOURS`.
 
     Raises:
-        ValueError: if the pictures have another shape or type.
+      ValueError: if the pictures have another shape or dtype.
     """
     x, y = _grid(images)
     beside = np.abs(x - CENTRE[0]) - 1.03 * SPACING

@@ -1,4 +1,4 @@
-"""The colours: 12 of hair, 11 of eyes, in the order of the tags, and the condition vectors that name them."""
+"""Palette of 12 hair colours and 11 eye colours in the order of the tags, and condition vectors of colours."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ CONDITION_NAMES = tags.CONDITION_NAMES
 
 
 class HairPaint(NamedTuple):
-    """The four tones of one hair colour."""
+    """Four tones of one hair colour."""
 
     base: Colour
     shade: Colour
@@ -23,7 +23,7 @@ class HairPaint(NamedTuple):
 
 
 class EyePaint(NamedTuple):
-    """The three tones of one eye colour."""
+    """Three tones of one eye colour."""
 
     base: Colour
     shade: Colour
@@ -69,14 +69,14 @@ def condition(hair: int, eyes: int) -> np.ndarray:
     """Returns the multi-hot condition vector of a hair and an eye colour.
 
     Args:
-        hair: Index into ``HAIR_COLOURS``.
-        eyes: Index into ``EYE_COLOURS``.
+      hair: index into `HAIR_COLOURS`.
+      eyes: index into `EYE_COLOURS`.
 
     Returns:
-        uint8 (23,): ones at ``hair`` and at ``12 + eyes``; ``CONDITION_NAMES`` has the names.
+      uint8 (23,): ones at `hair` and at `12 + eyes`; `CONDITION_NAMES` has the names.
 
     Raises:
-        ValueError: if an index is out of range.
+      ValueError: if an index is out of range.
     """
     if not 0 <= hair < len(HAIR_COLOURS):
         raise ValueError(f"hair must be an index from 0 to {len(HAIR_COLOURS) - 1}, not {hair!r}")
@@ -88,16 +88,22 @@ def condition(hair: int, eyes: int) -> np.ndarray:
 
 
 def blend(first: Colour, second: Colour, share: float) -> Colour:
-    """Returns the colour that is ``share`` of the way from the first colour to the second."""
+    """Mixes two colours.
+
+    Args:
+      first: the colour at share 0.
+      second: the colour at share 1.
+      share: share of the second colour, 0 to 1.
+    """
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
 def darker(colour: Colour, factor: float) -> Colour:
-    """Returns the colour with every channel multiplied by ``factor`` (at most 1)."""
+    """Returns the colour with every channel multiplied by `factor`, at most 1."""
     return blend((0, 0, 0), colour, factor)
 
 
 def shifted(colour: Colour, light: float) -> Colour:
-    """Returns the colour lighter (``light`` > 0, towards white) or darker (< 0, towards black)."""
+    """Lightens a colour towards white (`light` > 0) or darkens it towards black (`light` < 0)."""
     return blend(colour, (255, 255, 255), light) if light >= 0 else darker(colour, 1 + light)

@@ -1,4 +1,4 @@
-"""The order in which a face is painted, from the background to what is worn."""
+"""Composition of a face, painted in order from the background to the accessories."""
 
 import numpy as np
 
@@ -13,18 +13,27 @@ from jaxgan.data.avatars.hair_back import draw_back_hair, draw_braids
 from jaxgan.data.avatars.hair_front import draw_fringe, fringe_outline
 from jaxgan.data.avatars.traits import Traits
 
-# Where the point between the eyes lies in the picture.
+# Position of the point between the eyes in the picture.
 CENTRE = (0.5, 0.565)
-_SMALLEST = 192  # pixels of the side at which a face is drawn, before it is reduced: thin lines need them
+_SMALLEST = 192  # minimum side in pixels before downscaling, because thin lines need this resolution
 
 
 def oversampling(size: int) -> int:
-    """Returns how many drawn pixels make the side of one pixel of a picture."""
+    """Returns the factor by which a picture of this size is drawn larger before it is downscaled."""
     return max(3 if size <= 128 else 2, -(-_SMALLEST // size))
 
 
 def paint(traits: Traits, dice: Dice, size: int) -> np.ndarray:
-    """Returns the picture of a face, uint8 (size, size, 3)."""
+    """Paints a face.
+
+    Args:
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+      size: side of the picture in pixels.
+
+    Returns:
+      uint8 (size, size, 3).
+    """
     factor = oversampling(size)
     colour = backdrop(traits, dice)
     page = Canvas.blank(size * factor, colour)

@@ -1,4 +1,4 @@
-"""What a face looks like, before a line of it is drawn."""
+"""Traits of a face: every choice about its appearance."""
 
 from dataclasses import dataclass
 
@@ -23,32 +23,32 @@ CLOTHES = ("sailor", "turtleneck", "hoodie", "shirt", "blouse", "scarf")
 
 @dataclass(frozen=True)
 class Traits:
-    """All that is chosen about one face.
+    """All choices about the appearance of a face.
 
     Attributes:
-        hair: Index into ``HAIR_COLOURS``.
-        eyes: Index into ``EYE_COLOURS``.
-        style: One of ``HAIR_STYLES``.
-        fringe: One of ``FRINGES``.
-        face: One of ``FACE_SHAPES``.
-        skin: Index into ``SKINS``.
-        eye_shape: One of ``EYE_SHAPES``.
-        mouth: One of ``MOUTHS``.
-        brows: One of ``BROWS``.
-        background: One of ``BACKGROUNDS``.
-        headwear: One of ``HEADWEAR``.
-        glasses: One of ``GLASSES``.
-        clothes: One of ``CLOTHES``.
-        earrings: Whether it wears earrings.
-        freckles: Whether it has freckles.
-        blush: Strength of the blush, 0 to 1.
-        tilt: Turn of the head in the picture, radians.
-        turn: Turn of the head to a side, -1 (left) to 1 (right).
-        scale: Size of the head, about 1.
-        x: Shift of the head to the right, as a share of the picture.
-        y: Shift of the head downwards.
-        side: -1 or 1, where an accessory or a parting sits.
-        light: Brightness of the hair, about 0 (-0.06 to 0.06).
+      hair: index into `HAIR_COLOURS`.
+      eyes: index into `EYE_COLOURS`.
+      style: one of `HAIR_STYLES`.
+      fringe: one of `FRINGES`.
+      face: one of `FACE_SHAPES`.
+      skin: index into `SKINS`.
+      eye_shape: one of `EYE_SHAPES`.
+      mouth: one of `MOUTHS`.
+      brows: one of `BROWS`.
+      background: one of `BACKGROUNDS`.
+      headwear: one of `HEADWEAR`.
+      glasses: one of `GLASSES`.
+      clothes: one of `CLOTHES`.
+      earrings: whether it wears earrings.
+      freckles: whether it has freckles.
+      blush: strength of the blush, 0 to 1.
+      tilt: rotation of the head in the picture plane, in radians.
+      turn: rotation of the head to a side, -1 (left) to 1 (right).
+      scale: size of the head, about 1.
+      x: shift of the head to the right, as a fraction of the picture's side.
+      y: shift of the head downwards, as a fraction of the picture's side.
+      side: side of an accessory or a parting, -1 (left) or 1 (right).
+      light: brightness of the hair, -0.06 to 0.06.
     """
 
     hair: int
@@ -77,7 +77,7 @@ class Traits:
 
 
 def choose(dice: Dice) -> Traits:
-    """Returns the traits of one face. Hair and eye colours are uniform and independent of all else."""
+    """Chooses the traits of a face. Hair and eye colours are uniform and independent of all other traits."""
     return Traits(
         hair=dice.pick("hair", range(len(HAIR_COLOURS))),
         eyes=dice.pick("eyes", range(len(EYE_COLOURS))),
