@@ -4,14 +4,17 @@ A convolution has three products: (big, kernel) -> small, (small, kernel) -> big
 library has one kernel for each, and XLA has to recognise which one a convolution is. It recognises the gradients of a
 convolution, but not the kernel gradient of a transposed one as JAX derives it: that becomes a forward convolution with
 the small picture for its window, dilated by the stride. So the two operations share three products here, each written
-as the gradient of a convolution that XLA knows. What touches a single position of the small side, and kernels of one
-pixel, are products of matrices, and JAX's own gradients of these are too.
+as the gradient of a convolution that XLA knows, in a geometry that it knows. With one position on the small side, or
+a kernel of one pixel, all three are products of matrices, and so are JAX's own gradients of these.
 """
 
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 from jax import lax
 
-from jaxgan.ops.geometry import Geometry, pad, tied
+from jaxgan.ops.geometry import Geometry, Pair, pad, tied
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 LAYOUT_TRANSPOSED = ("NHWC", "HWOI", "NHWC")
@@ -42,51 +45,81 @@ def _to_big(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
 
 
 def _to_kernel(x: jax.Array, y: jax.Array, geometry: Geometry) -> jax.Array:
-    kernel = jax.ShapeDtypeStruct((*geometry.kernel, x.shape[-1], y.shape[-1]), x.dtype)
+    shape = (*geometry.kernel, x.shape[-1], y.shape[-1])
+    if geometry.small[0] <= geometry.kernel[0] and geometry.small[1] <= geometry.kernel[1]:
+        # With so small a picture for its window, XLA:GPU would take it for a forward convolution with a dilated kernel.
+        return (_patches(x, geometry).T @ y.reshape(-1, y.shape[-1])).reshape(shape)
+    kernel = jax.ShapeDtypeStruct(shape, x.dtype)
     (gradient,) = jax.linear_transpose(lambda kernel: _to_small(x, kernel, geometry), kernel)(y)
     return gradient
+
+
+def _patches(x: jax.Array, geometry: Geometry) -> jax.Array:
+    """Lays out what each position of the small side sees: (N, H, W, C) -> (N h w, kh kw C)."""
+    (kh, kw), (h, w), stride = geometry.kernel, geometry.small, geometry.stride
+    height, width = (h - 1) * stride + 1, (w - 1) * stride + 1  # from the first position to the last
+    x = pad(x, geometry.before, (height + kh - 1, width + kw - 1))
+    taps = [_every(x, (i, j), (height, width), stride) for i in range(kh) for j in range(kw)]
+    return jnp.concatenate(taps, -1).reshape(-1, kh * kw * x.shape[-1])
+
+
+def _every(x: jax.Array, first: Pair, size: Pair, stride: int) -> jax.Array:
+    """Takes every `stride`-th pixel in both directions, from `first` on."""
+    (top, left), (height, width) = first, size
+    ends = (len(x), top + height, left + width, x.shape[-1])
+    return lax.slice(x, (0, top, left, 0), ends, (1, stride, stride, 1))
 
 
 to_small, to_big, to_kernel = tied(_to_small, _to_big, _to_kernel)
 
 
-def is_matrix_product(geometry: Geometry) -> bool:
-    """Tells whether every output of the convolution is a product of one run of pixels with the whole kernel."""
-    return geometry.small == (1, 1) or geometry.kernel == (1, 1)
-
-
 def conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolves (N, H, W, C) with (kh, kw, C, F) to (N, h, w, F)."""
-    if not is_matrix_product(geometry):
+    geometry, crop = _without_crop(geometry)
+    x = pad(x, crop, geometry.big)
+    if not _is_matrix_product(geometry):
         return to_small(x, kernel, geometry)
-    rows = _rows(x, geometry)
-    return (rows @ kernel.reshape(-1, kernel.shape[-1])).reshape(len(x), *geometry.small, -1)
+    y = _patches(x, geometry) @ kernel.reshape(-1, kernel.shape[-1])
+    return y.reshape(len(x), *geometry.small, -1)
 
 
 def conv_transpose(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Carries (N, h, w, F) back through the convolution with (kh, kw, C, F) to (N, H, W, C)."""
-    if not is_matrix_product(geometry):
-        return to_big(y, kernel, geometry)
-    rows = y.reshape(-1, y.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1]).T
-    return _from_rows(rows, len(y), geometry)
+    size = geometry.big
+    geometry, crop = _without_crop(geometry)
+    if _is_matrix_product(geometry):
+        x = _from_patches(y.reshape(-1, y.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1]).T, len(y), geometry)
+    else:
+        x = to_big(y, kernel, geometry)
+    return pad(x, (-crop[0], -crop[1]), size)
 
 
-def _rows(x: jax.Array, geometry: Geometry) -> jax.Array:
-    """Lays (N, H, W, C) out as (N h w, kh kw C), where `is_matrix_product`."""
-    if geometry.small == (1, 1):
-        return pad(x, geometry.before, geometry.kernel).reshape(len(x), -1)
-    stride, (h, w) = geometry.stride, geometry.small
-    read = pad(x, geometry.before, ((h - 1) * stride + 1, (w - 1) * stride + 1))
-    return read[:, ::stride, ::stride].reshape(-1, x.shape[-1])
+def _is_matrix_product(geometry: Geometry) -> bool:
+    """Tells whether no two positions of the small side see the same pixel, because there is one, or it sees one."""
+    return geometry.small == (1, 1) or geometry.kernel == (1, 1)
 
 
-def _from_rows(rows: jax.Array, batch: int, geometry: Geometry) -> jax.Array:
-    """Puts (N h w, kh kw C) back where `_rows` takes it from, and zeros elsewhere: its transpose."""
-    before = (-geometry.before[0], -geometry.before[1])
+def _without_crop(geometry: Geometry) -> tuple[Geometry, Pair]:
+    """Splits off what XLA:GPU refuses: negative padding of the big side.
+
+    Returns:
+      The geometry of the pixels that the convolution reads, and the (negative) padding that leaves these of all.
+    """
+    crop = (min(geometry.before[0], 0), min(geometry.before[1], 0))
+    before = (geometry.before[0] - crop[0], geometry.before[1] - crop[1])
+    # Fewer pixels than a stride may be left over behind the last window: there they count as padding that is not there.
+    read = [
+        min(size + c, n * geometry.stride + k - 1 - b)
+        for size, c, n, k, b in zip(geometry.big, crop, geometry.small, geometry.kernel, before, strict=True)
+    ]
+    return dataclasses.replace(geometry, big=(read[0], read[1]), before=before), crop
+
+
+def _from_patches(rows: jax.Array, batch: int, geometry: Geometry) -> jax.Array:
+    """Puts (N h w, kh kw C) back where `_patches` takes it from, and zeros elsewhere, where `_is_matrix_product`."""
+    gap, before = geometry.stride - 1, (-geometry.before[0], -geometry.before[1])
     if geometry.small == (1, 1):
         return pad(rows.reshape(batch, *geometry.kernel, -1), before, geometry.big)
-    pictures = rows.reshape(batch, *geometry.small, -1)
-    gaps = [(0, 0, 0), (0, 0, geometry.stride - 1), (0, 0, geometry.stride - 1), (0, 0, 0)]
-    if geometry.stride > 1:
-        pictures = lax.pad(pictures, pictures.dtype.type(0), gaps)
+    spread = [(0, 0, 0), (0, 0, gap), (0, 0, gap), (0, 0, 0)]
+    pictures = lax.pad(rows.reshape(batch, *geometry.small, -1), jnp.zeros((), rows.dtype), spread)
     return pad(pictures, before, geometry.big)
