@@ -14,7 +14,7 @@ import pytest
 from jax import export
 
 from benchmarks import compile as compiling
-from benchmarks import hlo, targets
+from benchmarks import hlo, scaling, targets
 from experiments.run.recipes import resolve
 from jaxgan import models
 from jaxgan.errors import UserError
@@ -159,3 +159,37 @@ def test_a_tpu_slice_compiles_a_split_batch(model):
     found = compiled("v5e:2x2", model, "--precision=bfloat16", "--image_size=32")
     assert found["chips"] == 4
     assert found["compiled"]["collectives"]["all-reduce"]["count"] > 0
+
+
+FOUND = {
+    "target": "v5e:2x2",
+    "batch_size": 64,
+    "chips": 4,
+    "compiled": {"collectives": {"all-reduce": {"count": 10, "bytes": 20_000_000, "tensors": 30}}},
+    "computed": {"microseconds": {"arithmetic": 100.0, "memory": 900.0, "host": 0.0, "link": 0.0}},
+}
+
+
+def test_scaling_adds_the_exchange_to_each_chips_work():
+    simulated = scaling.simulate(FOUND)
+    assert simulated["same_share"][1] == {"images_per_second": round(16 / 900e-6), "efficiency": 1.0}
+    seconds = 900e-6 + 2 * 3 / 4 * 20e6 / targets.TARGETS["v5e"].link + 10 * scaling.LATENCY["v5e"]
+    assert simulated["same_share"][4]["images_per_second"] == round(64 / seconds)
+    assert simulated["same_share"][4]["efficiency"] == round(900e-6 / seconds, 3)
+    assert max(simulated["same_batch"]) == 64  # with one example on each chip
+    efficiencies = [row["efficiency"] for row in simulated["same_batch"].values()]
+    assert efficiencies == sorted(efficiencies, reverse=True)
+
+
+def test_the_roofline_is_its_greatest_limit():
+    target, _ = targets.parse("h100")
+    recipe = resolve({"model": "mlp_b", "precision": "bfloat16", "batch_size": 100}, ("mlp_b",))
+    found = compiling.roofline(target, recipe, 989e12 * 2e-6, 3.352e12 * 5e-6, {"submissions": 2}, {})
+    assert found["microseconds"] == {"arithmetic": 2.0, "memory": 5.0, "host": 6.0, "link": 0.0}
+    assert (found["bound_by"], found["images_per_second_at_most"]) == ("host", round(100 / 6e-6))
+
+
+def test_the_largest_batch_fills_the_share_of_memory_that_jax_takes():
+    target, _ = targets.parse("v5e")
+    assert compiling.largest_batch(target, arguments=6e9, temporary=1e9, share=64) == 640
+    assert compiling.largest_batch(target, arguments=17e9, temporary=1e9, share=64) == 0
