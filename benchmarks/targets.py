@@ -107,8 +107,8 @@ def missing(text: str) -> str | None:
     needed = ("jax_plugins.xla_cuda12", "jax_plugins.xla_cuda13") if target.gpu else ("libtpu",)
     if any(_is_installed(name) for name in needed):
         return None
-    what = "jax-cuda12-plugin and jax-cuda12-pjrt of JAX's own version" if target.gpu else "libtpu"
-    return f"the compiler for {target.name} is not installed: pip install '.[aot]' ({what}; no device is needed)"
+    what = "jax-cuda12-plugin" if target.gpu else "libtpu"
+    return f"the compiler for {target.name}, {what}, is not installed: pip install '.[aot]' (no device is needed)"
 
 
 def _is_installed(module: str) -> bool:
