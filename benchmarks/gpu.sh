@@ -5,6 +5,7 @@
 #   benchmarks/gpu.sh mlp batches     these parts
 #   DRY_RUN=1 benchmarks/gpu.sh       tiny sizes, on any device: whether every part runs
 #
+# It begins with what benchmarks.compile predicts for $TARGET (h100), so that the table at the end has both side by side.
 # A part that fails or takes too long is named at the end, and the others run. Needs jaxgan's dependencies with JAX for the
 # GPU, and PyTorch; TensorFlow for the streamed half of "pipeline" alone. $PYTHON names the interpreter, $LIMIT the
 # seconds of all parts together, $PART_LIMIT those of one.
@@ -16,7 +17,8 @@ OUT=${OUT:-./gpu_results}
 PYTHON=${PYTHON:-python3}
 LIMIT=${LIMIT:-570}
 PART_LIMIT=${PART_LIMIT:-150}
-PARTS=${*:-dcgan_64 dcgan_64_compiled mlp batches best profile_512 parity dcgan_512_compiled dcgan_512 profile_64 startup pipeline}
+TARGET=${TARGET:-h100}
+PARTS=${*:-predict_dcgan_64 predict_dcgan_512 predict_mlp dcgan_64 dcgan_64_compiled mlp batches best profile_512 parity dcgan_512_compiled dcgan_512 profile_64 startup pipeline}
 
 export TF_CPP_MIN_LOG_LEVEL=2 TOKENIZERS_PARALLELISM=false
 if [ -n "${DRY_RUN:-}" ]; then
@@ -51,6 +53,9 @@ END
 part() { # part <name> <seconds at most>
   local against="benchmarks.train_step $DCGAN $TURNS"
   case $1 in
+    predict_dcgan_64) measure "$1" "$2" "benchmarks.compile --target=$TARGET $DCGAN --batch_size=$SMALL" ;;
+    predict_dcgan_512) measure "$1" "$2" "benchmarks.compile --target=$TARGET $DCGAN --batch_size=$LARGE" ;;
+    predict_mlp) measure "$1" "$2" "benchmarks.compile --target=$TARGET --model=mlp_b --batch_size=100 $MLP_SIZES" ;;
     dcgan_64) measure "$1" "$2" "$against --batch_size=$SMALL --peer=torch" ;;
     dcgan_512) measure "$1" "$2" "$against --batch_size=$LARGE --peer=torch" ;;
     dcgan_64_compiled) measure "$1" "$2" "$against --batch_size=$SMALL --peer=torch_compile" ;;
@@ -93,8 +98,19 @@ for path in sorted(pathlib.Path(sys.argv[1]).glob("*.json")):
         result = json.loads(path.read_text())
     except ValueError:
         continue
+    if result["benchmark"] == "compile":
+        launches, limits = result["compiled"].get("launches", {}), result["computed"]["microseconds"]
+        print(f"{path.stem}: at most {result['computed']['images_per_second_at_most']} images/s, bound by"
+              f" {result['computed']['bound_by']} ({limits} µs a step); {launches.get('kernels')} kernels a step,"
+              f" {launches.get('submissions')} hand-overs, {result['compiled']['odd_convolutions']} odd convolutions")
+    predicted = pathlib.Path(sys.argv[1], f"predict_{path.stem}.json")
+    try:
+        most = json.loads(predicted.read_text())["computed"]["images_per_second_at_most"]
+    except (OSError, ValueError, KeyError):
+        most = None
     for name, row in result.get("sides", {}).items():
         more = "" if "ratio" not in row else f", jaxgan is {row['ratio']} times as fast"
+        more += f", {row['images_per_second'] / most:.0%} of the predicted most" if most and name == "jaxgan" else ""
         part = row.get("fraction_of_matmul_rate")
         print(f"{path.stem}: {name}: {row['images_per_second']} images/s{more}", *([f"({part:.1%} of the matmul rate)"] if part else []))
     if result["benchmark"] == "profile":

@@ -31,14 +31,15 @@ def _sides(padding: Any) -> Sequence[tuple[int, int]]:
     return [(padding, padding)] * 2 if isinstance(padding, int) else padding
 
 
-def use_plain_convolutions() -> None:
+def use_plain_convolutions(*, loops: bool = False) -> None:
     """Puts XLA's convolutions in the place of the library's, for the rest of this process.
 
-    Loops become Python's: within one of XLA's, even of one turn, the gradients of its convolutions are far slower on a
-    CPU, and ``lax.scan(..., unroll=True)`` leaves a loop of one turn as it is.
+    Unless `loops`, loops become Python's: within one of XLA's, even of one turn, the gradients of its convolutions are
+    far slower on a CPU, and ``lax.scan(..., unroll=True)`` leaves a loop of one turn as it is.
     """
     ops.conv, ops.conv_transpose = conv, conv_transpose
-    lax.scan = _python_loop
+    if not loops:
+        lax.scan = _python_loop
 
 
 def _python_loop(body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs: Any) -> tuple[Any, Any]:

@@ -254,17 +254,6 @@ def test_tile_is_an_exact_filter(tile):
     np.testing.assert_allclose(filtered, np.correlate(signal, kernel, "valid"), rtol=1e-12)
 
 
-@all_geometries
-def test_form_of_other_platforms(name):
-    x, kernel, dy, stride, padding = example(name)
-    y, dx, _ = definition(x, kernel, dy, stride, padding)
-    before = tuple(p[0] for p in padding)
-    geometry = Geometry(x.shape[1:3], dy.shape[1:3], kernel.shape[:2], before, stride)
-    with jax.enable_x64(True):
-        assert_close(quick_jit(ops._lax_conv, static_argnums=2)(x, kernel, geometry), y, 1e-12)
-        assert_close(quick_jit(ops._lax_conv_transpose, static_argnums=2)(dy, kernel, geometry), dx, 1e-12)
-
-
 @pytest.mark.parametrize("operation", ["conv", "conv_transpose"])
 @pytest.mark.parametrize("name", ["k4 s2, tiles of two", "k3 s2 valid, grey, a row unused", "k4 tail"])
 def test_second_derivatives(name, operation, transformed):

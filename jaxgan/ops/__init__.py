@@ -2,8 +2,9 @@
 
 XLA computes most gradients of a convolution on a CPU with naive loops: seconds for a layer that needs milliseconds, and
 all of them inside `lax.scan`. Here a CPU gets forms made of matrix products and their own gradients, chosen by shape;
-GPUs and TPUs get XLA's convolutions, whose kernels are the fastest there. The platform is settled when a
-program is lowered, so the same code serves every backend, and nothing is stored globally.
+GPUs and TPUs get XLA's convolutions, whose kernels are the fastest there, with gradients that XLA recognises as such
+(`jaxgan.ops.accelerator`). The platform is settled when a program is lowered, so the same code serves every backend,
+and nothing is stored globally.
 
 Reverse mode works to any order; forward mode (`jax.jvp`) does not.
 """
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgan.ops import im2col, winograd
+from jaxgan.ops import accelerator, im2col, winograd
 from jaxgan.ops.geometry import Geometry, Pair
 
 Padding = int | tuple[Pair, Pair]
@@ -46,7 +47,7 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Padding =
     )
     if min(small) < 1:
         raise ValueError(f"a kernel of {sides} does not fit into a picture of {big} with padding {padding}")
-    return _on_platform(_cpu_conv, _lax_conv, x, kernel, Geometry(big, small, sides, before, stride))
+    return _on_platform(_cpu_conv, accelerator.conv, x, kernel, Geometry(big, small, sides, before, stride))
 
 
 def conv_transpose(y: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Padding = 0) -> jax.Array:
@@ -75,7 +76,7 @@ def conv_transpose(y: jax.Array, kernel: jax.Array, *, stride: int = 1, padding:
     if min(big) < 1:
         raise ValueError(f"padding {padding} crops all of a picture of {small} under a kernel of {sides}")
     geometry = Geometry(big, small, sides, before, stride)
-    return _on_platform(_cpu_conv_transpose, _lax_conv_transpose, y, kernel, geometry)
+    return _on_platform(_cpu_conv_transpose, accelerator.conv_transpose, y, kernel, geometry)
 
 
 def transpose(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
@@ -171,32 +172,3 @@ def _in_single_precision(form: Operation, x: jax.Array, kernel: jax.Array, geome
     """At least float32 inside: a CPU multiplies shorter numbers no faster, and transforms would round too much."""
     dtype = jnp.promote_types(x.dtype, jnp.float32)
     return form(x.astype(dtype), kernel.astype(dtype), geometry).astype(x.dtype)
-
-
-def _lax_conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    after = [
-        (n - 1) * geometry.stride + k - b - size
-        for n, k, b, size in zip(geometry.small, geometry.kernel, geometry.before, geometry.big, strict=True)
-    ]
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (geometry.stride,) * 2,
-        list(zip(geometry.before, after, strict=True)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-
-
-def _lax_conv_transpose(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    padding = [
-        (k - 1 - b, size - 1 + b - (n - 1) * geometry.stride)
-        for n, k, b, size in zip(geometry.small, geometry.kernel, geometry.before, geometry.big, strict=True)
-    ]
-    return lax.conv_general_dilated(
-        y,
-        kernel[::-1, ::-1],
-        (1, 1),
-        padding,
-        lhs_dilation=(geometry.stride,) * 2,
-        dimension_numbers=("NHWC", "HWOI", "NHWC"),
-    )

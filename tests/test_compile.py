@@ -1,0 +1,195 @@
+"""What accelerators are given: every system lowered for them, and compiled where their compilers are installed."""
+
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import export
+
+from benchmarks import compile as compiling
+from benchmarks import hlo, scaling, targets
+from experiments.run.recipes import resolve
+from jaxgan import models
+from jaxgan.errors import UserError
+from jaxgan.training import parallel
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+NARROW = {"generator_width": 8, "discriminator_width": 8, "batch_size": 4, "steps_per_call": 2}
+
+
+def lowered(model, platform, **more):
+    recipe = resolve({"model": model, **NARROW, **more}, (model,))
+    what = compiling.training(recipe, pictures=8)
+    state = jax.eval_shape(what.init, jax.random.key(0))
+    draws = jax.ShapeDtypeStruct((2, what.rounds, recipe.batch_size), jnp.int32)
+    arguments = (state, draws, jax.ShapeDtypeStruct((), jnp.int32), what.data)
+    return export.export(jax.jit(parallel.fuse(what.step, None)), platforms=[platform])(*arguments).mlir_module()
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("model", models.names())
+def test_every_step_is_lowered_for_accelerators_and_convolves_in_the_type_that_was_asked_for(model, platform):
+    text = lowered(model, platform, precision="bfloat16")
+    assert "stablehlo.while" in text  # the loop over steps
+    types = [re.findall(r"x([a-z]+\d+)>", line) for line in text.splitlines() if "stablehlo.convolution" in line]
+    assert all(set(of_one) == {"bf16"} for of_one in types)
+    assert bool(types) == (not model.startswith("mlp"))
+    # Without callbacks of the host: the steps of a call follow each other on the device.
+    assert not re.search(r"callback|outfeed|infeed", text)
+
+
+TEXT = (REPOSITORY / "tests" / "fixtures" / "step.hlo").read_text(encoding="utf-8")  # A step with an inner loop.
+
+
+def test_a_step_is_read_as_often_as_its_parts_run():
+    program = hlo.Program(TEXT)
+    forward, gradient = sorted(hlo.convolutions(program, {4}, "bf16"), key=lambda row: -row["times"])
+    assert (forward["kind"], forward["layer"], forward["times"], forward["odd"]) == (
+        "Forward",
+        "Discriminator/Conv_0",
+        5,
+        [],
+    )
+    assert gradient["layer"] == "Generator/ConvTranspose_1 (gradient)"
+    assert gradient["odd"] == ["dilated window", "window larger than any kernel", "computed in f32"]
+    assert hlo.counts(program) == {
+        "cudnn_calls": 6,
+        "matrix_products": 0,
+        "fusions": 2,
+        "copies": 0,  # what stands before the loop is not part of a step
+        "transposes": 1,
+        "casts_to_bfloat16": 1,
+        "casts_to_float32": 0,
+    }
+    assert hlo.collectives(program) == {"all-reduce": {"count": 1, "bytes": 48, "tensors": 2}}
+    assert hlo.inner_turns(program) == [5]
+
+
+def test_of_what_is_gathered_from_only_what_is_taken_counts():
+    program = hlo.Program(TEXT)
+    [batch] = [one for _, _, one in program.step() if one.name == "batch"]
+    assert program.traffic("body", batch) == 4 * 8 + 4 * 8 + 4 * 4  # written; read of the data; the numbers
+
+
+def test_launches_are_counted_inside_and_outside_of_command_buffers():
+    text = """\
+001: kCopy         [source] kCopy
+003: kWhile        [prev=002]
+condition:
+    004: kCustomKernel [source | sink] wrapped_compare grid: [1, 1, 1]
+  body:
+    000: kCommandBuffer [source]
+        005: kCustomKernel [source] loop_add_fusion
+        006: kCopy [source] kCopy
+    007: kConvolution [prev=000] kConvolution
+    057: kWhile         [prev=056]
+condition:
+      body:
+        077: kConvolution   [prev=000] kConvolution
+        000: kCommandBuffer [prev=077]
+            080: kCustomKernel [source] loop_add_fusion
+094: kCopy [source] kCopy
+"""
+    found = hlo.launches(text, [5])
+    assert found == {"kernels": 14, "in_command_buffers": 7, "command_buffers": 6, "submissions": 13}
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_every_target_is_described(name):
+    target, _ = targets.parse(name)
+    assert 0 < target.share <= 1 and target.rates.keys() == {"float32", "bfloat16"}
+    if target.gpu:
+        assert f"core_count: {target.gpu['cores']}" in targets.description(target)
+
+
+@pytest.mark.parametrize("text", ["h200", "h100:2x2", "", "v6e:2x2"])
+def test_an_unknown_target_is_refused(text):
+    with pytest.raises(UserError, match="--target"):
+        targets.parse(text)
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    monkeypatch.setattr(targets, "_is_installed", lambda module: False)
+    assert "'.[aot]'" in targets.missing("h100") and "libtpu" in targets.missing("v5e:2x2")
+
+
+@functools.cache
+def compiled(target, model, *more):
+    lacking = targets.missing(target)
+    if lacking:
+        pytest.skip(lacking)
+    flags = [f"--{name}={value}" for name, value in NARROW.items()]
+    arguments = [f"--target={target}", f"--model={model}", *flags, "--pictures=64", *more]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.compile", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["dcgan_anime_a", "wgan_anime", "cgan_anime"])
+def test_a_gpu_knows_every_convolution(model):
+    found = compiled("h100", model, "--precision=bfloat16")
+    assert found["compiled"]["cudnn_calls"] > 20
+    assert [row for row in found["each_convolution"] if row["odd"]] == []
+    assert {row["result"].partition("[")[0] for row in found["each_convolution"]} == {"bf16"}
+
+
+@pytest.mark.slow
+def test_a_gpu_does_not_know_those_of_plain_flax():
+    assert compiled("h100", "dcgan_anime_a", "--plain_flax")["compiled"]["odd_convolutions"] >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["dcgan_anime_a", "wgan_anime", "cgan_anime"])
+def test_a_tpu_slice_compiles_a_split_batch(model):
+    found = compiled("v5e:2x2", model, "--precision=bfloat16", "--image_size=32")
+    assert found["chips"] == 4
+    assert found["compiled"]["collectives"]["all-reduce"]["count"] > 0
+
+
+FOUND = {
+    "target": "v5e:2x2",
+    "batch_size": 64,
+    "chips": 4,
+    "compiled": {"collectives": {"all-reduce": {"count": 10, "bytes": 20_000_000, "tensors": 30}}},
+    "computed": {"microseconds": {"arithmetic": 100.0, "memory": 900.0, "host": 0.0, "link": 0.0}},
+}
+
+
+def test_scaling_adds_the_exchange_to_each_chips_work():
+    simulated = scaling.simulate(FOUND)
+    assert simulated["same_share"][1] == {"images_per_second": round(16 / 900e-6), "efficiency": 1.0}
+    seconds = 900e-6 + 2 * 3 / 4 * 20e6 / targets.TARGETS["v5e"].link + 10 * scaling.LATENCY["v5e"]
+    assert simulated["same_share"][4]["images_per_second"] == round(64 / seconds)
+    assert simulated["same_share"][4]["efficiency"] == round(900e-6 / seconds, 3)
+    assert max(simulated["same_batch"]) == 64  # with one example on each chip
+    efficiencies = [row["efficiency"] for row in simulated["same_batch"].values()]
+    assert efficiencies == sorted(efficiencies, reverse=True)
+
+
+def test_the_roofline_is_its_greatest_limit():
+    target, _ = targets.parse("h100")
+    recipe = resolve({"model": "mlp_b", "precision": "bfloat16", "batch_size": 100}, ("mlp_b",))
+    found = compiling.roofline(target, recipe, 989e12 * 2e-6, 3.352e12 * 5e-6, {"submissions": 2}, {})
+    assert found["microseconds"] == {"arithmetic": 2.0, "memory": 5.0, "host": 6.0, "link": 0.0}
+    assert (found["bound_by"], found["images_per_second_at_most"]) == ("host", round(100 / 6e-6))
+
+
+def test_the_largest_batch_fills_the_share_of_memory_that_jax_takes():
+    target, _ = targets.parse("v5e")
+    assert compiling.largest_batch(target, arguments=6e9, temporary=1e9, share=64) == 640
+    assert compiling.largest_batch(target, arguments=17e9, temporary=1e9, share=64) == 0
