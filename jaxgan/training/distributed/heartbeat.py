@@ -83,7 +83,7 @@ class Heartbeat:
         self._be_last()
 
     def _wait_for_a_reason(self) -> None:
-        """Waits for the first process to find out which one died: a collective also fails here when another process dies."""
+        """Waits for the first process to find out who died, since a collective fails here when another process dies."""
         end = self._beats + self._silence / self._pulse + 4
         while self._beats < end and self._threads[1].is_alive():
             time.sleep(self._pulse / 4)
