@@ -85,7 +85,7 @@ def test_what_was_told_long_ago_is_forgotten():
     first = Processes(0, 2, store)
     for number in range(250):
         first.tell(lambda number=number: number)
-    assert len(store.key_value_dir_get("jaxgan/told")) == 100
+    assert len(store.key_value_dir_get("jaxgan/decisions")) == 100
 
 
 # The heartbeat. `leave` notes the status; a real process would be gone then.

@@ -56,7 +56,7 @@ class Classifier(nn.Module):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ClassifierRecipe:
     """How a classifier is trained: AdamW on the cross-entropy of each head, with random shifts of the pictures.
 
     Attributes:
@@ -85,7 +85,12 @@ class TrainingState(NamedTuple):
 
 
 def train_classifier(
-    images: np.ndarray, conditions: np.ndarray, heads: Sequence[Head], recipe: Recipe, *, progress: bool = True
+    images: np.ndarray,
+    conditions: np.ndarray,
+    heads: Sequence[Head],
+    recipe: ClassifierRecipe,
+    *,
+    progress: bool = True,
 ) -> Variables:
     """Trains a classifier; the same arguments give the same weights, to the bit on the same machine.
 
@@ -171,7 +176,7 @@ def _shift(key: jax.Array, images: jax.Array, limit: int) -> jax.Array:
 
 
 def _batches(
-    images: np.ndarray, conditions: np.ndarray, recipe: Recipe, steps: int
+    images: np.ndarray, conditions: np.ndarray, recipe: ClassifierRecipe, steps: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for step in range(steps):
         chosen = order.indices(recipe.seed, step * recipe.batch_size, recipe.batch_size, len(images))
@@ -179,7 +184,7 @@ def _batches(
         yield images[chosen], conditions[chosen]
 
 
-def _learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
+def _learning_rate(recipe: ClassifierRecipe, steps: int) -> Callable[[int], float]:
     """Up along a line for a fifth of the steps, then down along a cosine."""
     rise = max(steps // 5, 1)
 

@@ -23,7 +23,7 @@ LARGEST = 1 << 30
 """Bytes of an unpacked .npz file; a small file may claim any size. Inception v3 has a tenth of this."""
 
 
-def entry(name: str, settings: Mapping[str, Any], cache_dir: str | os.PathLike | None = None) -> Path:
+def path_of(name: str, settings: Mapping[str, Any], cache_dir: str | os.PathLike | None = None) -> Path:
     """Where the arrays made with these JSON-able settings belong: a path that `.npz` and `.json` are added to."""
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     name = re.sub("[^A-Za-z0-9_.]+", "-", name).lstrip(".")
