@@ -109,7 +109,7 @@ def measured(recipe: Recipe, lines: list[metrics_log.Line], said: str) -> Outcom
     row["batch_size"] = recipe.batch_size
     row |= {name: round(scores[name]["value"], 2) for name in ("fid", "mode_coverage")}
     row |= {name: round(float(np.mean([line[name] for line in last])), 4) for name in ("d_real", "d_fake")}
-    return Outcome(lines, evaluator.draw(trained.state)[:16], row)
+    return Outcome(lines, evaluator.draw_images(trained.state)[:16], row)
 
 
 def draw(outcomes: dict[str, Outcome]) -> Any:

@@ -86,7 +86,7 @@ def jaxgan_pictures(recipe: Recipe, evaluator: Any) -> np.ndarray:
     """Trains as the commands do, and draws what is measured, uint8 (n, H, W, C)."""
     with tempfile.TemporaryDirectory() as workdir:
         start.train(dataclasses.replace(recipe, workdir=workdir), Processes())
-        return evaluator.draw(load_run(workdir).state)
+        return evaluator.draw_images(load_run(workdir).state)
 
 
 def pytorch_pictures(recipe: Recipe, pictures: Examples, z: jax.Array, conditions: np.ndarray | None) -> np.ndarray:

@@ -76,7 +76,7 @@ def main() -> None:
     if asked.project is not None:
         exhibit = _projection(run, asked)
     elif asked.show == "samples":
-        exhibit = Exhibit(*draw(run, asked))
+        exhibit = Exhibit(*draw_samples(run, asked))
     else:
         exhibit = _exhibit(run, asked)
     write(Path(asked.out), exhibit)
@@ -116,7 +116,7 @@ def _latents(run: TrainedRun, asked: Sample, count: int) -> jax.Array:
     return run.latent.latents(key, count, mean=asked.mean, std=asked.std, truncation=asked.truncation)
 
 
-def draw(run: TrainedRun, asked: Sample) -> tuple[np.ndarray, np.ndarray]:
+def draw_samples(run: TrainedRun, asked: Sample) -> tuple[np.ndarray, np.ndarray]:
     """Draws plain samples, or the best of many: a pure function of a run and of flags.
 
     Args:
@@ -144,7 +144,7 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
     """What --show asks for, of about --num pictures."""
     if asked.show == "neighbours":
         fewer = dataclasses.replace(asked, num=max(1, asked.num // (1 + exhibits.NEAREST)))
-        return exhibits.neighbours(run, *draw(run, fewer))
+        return exhibits.neighbours(run, *draw_samples(run, fewer))
     if asked.show == "interpolation":
         walks = asked.out.endswith(".gif")
         count = max(3, asked.num // exhibits.STATION) if walks else 2 * max(1, asked.num // (2 * exhibits.STEPS))

@@ -207,10 +207,10 @@ def lowers_for_accelerators(system, examples):
 def batch_shapes(system, examples, phase=0):
     """The shapes of one batch of a phase."""
     size = system.schedule.phases[phase].batch_size
-    rounds = system.schedule.batches_per_step
+    batches = system.schedule.batches_per_step
 
     def shape(array):
-        return jax.ShapeDtypeStruct((rounds, size, *array.shape[1:]), jnp.uint8)
+        return jax.ShapeDtypeStruct((batches, size, *array.shape[1:]), jnp.uint8)
 
     sources = {"": examples} if hasattr(examples, "images") else examples
     batches = {

@@ -31,11 +31,11 @@ def rules(**changes):
     return adversarial.Rules(gan=gan, **settings)
 
 
-def batch(rounds=1, count=4, seed=0, condition_dim=0):
+def batch(batches=1, count=4, seed=0, condition_dim=0):
     random = np.random.default_rng(seed)
-    found = {"image": random.integers(0, 256, (rounds, count, SIZE, SIZE, 1)).astype(np.uint8)}
+    found = {"image": random.integers(0, 256, (batches, count, SIZE, SIZE, 1)).astype(np.uint8)}
     if condition_dim:
-        labels = random.integers(0, condition_dim, (rounds, count))
+        labels = random.integers(0, condition_dim, (batches, count))
         found["condition"] = np.eye(condition_dim, dtype=np.uint8)[labels]
     return found
 
@@ -179,14 +179,14 @@ def test_critic_steps_on_one_batch_are_as_many_as_asked():
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_new_batches_have_new_mismatches_and_a_batch_that_is_judged_again_keeps_its_own(monkeypatch):
-    turned, seen = negatives.turned, []
+def test_new_batches_have_new_negatives_and_a_batch_that_is_judged_again_keeps_its_own(monkeypatch):
+    rotated, seen = negatives.rotated, []
 
     def noting(key, *arguments, **options):
         jax.debug.callback(lambda data: seen.append(tuple(data.tolist())), jax.random.key_data(key))
-        return turned(key, *arguments, **options)
+        return rotated(key, *arguments, **options)
 
-    monkeypatch.setattr(negatives, "turned", noting)
+    monkeypatch.setattr(negatives, "rotated", noting)
     how = rules(
         gan=models.build("cgan_mnist", **{**SMALL, "condition_dim": 10}),
         matching_aware=True,
@@ -207,9 +207,9 @@ def test_rules_that_contradict_each_other_are_refused():
         rules(matching_aware=True)
 
 
-def test_rounds_that_do_not_fit_the_rules_are_refused():
+def test_batches_that_do_not_fit_the_rules_are_refused():
     with pytest.raises(ValueError, match="one batch a step"):
-        one_step(PLAIN, batch(rounds=2))
+        one_step(PLAIN, batch(batches=2))
     how = rules(critic_steps=3, new_batch_each_critic_step=True)
     with pytest.raises(ValueError, match="a batch for each critic step"):
         one_step(how, jax.tree.map(lambda leaf: leaf[0], batch()))

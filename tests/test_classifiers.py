@@ -9,7 +9,7 @@ import pytest
 from jaxgan.data.heads import Head, heads_of
 from jaxgan.host.digest import digest
 from jaxgan.metrics import classifiers
-from jaxgan.metrics.classifiers import Classifier, Recipe, _cross_entropy, _shift, train_classifier
+from jaxgan.metrics.classifiers import Classifier, ClassifierRecipe, _cross_entropy, _shift, train_classifier
 
 HEADS = (Head("row", ("0", "1")), Head("column", ("0", "1", "2"), start=2))
 
@@ -30,7 +30,9 @@ def bars(count, seed):
 @pytest.fixture(scope="module")
 def trained():
     images, conditions = bars(256, seed=0)
-    return train_classifier(images, conditions, HEADS, Recipe(epochs=6, batch_size=32, shift=0), progress=False)
+    return train_classifier(
+        images, conditions, HEADS, ClassifierRecipe(epochs=6, batch_size=32, shift=0), progress=False
+    )
 
 
 def test_learns_every_head(trained):
@@ -58,14 +60,14 @@ def test_every_step_shifts_by_draws_of_its_own(monkeypatch):
 
     monkeypatch.setattr(classifiers, "_shift", noting)
     jax.clear_caches()  # of steps that note nothing
-    train_classifier(*bars(64, seed=0), HEADS, Recipe(epochs=2, batch_size=32), progress=False)
+    train_classifier(*bars(64, seed=0), HEADS, ClassifierRecipe(epochs=2, batch_size=32), progress=False)
     jax.effects_barrier()
     jax.clear_caches()
     assert len(keys) == len(set(keys)) == 4
 
 
 def test_the_rate_rises_over_a_fifth_of_the_steps_and_falls_along_a_cosine():
-    rate = classifiers._learning_rate(Recipe(learning_rate=2.0), 20)
+    rate = classifiers._learning_rate(ClassifierRecipe(learning_rate=2.0), 20)
     found = [rate(step) for step in (0, 1, 2, 3, 4, 8, 12, 20)]
     np.testing.assert_allclose(found, [0.5, 1.0, 1.5, 2.0, 2.0, 1 + np.sqrt(0.5), 1.0, 0.0], atol=1e-12)
 
@@ -74,7 +76,7 @@ def test_training_is_deterministic_and_follows_the_seed():
     images, conditions = bars(64, seed=0)
 
     def weights(seed):
-        recipe = Recipe(epochs=1, batch_size=32, shift=1, seed=seed)
+        recipe = ClassifierRecipe(epochs=1, batch_size=32, shift=1, seed=seed)
         return digest(train_classifier(images, conditions, HEADS, recipe, progress=False))
 
     assert weights(0) == weights(0)
@@ -119,7 +121,7 @@ def test_shifts_move_pictures_whole_and_within_the_limit():
 def test_refuses_too_few_pictures():
     images, conditions = bars(8, seed=0)
     with pytest.raises(ValueError, match="do not fill a batch"):
-        train_classifier(images, conditions, HEADS, Recipe(epochs=1, batch_size=32), progress=False)
+        train_classifier(images, conditions, HEADS, ClassifierRecipe(epochs=1, batch_size=32), progress=False)
 
 
 def test_heads_by_last_word():

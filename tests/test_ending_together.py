@@ -57,7 +57,7 @@ def errors(found):
     return status, [line for line in said.splitlines() if line]
 
 
-def test_a_death_before_a_heartbeat_of_jax_is_told_by_the_lifeline():
+def test_a_death_before_a_heartbeat_of_jax_is_told_by_our_own_heartbeat():
     """JAX sends one every half of its timeout, and counts from the last: here it has waited longest."""
     first, second = start("time.sleep(1000)", "time.sleep(1000)")
     assert second.stdout.readline() == "joined\n"

@@ -27,7 +27,7 @@ SYSTEM = RECIPE.family.build(RECIPE.settings, Examples.described((16, 16, 3), ta
 class Honest(evaluation.Evaluator):
     """Its generator gives the real pictures themselves."""
 
-    def draw(self, state):
+    def draw_images(self, state):
         return np.asarray(self.real.images)
 
 

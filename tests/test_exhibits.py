@@ -136,7 +136,7 @@ def test_as_many_pictures_as_whole_rows_take():
 def test_the_best_keep_their_own_conditions(monkeypatch):
     state = types.SimpleNamespace(sampling_variables=None, discriminator=types.SimpleNamespace(variables=None))
     monkeypatch.setattr(sampling, "best", lambda *_: (np.zeros((2, 16, 16, 3), np.uint8), np.array([3, 1])))
-    _, labels = sample.draw(dataclasses.replace(DIGITS, state=state), sample.Sample(num=2, best_of=5))
+    _, labels = sample.draw_samples(dataclasses.replace(DIGITS, state=state), sample.Sample(num=2, best_of=5))
     assert labels.argmax(axis=1).tolist() == [3, 1]  # of 0, 1, 2, 3 and 4
 
 

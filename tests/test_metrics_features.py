@@ -9,10 +9,10 @@ import pytest
 from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.metrics import features, store
-from jaxgan.metrics.classifiers import Recipe
+from jaxgan.metrics.classifiers import ClassifierRecipe
 from jaxgan.metrics.rotations import rotated
 
-RECIPE = Recipe(epochs=2, batch_size=32, shift=0)
+RECIPE = ClassifierRecipe(epochs=2, batch_size=32, shift=0)
 
 
 def pictures(count, seed, labelled=True):
@@ -91,7 +91,7 @@ def test_the_second_time_it_is_read_not_trained(kept, monkeypatch):
 def test_other_settings_or_pictures_are_other_networks(kept, monkeypatch):
     never_train(monkeypatch)
     with pytest.raises(AssertionError, match="trained"):
-        load(kept[0], recipe=Recipe(epochs=3, batch_size=32, shift=0))
+        load(kept[0], recipe=ClassifierRecipe(epochs=3, batch_size=32, shift=0))
     with pytest.raises(AssertionError, match="trained"):
         features.load("bars", pictures(256, 5), pictures(100, 1), recipe=RECIPE, cache_dir=kept[0], progress=False)
 
@@ -125,7 +125,9 @@ def test_facts_without_arrays_are_no_network(kept, own_copy, capfd):
 
 def test_settings_are_the_same_in_any_order(tmp_path):
     one, other, third = ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 1})
-    assert store.entry("x", one, tmp_path) == store.entry("x", other, tmp_path) != store.entry("x", third, tmp_path)
+    assert (
+        store.path_of("x", one, tmp_path) == store.path_of("x", other, tmp_path) != store.path_of("x", third, tmp_path)
+    )
 
 
 def test_arrays_are_on_the_disk_before_the_facts_that_speak_of_them(tmp_path, monkeypatch, capfd):
@@ -153,7 +155,7 @@ def test_facts_are_readable(kept):
 
 
 def test_pictures_without_labels_teach_which_way_up(tmp_path):
-    network = load(tmp_path, labelled=False, recipe=Recipe(epochs=6, batch_size=32, shift=0))
+    network = load(tmp_path, labelled=False, recipe=ClassifierRecipe(epochs=6, batch_size=32, shift=0))
     assert network.name == "bars-rotations" and network.heads == ()
     assert network.accuracy["rotation"] > 0.4
     embedding = network.apply(pictures(5, 3).images)
@@ -183,7 +185,7 @@ def test_a_cache_that_cannot_be_written_is_a_users_mistake(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(UserError, match="JAXGAN_CACHE_DIR"):
-        features.store.write(features.store.entry("x", {}, blocked), {"a": np.ones(2)}, {})
+        features.store.write(features.store.path_of("x", {}, blocked), {"a": np.ones(2)}, {})
 
 
 def test_own_function_in_batches():

@@ -14,33 +14,33 @@ from jaxgan.systems import negatives
 ATTRIBUTES = (12, 11)
 
 
-def test_turned_is_the_batch_turned_and_never_the_same():
+def test_rotated_never_leaves_the_batch_as_it_is():
     examples = jnp.arange(6)
     seen = set()
     for seed in range(40):
-        turned = np.asarray(negatives.turned(jax.random.key(seed), examples))
-        assert sorted(turned) == list(range(6))
-        assert (turned != np.arange(6)).all()
-        turn = functools.partial(negatives.turned, jax.random.key(seed), axis_name="half")
+        rotated = np.asarray(negatives.rotated(jax.random.key(seed), examples))
+        assert sorted(rotated) == list(range(6))
+        assert (rotated != np.arange(6)).all()
+        turn = functools.partial(negatives.rotated, jax.random.key(seed), axis_name="half")
         halves = jax.vmap(turn, axis_name="half")(examples.reshape(2, 3))
-        np.testing.assert_array_equal(halves.reshape(-1), turned)
-        seen.add(int(turned[0]))
+        np.testing.assert_array_equal(halves.reshape(-1), rotated)
+        seen.add(int(rotated[0]))
     assert seen == {1, 2, 3, 4, 5}
 
 
 def test_a_batch_of_one_has_nothing_wrong_to_show():
     with pytest.raises(UserError, match="raise --batch_size"):
-        negatives.turned(jax.random.key(0), jnp.arange(1))
+        negatives.rotated(jax.random.key(0), jnp.arange(1))
 
 
-def test_turned_back_makes_the_same_pairs():
+def test_rotated_back_makes_the_same_pairs():
     pictures, conditions = jnp.arange(6), jnp.arange(6) + 10
     for seed in range(10):
         key = jax.random.key(seed)
-        pairs = zip(np.asarray(negatives.turned(key, pictures)), np.asarray(conditions), strict=True)
-        turn = functools.partial(negatives.turned, key, axis_name="half", back=True)
+        pairs = zip(np.asarray(negatives.rotated(key, pictures)), np.asarray(conditions), strict=True)
+        turn = functools.partial(negatives.rotated, key, axis_name="half", back=True)
         back = np.asarray(jax.vmap(turn, axis_name="half")(conditions.reshape(2, 3))).reshape(-1)
-        np.testing.assert_array_equal(back, negatives.turned(key, conditions, back=True))
+        np.testing.assert_array_equal(back, negatives.rotated(key, conditions, back=True))
         assert set(pairs) == set(zip(np.asarray(pictures), back, strict=True))
 
 

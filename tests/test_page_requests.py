@@ -79,13 +79,13 @@ def test_a_crafted_request_is_refused(page, wrong):
 def test_what_was_sent_is_quoted_as_text():
     import gradio
 
-    from experiments.page.mistakes import told
+    from experiments.page.mistakes import show_user_errors
 
     def refuse(sent):
         raise UserError(f"not {sent}")
 
     with pytest.raises(gradio.Error) as caught:
-        told(refuse)("<img src=x>")
+        show_user_errors(refuse)("<img src=x>")
     assert caught.value.message == "not &lt;img src=x&gt;"
 
 

@@ -17,8 +17,8 @@ from experiments.run.cluster import Cluster, check
 from jaxgan.errors import UserError
 from jaxgan.training import parallel
 from jaxgan.training.distributed import heartbeat
-from jaxgan.training.distributed.crash_message import Witness
-from jaxgan.training.distributed.heartbeat import Lifeline
+from jaxgan.training.distributed.crash_message import CrashMessage
+from jaxgan.training.distributed.heartbeat import Heartbeat
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.signals import Interrupted
 
@@ -85,10 +85,10 @@ def test_what_was_told_long_ago_is_forgotten():
     first = Processes(0, 2, store)
     for number in range(250):
         first.tell(lambda number=number: number)
-    assert len(store.key_value_dir_get("jaxgan/told")) == 100
+    assert len(store.key_value_dir_get("jaxgan/decisions")) == 100
 
 
-# The lifeline. `leave` notes the status; a real process would be gone then.
+# The heartbeat. `leave` notes the status; a real process would be gone then.
 
 
 @pytest.fixture(autouse=True)
@@ -98,12 +98,12 @@ def in_a_hurry(monkeypatch):
 
 
 class Line:
-    """A process' lifeline, and what became of the process."""
+    """The heartbeat of a process, and what became of the process."""
 
     def __init__(self, store, index, count=2, silence=0.6):
         self.left = threading.Event()
         self.status = self.last_words = None
-        self.line = Lifeline(store, index, count, self._remember, silence=silence, pulse=0.05, leave=self._leave)
+        self.line = Heartbeat(store, index, count, self._remember, silence=silence, pulse=0.05, leave=self._leave)
 
     def _remember(self, message):
         self.last_words = message
@@ -114,7 +114,7 @@ class Line:
 
 
 def inside(line, act):
-    """Runs `act` within a lifeline in a thread of its own; returns the thread."""
+    """Runs `act` within a heartbeat in a thread of its own; returns the thread."""
 
     def live():
         try:
@@ -183,7 +183,7 @@ def test_a_process_that_falls_silent_is_named_by_all_others():
 
 def test_the_silent_are_named_in_order_once_their_time_is_over():
     store = Store()
-    tie = Lifeline(store, 0, 12, lambda words: None, silence=30.0, pulse=2.0)
+    tie = Heartbeat(store, 0, 12, lambda words: None, silence=30.0, pulse=2.0)
     never = {f"jaxgan/pulse/{index}": ("", 0) for index in (10, 2)}
     tie._look_after(never, 15)  # 15 beats are 30 seconds: just in time
     assert store.key_value_dir_get("jaxgan") == []
@@ -227,7 +227,7 @@ def test_an_error_of_a_collective_waits_for_the_reason():
     assert line.left.is_set()
 
 
-# The witness
+# The crash message
 
 
 @pytest.mark.parametrize(
@@ -238,16 +238,16 @@ def test_an_error_of_a_collective_waits_for_the_reason():
         ("os._exit(1)", "before\nerror: the last one\n"),
         ("os.killpg(0, signal.SIGTERM)", "before\nerror: the last one\n"),
         ("raise SystemExit(2)", "before\n"),
-        ("witness.remember(''); os._exit(0)", "before\n"),
+        ("crash_message.remember(''); os._exit(0)", "before\n"),
     ],
 )
-def test_the_witness_speaks_for_a_process_that_cannot(end, said):
+def test_the_crash_message_speaks_for_a_process_that_cannot(end, said):
     program = f"""
 import os, signal, sys
-from jaxgan.training.distributed.crash_message import Witness
-with Witness() as witness:
-    witness.remember("the first")
-    witness.remember("the last\\none")
+from jaxgan.training.distributed.crash_message import CrashMessage
+with CrashMessage() as crash_message:
+    crash_message.remember("the first")
+    crash_message.remember("the last\\none")
     os.write(2, b"before\\n")
     {end}
 """
@@ -255,10 +255,10 @@ with Witness() as witness:
     assert done.stderr == said
 
 
-def test_the_witness_outlives_the_signals_that_end_a_program():
+def test_the_crash_message_outlives_the_signals_that_end_a_program():
     wanted = sum(1 << number - 1 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
-    with Witness() as witness:
-        status = Path(f"/proc/{witness._process.pid}/status")
+    with CrashMessage() as crash_message:
+        status = Path(f"/proc/{crash_message._process.pid}/status")
         if not status.exists():
             pytest.skip("no /proc that tells which signals a process ignores")
         for _ in range(1000):  # until it has begun
@@ -300,7 +300,7 @@ def test_a_coordinator_is_a_host_and_a_port(coordinator):
 
 def test_one_process_of_one_waits_for_nobody_once_it_has_joined(monkeypatch):
     said = []
-    monkeypatch.setattr(cluster.Witness, "remember", lambda self, message: said.append(message))
+    monkeypatch.setattr(cluster.CrashMessage, "remember", lambda self, message: said.append(message))
     monkeypatch.setattr(cluster, "_initialize", lambda flags: None)
     with cluster.joined(Cluster(coordinator="localhost:8476", num_processes=1, process_id=0)):
         assert said.pop() == "" and "not all processes came" in said.pop()

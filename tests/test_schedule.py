@@ -20,13 +20,13 @@ def test_examples_before_counts_what_at_takes(schedule):
     total = 0
     for step in range(1600):
         assert schedule.examples_before(step) == total
-        rounds, size, _ = schedule.at(step)
-        total += rounds * size
+        number, size, _ = schedule.at(step)
+        total += number * size
 
 
 def test_warmup_of_the_reference():
     schedule = BatchSchedule(2, 5, warmup=True)
-    assert [schedule.at(step).rounds for step in (0, 24, 25, 499, 500, 501, 1000)] == [100, 100, 5, 5, 100, 5, 100]
+    assert [schedule.at(step).number for step in (0, 24, 25, 499, 500, 501, 1000)] == [100, 100, 5, 5, 100, 5, 100]
 
 
 def test_a_phase_begins_at_its_first_step():

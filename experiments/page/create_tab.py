@@ -12,7 +12,7 @@ import gradio as gr
 
 from experiments import sample
 from experiments.page import condition_inputs, draw, requests
-from experiments.page.mistakes import told
+from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
 from jaxgan.training.files.description import read_description
 
@@ -84,7 +84,7 @@ def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, A
             )
     inputs = [name, *choices, seed, count, best, std]
     outputs = [picture, caption, download]
-    create = told(functools.partial(_create, shelf, directory))
+    create = show_user_errors(functools.partial(_create, shelf, directory))
     button.click(create, inputs, outputs, api_name="create", **drawing)
     another.click(_new_seed, None, seed, api_visibility="private").success(
         create, inputs, outputs, api_visibility="private", **drawing

@@ -20,7 +20,7 @@ FILES_KEPT = 100
 def created(run: TrainedRun, asked: sample.Sample) -> np.ndarray:
     """The grid that ``experiments.sample`` writes for the same flags, uint8 (height, width, channels)."""
     sample.check(asked)
-    pictures, _ = sample.draw(run, asked)
+    pictures, _ = sample.draw_samples(run, asked)
     return sample.square_grid(pictures)
 
 

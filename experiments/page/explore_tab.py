@@ -7,7 +7,7 @@ import gradio as gr
 import numpy as np
 
 from experiments.page import condition_inputs, draw, requests
-from experiments.page.mistakes import told
+from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
 from jaxgan.host import images
 from jaxgan.training.files.description import read_description
@@ -40,8 +40,8 @@ def build(shelf: Shelf, name: gr.Dropdown, tab: gr.Tab, drawing: dict[str, Any])
             face = _picture("On the way", "face", "explored")
     stations = _picture("Stations, from the first seed to the second", "stations", "stations")
     ends = [name, *choices, first, second]
-    walk = told(functools.partial(_walk, shelf))
-    arrive = told(functools.partial(_stations, shelf))
+    walk = show_user_errors(functools.partial(_walk, shelf))
+    arrive = show_user_errors(functools.partial(_stations, shelf))
     # While one picture is drawn only the slider's last place is kept, so that the picture keeps up with the hand.
     dragged = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last", **drawing}
     fraction.change(walk, [*ends, fraction], face, **dragged)

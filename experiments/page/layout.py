@@ -7,7 +7,7 @@ import gradio as gr
 
 from experiments.page import condition_inputs, create_tab, explore_tab, training_tab
 from experiments.page.guard import Guard
-from experiments.page.mistakes import told
+from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
 from jaxgan.training.files.description import read_description
 
@@ -52,7 +52,7 @@ def build(shelf: Shelf, directory: Path) -> gr.Blocks:
             return fitted + fitted
 
         for event in (page.load, name.change):
-            event(told(fit), name, choices, api_visibility="private", show_progress="hidden")
+            event(show_user_errors(fit), name, choices, api_visibility="private", show_progress="hidden")
             event(show, inputs, outputs, api_visibility="private", show_progress="hidden")
     page.queue(max_size=WAITING)
     return page

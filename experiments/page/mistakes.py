@@ -1,4 +1,4 @@
-"""How the page tells a visitor of a mistake: a note in a corner, and no traceback on the console."""
+"""Mistakes of visitors, shown as a note in the corner of the page, without a traceback on the console."""
 
 import functools
 import html
@@ -10,8 +10,8 @@ import gradio as gr
 from jaxgan.errors import UserError
 
 
-def told(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with its UserErrors made Gradio's."""
+def show_user_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a function so that the page shows its UserErrors as notes."""
 
     @functools.wraps(function)
     def wrapped(*arguments: Any) -> Any:

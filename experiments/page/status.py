@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
+class RunStatus:
     """What a workdir shows at one moment.
 
     Attributes:
@@ -34,10 +34,10 @@ class Progress:
     checkpoint: int | None
 
 
-def read(workdir: Workdir) -> Progress:
+def read(workdir: Workdir) -> RunStatus:
     """Reads a run as it is now."""
     steps = Checkpoints(workdir.checkpoints).steps()
-    return Progress(metrics_log.read(workdir.metrics), images.grids(workdir.samples), max(steps, default=None))
+    return RunStatus(metrics_log.read(workdir.metrics), images.grids(workdir.samples), max(steps, default=None))
 
 
 def signature(workdir: Workdir) -> str:
@@ -51,24 +51,24 @@ def signature(workdir: Workdir) -> str:
     return json.dumps([str(workdir.path), *written, len(grids), Checkpoints(workdir.checkpoints).steps()])
 
 
-def describe(workdir: Workdir, progress: Progress) -> str:
+def describe(workdir: Workdir, status: RunStatus) -> str:
     """A line about a run: the model, its pictures, and how far it has come."""
     recipe = workdir_recipe(str(workdir.path))
     height, width, _ = read_description(workdir.path).shape
     parts = [f"**{recipe.model}** on {recipe.dataset}, {height}×{width}"]
-    last = progress.lines[-1] if progress.lines else None
+    last = status.lines[-1] if status.lines else None
     parts.append("no step logged yet" if last is None else f"step {last['step']:,}")
-    parts.append("no checkpoint yet" if progress.checkpoint is None else f"newest checkpoint {progress.checkpoint:,}")
+    parts.append("no checkpoint yet" if status.checkpoint is None else f"newest checkpoint {status.checkpoint:,}")
     if last is not None and "images_per_sec" in last:
         parts.append(f"{last['images_per_sec']:,.0f} pictures/s")
     return " · ".join(parts)
 
 
-def curves(workdir: Workdir, progress: Progress) -> "Figure | None":
+def curves(workdir: Workdir, status: RunStatus) -> "Figure | None":
     """Plots the metrics; None before the first line."""
-    if not progress.lines:
+    if not status.lines:
         return None
-    return plots.draw_metrics(progress.lines, workdir_system(str(workdir.path)).report, title="")
+    return plots.draw_metrics(status.lines, workdir_system(str(workdir.path)).report, title="")
 
 
 def read_grid(path: Path) -> np.ndarray:

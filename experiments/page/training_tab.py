@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from experiments.page import requests, status
-from experiments.page.mistakes import told
+from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
 from jaxgan.errors import UserError
 from jaxgan.host import images
@@ -45,9 +45,9 @@ def build(shelf: Shelf, name: gr.Dropdown, status: gr.Markdown) -> tuple[Any, li
     looking = {"api_visibility": "private", "show_progress": "hidden"}
     inputs, outputs = [name, seen, place], [seen, status, curves, place, grid]
     gr.Timer(SECONDS).tick(functools.partial(_follow, shelf), inputs, outputs, **looking)
-    show = told(functools.partial(_show, shelf))
+    show = show_user_errors(functools.partial(_show, shelf))
     place.input(show, [name, place], grid, trigger_mode="always_last", **looking)
-    return told(functools.partial(_open, shelf)), [name], outputs
+    return show_user_errors(functools.partial(_open, shelf)), [name], outputs
 
 
 def _open(shelf: Shelf, name: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""How the processes of a run find each other: named one by one, or by what the cluster's environment says."""
+"""Joining of the processes of a run, named one by one or found through the environment of a cluster."""
 
 import contextlib
 import dataclasses
@@ -9,59 +9,61 @@ import jax
 
 from jaxgan.errors import UserError
 from jaxgan.systems.settings import option
-from jaxgan.training.distributed.crash_message import Witness
-from jaxgan.training.distributed.heartbeat import SILENCE, Lifeline
+from jaxgan.training.distributed.crash_message import CrashMessage
+from jaxgan.training.distributed.heartbeat import SILENCE, Heartbeat
 from jaxgan.training.distributed.processes import Processes, store
 
-HEARTBEAT_TIMEOUT = 2 * (int(SILENCE) + 20)  # seconds; JAX aborts after half to all of it, the lifeline speaks before
+HEARTBEAT_TIMEOUT = 2 * (
+    int(SILENCE) + 20
+)  # seconds; JAX aborts within half to all of it, our own heartbeat reacts sooner
 _ADVICE = "is every process started, and can each reach process 0?"
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """The flags by which a process joins others. They belong to a start, not to a run, and are written nowhere."""
+    """Flags by which a process joins others; they belong to a start, not to a run, and are never written to a file."""
 
     coordinator: str | None = option(
-        None, "host:port at which process 0 can be reached, to train with several processes", group="Several processes"
+        None, "Address of process 0 as host:port, to train with several processes", group="Several processes"
     )
-    num_processes: int | None = option(None, "how many processes train together", group="Several processes")
-    process_id: int | None = option(None, "the number of this process, from 0", group="Several processes")
+    num_processes: int | None = option(None, "Number of processes that train together", group="Several processes")
+    process_id: int | None = option(None, "Index of this process, from 0", group="Several processes")
     distributed: bool = option(
         False,
-        "take --coordinator, --num_processes and --process_id from SLURM, Open MPI, Kubernetes or Cloud TPU",
+        "Take --coordinator, --num_processes and --process_id from SLURM, Open MPI, Kubernetes or Cloud TPU",
         group="Several processes",
     )
 
 
 @contextlib.contextmanager
 def joined(cluster: Cluster) -> Iterator[Processes]:
-    """Joins the processes that the flags name; within ``with`` they live and end together.
+    """Joins the processes that the flags name; within `with`, the end of one is the end of all.
 
-    Must come before anything is computed.
+    Must be entered before anything is computed.
 
     Raises:
-      UserError: where the flags do not fit together, or the others cannot be reached.
+      UserError: if the flags contradict each other, or the other processes cannot be reached.
     """
     if not check(cluster):
         yield Processes()
         return
-    with Witness() as witness:
-        # JAX does not raise an error then: it aborts.
-        witness.remember(
+    with CrashMessage() as crash_message:
+        # JAX aborts the process instead of raising an error, so the message must be in place beforehand.
+        crash_message.remember(
             f"{_where(cluster)}: not all processes came, or this one was killed while it waited; {_ADVICE}"
         )
         _initialize(cluster)
         index, count = jax.process_index(), jax.process_count()
-        witness.remember("")  # All came.
-        with Lifeline(store(), index, count, witness.remember) if count > 1 else contextlib.nullcontext():
+        crash_message.remember("")  # All processes have arrived.
+        with Heartbeat(store(), index, count, crash_message.remember) if count > 1 else contextlib.nullcontext():
             yield Processes(index, count, store())
 
 
 def check(cluster: Cluster) -> bool:
-    """Whether several processes are asked for.
+    """Checks the flags; returns whether they ask for several processes.
 
     Raises:
-      UserError: where the flags do not fit together.
+      UserError: if the flags contradict each other.
     """
     named = {name: getattr(cluster, name) for name in ("coordinator", "num_processes", "process_id")}
     missing = [name for name, value in named.items() if value is None]
@@ -83,7 +85,7 @@ def check(cluster: Cluster) -> bool:
 
 
 def _is_address(text: str) -> bool:
-    """Whether a text is host:port. What is not one crashes JAX, or makes it wait for ever."""
+    """Whether a text is host:port; anything else crashes JAX or makes it wait forever."""
     port = re.fullmatch(r"\S+:([0-9]{1,5})", text)
     return port is not None and 1 <= int(port[1]) <= 65535
 
@@ -93,7 +95,7 @@ def _where(cluster: Cluster) -> str:
 
 
 def _initialize(cluster: Cluster) -> None:
-    jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is the training loop's
+    jax.config.update("jax_enable_preemption_service", False)  # the training loop handles SIGTERM itself
     try:
         jax.distributed.initialize(
             cluster.coordinator,
@@ -104,11 +106,11 @@ def _initialize(cluster: Cluster) -> None:
         )
     except ValueError as error:
         raise UserError(
-            "--distributed: there is no SLURM, Open MPI, Kubernetes or Cloud TPU here that tells what is missing"
+            "--distributed: no SLURM, Open MPI, Kubernetes or Cloud TPU was found that supplies what is missing"
             f" ({error}); give --coordinator, --num_processes and --process_id"
         ) from error
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{_where(cluster)}: the processes did not come together ({reason}); is the port free? {_ADVICE}"
+            f"{_where(cluster)}: could not connect all processes ({reason}); is the port free? {_ADVICE}"
         ) from error

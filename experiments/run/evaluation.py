@@ -58,7 +58,7 @@ class Evaluator:
         least = 6 * self.reference.statistics.dimension  # each fifth must fix the covariance, a tenth left out
         if extrapolate and min(len(self.z), len(self.real)) < least:
             raise UserError(f"--extrapolate: needs at least {least} pictures on either side; raise --num")
-        pictures = self.draw(state)
+        pictures = self.draw_images(state)
         network = self.reference.network
         found = scores.score_pictures(
             pictures,
@@ -76,7 +76,7 @@ class Evaluator:
             found |= {name: score | context for name, score in colours.items()}
         return found
 
-    def draw(self, state: Any) -> np.ndarray:
+    def draw_images(self, state: Any) -> np.ndarray:
         """The pictures that are measured, uint8 (n, H, W, C)."""
         latent = self.system.outputs.require("latent", self.system.name)
         parts = [slice(start, start + _SLAB) for start in range(0, len(self.z), _SLAB)]

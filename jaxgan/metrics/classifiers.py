@@ -64,7 +64,7 @@ class Classifier(nn.Module):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ClassifierRecipe:
     """Training settings of a classifier: AdamW on the cross-entropy of each head, with randomly shifted pictures.
 
     Attributes:
@@ -93,7 +93,12 @@ class TrainingState(NamedTuple):
 
 
 def train_classifier(
-    images: np.ndarray, conditions: np.ndarray, heads: Sequence[Head], recipe: Recipe, *, progress: bool = True
+    images: np.ndarray,
+    conditions: np.ndarray,
+    heads: Sequence[Head],
+    recipe: ClassifierRecipe,
+    *,
+    progress: bool = True,
 ) -> Variables:
     """Trains a classifier. The same arguments give bitwise identical weights on the same machine.
 
@@ -179,7 +184,7 @@ def _shift(key: jax.Array, images: jax.Array, limit: int) -> jax.Array:
 
 
 def _batches(
-    images: np.ndarray, conditions: np.ndarray, recipe: Recipe, steps: int
+    images: np.ndarray, conditions: np.ndarray, recipe: ClassifierRecipe, steps: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for step in range(steps):
         chosen = order.indices(recipe.seed, step * recipe.batch_size, recipe.batch_size, len(images))
@@ -187,7 +192,7 @@ def _batches(
         yield images[chosen], conditions[chosen]
 
 
-def _learning_rate(recipe: Recipe, steps: int) -> Callable[[int], float]:
+def _learning_rate(recipe: ClassifierRecipe, steps: int) -> Callable[[int], float]:
     """Returns a schedule that rises linearly over a fifth of the steps, then falls along a cosine."""
     rise = max(steps // 5, 1)
 

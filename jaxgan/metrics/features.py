@@ -20,7 +20,7 @@ from jaxgan.data.heads import Head, heads_of
 from jaxgan.errors import UserError
 from jaxgan.host.digest import digest_leaves
 from jaxgan.metrics import store
-from jaxgan.metrics.classifiers import Classifier, Recipe, Variables, train_classifier
+from jaxgan.metrics.classifiers import Classifier, ClassifierRecipe, Variables, train_classifier
 from jaxgan.metrics.distances import slabs
 from jaxgan.metrics.rotations import ROTATIONS, rotated
 
@@ -67,7 +67,7 @@ def load(
     train: Examples,
     test: Examples,
     *,
-    recipe: Recipe | None = None,
+    recipe: ClassifierRecipe | None = None,
     cache_dir: str | Path | None = None,
     progress: bool = True,
 ) -> FeatureNetwork:
@@ -103,7 +103,7 @@ def load(
         "recipe": asdict(recipe),
         "condition_names": list(train.condition_names),
     }
-    entry = store.entry(f"{dataset_name}-classifier", settings, cache_dir)
+    entry = store.path_of(f"{dataset_name}-classifier", settings, cache_dir)
     found = store.read(entry)
     if found is None:
         variables, accuracy = _train(train, test, recipe, progress)
@@ -176,16 +176,16 @@ def from_file(
     return from_function(function, name=name, digest=digest, batch_size=batch_size)
 
 
-def default_recipe(count: int, image_shape: tuple[int, ...]) -> Recipe:
+def default_recipe(count: int, image_shape: tuple[int, ...]) -> ClassifierRecipe:
     """Returns the recipe for `count` training pictures of this shape.
 
     The number of epochs is chosen so that training takes a few minutes on a small CPU.
     """
     pictures_seen = max(_PIXELS_SEEN // (image_shape[0] * image_shape[1]), _PICTURES_SEEN_AT_LEAST)
-    return Recipe(epochs=max(1, round(pictures_seen / count)))
+    return ClassifierRecipe(epochs=max(1, round(pictures_seen / count)))
 
 
-def _train(train: Examples, test: Examples, recipe: Recipe, progress: bool) -> tuple[Variables, dict[str, float]]:
+def _train(train: Examples, test: Examples, recipe: ClassifierRecipe, progress: bool) -> tuple[Variables, dict[str, float]]:
     """Trains a classifier; returns its variables and the share of test pictures that each head classifies correctly."""
     heads = heads_of(train.condition_names) or ROTATIONS
     images, conditions = _labelled(train, seed=0)

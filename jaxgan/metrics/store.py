@@ -26,7 +26,7 @@ Inception v3 needs a tenth of it.
 """
 
 
-def entry(name: str, settings: Mapping[str, Any], cache_dir: str | os.PathLike | None = None) -> Path:
+def path_of(name: str, settings: Mapping[str, Any], cache_dir: str | os.PathLike | None = None) -> Path:
     """Returns the path, without its suffix, of the arrays made with these settings.
 
     Args:

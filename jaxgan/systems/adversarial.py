@@ -1,8 +1,8 @@
-"""The two-player game: its state, the rules by which systems differ, and the training step.
+"""The two-player game: its state, the rules in which systems differ, and the training step.
 
-Everything here is a pure function of arrays and an explicit key. `train_step` is what ONE device does with its
-share of the batch; `jaxgan.training.parallel` compiles it for one device or many. Whatever is random depends on the
-key, the step and an example's place in the global batch, so a run does not depend on how many devices carry it.
+Everything here is a pure function of arrays and an explicit key. `train_step` is what ONE device does with its share of
+the batch; `jaxgan.training.parallel` compiles it for one device or several. Random numbers depend only on the key, the
+step and the index of an example in the global batch, so a run does not depend on the number of devices.
 """
 
 import dataclasses
@@ -27,14 +27,14 @@ Penalty = Callable[[Judge, jax.Array, jax.Array, jax.Array, str | None], jax.Arr
 
 
 class GANState(struct.PyTreeNode):
-    """Everything that a run must keep to go on exactly as if it had never stopped.
+    """Everything that a run needs to continue exactly as if it had never stopped.
 
     Attributes:
-      step: generator steps taken, int32.
+      step: generator steps taken so far, int32.
       key: the key of the whole run; never used directly, only folded with the step.
       generator: the generator and its optimiser.
       discriminator: the discriminator (or critic) and its optimiser.
-      average: a moving average of the generator's whole variable tree, batch statistics included, or None.
+      average: a moving average of all the generator's variables, batch statistics included, or None.
     """
 
     step: jax.Array
@@ -45,40 +45,44 @@ class GANState(struct.PyTreeNode):
 
     @property
     def sampling_variables(self) -> dict[str, Any]:
-        """The generator's variables to draw samples with: the average where one is kept."""
+        """The generator's variables for drawing samples: the moving average if there is one."""
         return self.generator.variables if self.average is None else self.average
 
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """What differs between the systems.
+    """The rules of the game: everything in which the systems differ.
 
     Attributes:
       gan: the two networks.
-      discriminator_loss: of logits (real, fake); with `matching_aware` of (real, wrong_condition, wrong_image, fake).
-      generator_loss: of the logits of generated examples.
+      discriminator_loss: (real, fake) logits -> scalar; with `matching_aware` (real, wrong_condition, wrong_image,
+        fake) logits -> scalar.
+      generator_loss: logits of generated examples -> scalar.
       generator_optimizer: an optax transformation.
-      discriminator_optimizer: an optax transformation; the bound `clip` is put behind it.
-      critic_steps: discriminator steps to one generator step.
-      new_batch_each_critic_step: each of them sees pictures and noise of its own (WGAN), or all share one batch.
-      reuse_noise: the discriminator's noise serves the generator too; one forward pass of the generator is then enough.
-      joint_batch: the discriminator sees real and generated examples as one batch (batch statistics are taken over
-        both).
-      matching_aware: it also sees real pictures under wrong conditions, and wrong pictures.
-      wrong_attributes: the columns of each attribute of a condition, such as (12, 11) for hair and eyes: a wrong
-        condition is then wrong in one attribute alone. None: a wrong condition is another example's.
-      clip: bound of the discriminator's parameters after every step, at the start too, or None.
-      clip_normalization: whether the scales and biases of batch normalisation are bounded as well.
+      discriminator_optimizer: an optax transformation; the bound `clip` is chained after it.
+      critic_steps: discriminator steps per generator step.
+      new_batch_each_critic_step: whether each discriminator step takes new pictures and noise (WGAN); otherwise all
+        share one batch.
+      reuse_noise: whether the generator's step uses the discriminator's noise too, which saves a forward pass of the
+        generator.
+      joint_batch: whether the discriminator sees real and generated examples as one batch, so that batch statistics are
+        taken over both.
+      matching_aware: whether the discriminator also sees real pictures under wrong conditions, and wrong pictures.
+      wrong_attributes: the number of columns of each attribute of a condition, such as (12, 11) for hair and eyes: a
+        wrong condition then differs in exactly one attribute. None: a wrong condition is another example's.
+      clip: bound of the discriminator's parameters, initially and after every step, or None.
+      clip_normalization: whether the scales and biases of batch normalisation are clipped too.
       average_decay: decay of the moving average of the generator, or None for no average.
-      augment: applied to the real pictures: (key, images in [−1, 1], axis_name) -> images, or None.
-      augment_both: applied to all pictures that the discriminator sees, real and generated, in both players' steps:
-        (key, images in [−1, 1], axis_name) -> images, differentiable, or None.
+      augment: augmentation of the real pictures, (key, images in [−1, 1], axis_name) -> images, or None.
+      augment_both: augmentation of all pictures that the discriminator sees, real and generated, in both players'
+        steps: (key, images in [−1, 1], axis_name) -> images, differentiable, or None.
       discriminator_penalty: added to the discriminator's loss: (judge, real, fake, key, axis_name) -> scalar, or None.
         `judge` maps images (N, H, W, C) to logits (N,) under the real examples' conditions; both sets of pictures are
-        as the discriminator sees them. Its metric is "d_penalty".
-      penalty_every: the penalty is added at every such step, times this number (a lazy penalty).
-      sync_batch_norm: batch statistics are taken over the global batch, or by each device over its own share.
-      score: what is logged of the logits: the probability (default), or the identity for critics.
+        passed as the discriminator sees them. Its metric is "d_penalty".
+      penalty_every: critic steps between two evaluations of the penalty, which is then multiplied by this number (a
+        lazy penalty).
+      sync_batch_norm: whether batch statistics are taken over the global batch, or by each device over its own share.
+      score: maps logits to the logged score: a probability (default), or the identity for critics.
     """
 
     gan: models.GAN
@@ -110,7 +114,7 @@ class Rules:
 
     @property
     def bounded_discriminator_optimizer(self) -> optax.GradientTransformation:
-        """The discriminator's optimiser with the bound behind it."""
+        """The discriminator's optimiser, followed by the bound if there is one."""
         if self.clip is None:
             return self.discriminator_optimizer
         bound = transforms.clip_params(self.clip)
@@ -120,20 +124,20 @@ class Rules:
 
 
 def not_normalization(params: Any) -> Any:
-    """True for every parameter outside batch normalisation, as a tree like `params`."""
+    """Returns a tree like `params`: True for every parameter outside batch normalisation."""
     return jax.tree_util.tree_map_with_path(lambda path, _: "BatchNorm" not in jax.tree_util.keystr(path), params)
 
 
 class StepKeys(NamedTuple):
-    """The keys of one training step, each for one use.
+    """The keys of one training step, each for a single purpose.
 
     Attributes:
-      noise: the latents of the generator's own step.
-      critic: folded with the index of a critic step: its latents and its dropout.
+      noise: the latents of the generator's step.
+      critic: the latents and dropout of critic steps, folded with the index of the step.
       negatives: the wrong conditions and pictures.
-      augment: the augmentation of real pictures, folded with the index of a critic step.
+      augment: the augmentation of real pictures, folded with the index of the critic step.
       augment_both: the augmentation of all pictures, folded likewise.
-      penalty: the discriminator's penalty, folded likewise.
+      penalty: the discriminator's penalty, folded with the number of critic steps so far.
     """
 
     noise: jax.Array
@@ -145,9 +149,10 @@ class StepKeys(NamedTuple):
 
 
 def step_keys(state: GANState) -> StepKeys:
-    """Derives the keys of the step that comes next."""
+    """Derives the keys of the next step."""
     key = jax.random.fold_in(state.key, state.step)
-    # The first four are the key's children 0 to 3, so the others are folded with what follows.
+    # `split` gives children 0 to 3 of the key. The two keys that came later are folded in with the numbers after those,
+    # so that the first four, and with them every run, stay as they were.
     noise_key, critic, wrong, real = jax.random.split(key, 4)
     return StepKeys(noise_key, critic, wrong, real, jax.random.fold_in(key, 4), jax.random.fold_in(key, 5))
 
@@ -158,7 +163,7 @@ def init_state(key: jax.Array, rules: Rules) -> GANState:
     generator = new_player(generator_key, rules.gan.generator, rules.generator_optimizer)
     discriminator = new_player(discriminator_key, rules.gan.discriminator, rules.bounded_discriminator_optimizer)
     if rules.clip is not None:
-        # The bound holds from the start: apply it alone, as an update of zero.
+        # The bound holds from the start, so it is applied once to an update of zero.
         bound = dataclasses.replace(rules, discriminator_optimizer=optax.identity()).bounded_discriminator_optimizer
         params = discriminator.params
         updates, _ = bound.update(jax.tree.map(jnp.zeros_like, params), bound.init(params), params)
@@ -168,40 +173,43 @@ def init_state(key: jax.Array, rules: Rules) -> GANState:
 
 
 def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | None = None) -> tuple[GANState, Metrics]:
-    """Takes one generator step, with the discriminator steps that belong to it.
+    """Takes one generator step, preceded by its discriminator steps.
 
     Args:
       state: the state before the step; the same on every device.
-      batch: "image" with shape (rounds, N, H, W, C), or (N, H, W, C) for one round, uint8 or floating-point in
-        [−1, 1], and for conditional families "condition" with shape (rounds, N, condition_dim). There is one round,
-        or, where `rules.new_batch_each_critic_step`, one for each critic step: there are then as many of these as
-        rounds, more in a warm-up than `rules.critic_steps`. N is this device's share.
-      rules: the game's rules.
+      batch: "image" with shape (batches, N, H, W, C), or (N, H, W, C) for one batch, uint8 or floating-point in
+        [−1, 1]; for conditional families also "condition" with shape (batches, N, condition_dim). N is this device's
+        share. With `rules.new_batch_each_critic_step` there is a critic step for each batch, in a warm-up more than
+        `rules.critic_steps`; otherwise there must be one batch.
+      rules: the rules of the game.
       axis_name: the mapped axis over which the global batch is split, if any.
 
     Returns:
-      The state after the step, and metrics, scalars of the whole global batch: "d_loss", "g_loss", and "d_real" and
-      "d_fake", the mean score of real and of generated examples (all of the discriminator as the last critic step saw
-      it); "d_penalty" where there is a penalty.
+      The state after the step, and metrics, scalars over the global batch: "d_loss", "g_loss", and the mean scores
+      "d_real" of real and "d_fake" of generated examples; "d_penalty" if there is a penalty. Those of the
+      discriminator are from its last step, before the update.
+
+    Raises:
+      ValueError: if the number of batches does not fit the rules.
     """
     gan = rules.gan.on(axis_name, rules.sync_batch_norm)
     keys = step_keys(state)
-    rounds = _rounds(batch, rules)
+    batches = _critic_batches(batch, rules)
 
     def generate(params: Any, key: jax.Array, conditions: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
-        z = noise.latents(key, rounds["image"].shape[1], gan.latent_dim, std=gan.latent_std, axis_name=axis_name)
+        z = noise.latents(key, batches["image"].shape[1], gan.latent_dim, std=gan.latent_std, axis_name=axis_name)
         return apply(gan.generator, {**state.generator.variables, "params": params}, z, *conditions)
 
-    # The generator does not change during the critic's steps, so its own forward pass may come first: its pictures then
-    # serve the critic too where the noise is reused, and the pass is differentiated only once, by `pull_back`.
-    last_conditions = _conditions(jax.tree.map(lambda leaf: leaf[-1], rounds))
+    # The generator does not change during the critic's steps, so its own forward pass can come first. With reused noise
+    # the critic takes its pictures from this pass, and `pull_back` differentiates it without a second one.
+    last_conditions = _conditions(jax.tree.map(lambda leaf: leaf[-1], batches))
     fakes, pull_back, generator_collections = jax.vjp(
         lambda params: generate(params, keys.noise, last_conditions), state.generator.params, has_aux=True
     )
 
     def critic_step(discriminator: Player, inputs: tuple[jax.Array, Batch]) -> tuple[Player, Metrics]:
         index, current = inputs
-        # A critic step draws its latents from its own key: `keys.noise` is the generator step's.
+        # Critic steps draw their latents from `keys.critic`, because `keys.noise` belongs to the generator's step.
         critic_key, noise_key = jax.random.split(jax.random.fold_in(keys.critic, index))
         images, conditions = pixels.normalize(current["image"]), _conditions(current)
         if rules.augment is not None:
@@ -212,17 +220,17 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
             real_key, fake_key = jax.random.split(jax.random.fold_in(keys.augment_both, index))
             images = rules.augment_both(real_key, images, axis_name)
             generated = rules.augment_both(fake_key, generated, axis_name)
-        # As in tutorial 000, the mismatches of a batch stay while it is judged again.
+        # As in tutorial 000, a batch that is judged several times keeps its negatives.
         wrong = jax.random.fold_in(keys.negatives, index) if rules.new_batch_each_critic_step else keys.negatives
         examples = _examples(images, conditions, generated, wrong, rules, axis_name)
         penalty = _penalty(images, conditions, generated, state.step * rules.critic_steps + index, keys, rules)
         return _discriminator_update(discriminator, examples, penalty, critic_key, rules, gan, axis_name)
 
-    count = rounds["image"].shape[0]
-    discriminator, history = jax.lax.scan(critic_step, state.discriminator, (jnp.arange(count), rounds))
+    count = batches["image"].shape[0]
+    discriminator, history = jax.lax.scan(critic_step, state.discriminator, (jnp.arange(count), batches))
 
     def generator_loss(images: jax.Array) -> jax.Array:
-        # The critic's steps have used the keys folded with 0 to count − 1.
+        # Folded with `count` because the critic's steps have used 0 to count − 1.
         if rules.augment_both is not None:
             images = rules.augment_both(jax.random.fold_in(keys.augment_both, count), images, axis_name)
         key = jax.random.fold_in(keys.critic, count)
@@ -241,16 +249,16 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
     return GANState(state.step + 1, state.key, generator, discriminator, average), metrics
 
 
-def _rounds(batch: Batch, rules: Rules) -> Batch:
-    """Stacks the batch of each critic step: (critic steps, N, …)."""
+def _critic_batches(batch: Batch, rules: Rules) -> Batch:
+    """Returns the batch of each critic step, stacked: leaves (critic steps, N, …)."""
     if batch["image"].ndim == 4:
         if rules.new_batch_each_critic_step and rules.critic_steps > 1:
-            raise ValueError("these rules take a batch for each critic step, (rounds, N, H, W, C), and got one")
+            raise ValueError("these rules take a batch for each critic step, (batches, N, H, W, C), and got one")
         batch = jax.tree.map(lambda leaf: leaf[None], batch)
     if rules.new_batch_each_critic_step:
         return batch
     if batch["image"].shape[0] != 1:
-        raise ValueError(f"these rules take one batch a step, got {batch['image'].shape[0]} rounds")
+        raise ValueError(f"these rules take one batch a step, got {batch['image'].shape[0]}")
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (rules.critic_steps, *leaf.shape[1:])), batch)
 
 
@@ -267,20 +275,21 @@ def _examples(
     rules: Rules,
     axis_name: str | None,
 ) -> list[tuple[jax.Array, ...]]:
-    """Lists what the discriminator judges: its logits come in the order of its loss's arguments."""
+    """Lists the parts that the discriminator judges, in the order of the arguments of its loss."""
     if not rules.matching_aware:
         return [(images, *conditions), (fakes, *conditions)]
     condition_key, image_key = jax.random.split(key)
     (condition,) = conditions
     if rules.wrong_attributes is None:
-        wrong_condition = negatives.turned(condition_key, condition, axis_name)
+        wrong_condition = negatives.rotated(condition_key, condition, axis_name)
     else:
         wrong_condition = negatives.wrong_in_one(condition_key, condition, rules.wrong_attributes, axis_name)
     if rules.gan.discriminator.several_conditions and not rules.joint_batch:
-        # Each picture once: with the condition of the example whose wrong picture it is, as the last of three.
-        others = negatives.turned(image_key, condition, axis_name, back=True)
+        # Each picture passes only once, under three conditions. Rotating the conditions back instead of the pictures
+        # gives the same wrong pairs.
+        others = negatives.rotated(image_key, condition, axis_name, back=True)
         return [(images, jnp.stack([condition, wrong_condition, others], axis=1)), (fakes, condition)]
-    wrong_image = negatives.turned(image_key, images, axis_name)
+    wrong_image = negatives.rotated(image_key, images, axis_name)
     return [(images, condition), (images, wrong_condition), (wrong_image, condition), (fakes, condition)]
 
 
@@ -292,7 +301,7 @@ def _penalty(
     keys: StepKeys,
     rules: Rules,
 ) -> Callable[[Player, models.GAN, str | None], jax.Array] | None:
-    """Binds the penalty of one critic step to its pictures: a function of the discriminator, or None without one."""
+    """Binds the penalty of a critic step to its pictures, as a function of the discriminator; None without one."""
     if rules.discriminator_penalty is None:
         return None
     penalty, every = rules.discriminator_penalty, rules.penalty_every
@@ -300,7 +309,7 @@ def _penalty(
 
     def of(discriminator: Player, gan: models.GAN, axis_name: str | None) -> jax.Array:
         def judge(pictures: jax.Array) -> jax.Array:
-            # Batch statistics are those of these pictures; the running ones do not learn from them.
+            # Batch statistics are taken over these pictures, but do not enter the running averages.
             return _judge(discriminator, [(pictures, *conditions)], judge_key, rules, gan)[0][0]
 
         def value() -> jax.Array:
@@ -320,7 +329,7 @@ def _discriminator_update(
     gan: models.GAN,
     axis_name: str | None,
 ) -> tuple[Player, Metrics]:
-    """Takes one step of the discriminator on the examples, its bound included."""
+    """Takes one step of the discriminator on the examples, including the bound; returns it with the metrics."""
 
     def loss(params: Any) -> tuple[jax.Array, tuple[Metrics, list[jax.Array], Any]]:
         player = discriminator.replace(params=params)
@@ -341,10 +350,10 @@ def _discriminator_update(
 def _judge(
     discriminator: Player, examples: Sequence[tuple[jax.Array, ...]], key: jax.Array, rules: Rules, gan: models.GAN
 ) -> tuple[list[jax.Array], Any]:
-    """Returns the logits (N,) of each part of the examples and each of its conditions, and the collections afterwards.
+    """Returns the logits (N,) of each part under each of its conditions, and the updated collections.
 
-    The parts pass the discriminator one after the other, each with dropout of its own, and its running statistics learn
-    from each; with `rules.joint_batch` they pass together.
+    The parts pass through the discriminator one after the other, each with its own dropout mask, and each updates the
+    running statistics; with `rules.joint_batch` they pass through together.
     """
 
     def pass_through(player: Player, inputs: Sequence[jax.Array], part: int) -> tuple[jax.Array, Any]:
@@ -352,7 +361,7 @@ def _judge(
         return apply(gan.discriminator, player.variables, *inputs, rngs=rngs)
 
     if rules.joint_batch and len(examples) > 1:
-        # Interleaved, so that an example's place in the global batch is the same on any number of devices.
+        # Interleaved, so that an example has the same index in the global batch on any number of devices.
         joint = [jnp.stack(column, axis=1).reshape(-1, *column[0].shape[1:]) for column in zip(*examples, strict=True)]
         joint_logits, collections = pass_through(discriminator, joint, 0)
         return list(joint_logits.reshape(-1, len(examples)).T), collections

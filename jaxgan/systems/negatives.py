@@ -1,4 +1,4 @@
-"""Examples that do not belong together: what a conditional discriminator must learn to refuse."""
+"""Negatives: pictures and conditions that do not belong together, which a conditional discriminator must reject."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,27 +10,28 @@ from jaxgan.errors import UserError
 from jaxgan.ops import noise
 
 
-def turned(key: jax.Array, examples: jax.Array, axis_name: str | None = None, *, back: bool = False) -> jax.Array:
-    """Each example replaced by another of the global batch: the batch turned by a random number of places, never by 0.
+def rotated(key: jax.Array, examples: jax.Array, axis_name: str | None = None, *, back: bool = False) -> jax.Array:
+    """Rotates the global batch by a random non-zero offset, so that each example is replaced by another one.
 
     Args:
-      key: decides the number of places, 1 to N − 1.
+      key: the key of the offset, drawn uniformly from 1 to N − 1.
       examples: this device's share, (n, …).
       axis_name: the mapped axis over which the global batch of N is split, if any.
-      back: turn the other way, as far: where ``turned(key, a)`` has b[i] beside a[j], this has b[j] beside a[i].
+      back: rotate by the same offset the other way. Pairing a with `rotated(key, b, back=True)` gives the same pairs as
+        pairing `rotated(key, a)` with b.
 
     Returns:
-      This device's share of the turned batch, (n, …).
+      This device's share of the rotated batch, (n, …).
 
     Raises:
-      UserError: for a batch of one, which has no other example.
+      UserError: for a batch of one example, which has no other to take.
     """
     count = examples.shape[0]
     everyone = examples if axis_name is None else jax.lax.all_gather(examples, axis_name, tiled=True)
     if everyone.shape[0] < 2:
         raise UserError("a batch of one example has no wrong one to show the discriminator; raise --batch_size")
-    places = jax.random.randint(key, (), 1, everyone.shape[0])
-    rolled = jnp.roll(everyone, -places if back else places, axis=0)
+    offset = jax.random.randint(key, (), 1, everyone.shape[0])
+    rolled = jnp.roll(everyone, -offset if back else offset, axis=0)
     first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
     return jax.lax.dynamic_slice_in_dim(rolled, first, count)
 
@@ -38,23 +39,23 @@ def turned(key: jax.Array, examples: jax.Array, axis_name: str | None = None, *,
 def wrong_in_one(
     key: jax.Array, conditions: jax.Array, attributes: Sequence[int], axis_name: str | None = None
 ) -> jax.Array:
-    """Each condition with ONE of its attributes replaced by another value, drawn from all the others.
+    """Replaces exactly one attribute of each condition by another value, drawn uniformly from the others.
 
-    A discriminator refuses a condition that is wrong throughout by the attribute that is easiest to see; here it must
-    look at each of them.
+    A discriminator can reject a condition that is wrong in every attribute by the one that is easiest to see. If only
+    one is wrong, it has to look at all of them.
 
     Args:
-      key: decides which attribute, and which value.
-      conditions: this device's share, (n, sum of attributes), zeros and ones; an attribute without a one is not named
-        and stays so.
-      attributes: how many neighbouring columns each attribute has, at least 2, in order.
+      key: the key of the attribute and of its new value.
+      conditions: this device's share, (n, sum of attributes), zeros and ones. An attribute whose columns are all zero
+        is unset and stays so.
+      attributes: the number of adjacent columns of each attribute, at least 2, in order.
       axis_name: the mapped axis over which the global batch is split, if any.
 
     Returns:
-      The wrong conditions, of the same shape; a condition that names nothing stays as it is.
+      The wrong conditions, of the same shape; a condition with no attribute set is returned unchanged.
 
     Raises:
-      ValueError: where the attributes are not the columns of the conditions.
+      ValueError: if the attributes do not add up to the columns of the conditions.
     """
     if sum(attributes) != conditions.shape[-1] or min(attributes) < 2:
         raise ValueError(f"attributes of {tuple(attributes)} columns, but conditions of {conditions.shape[-1]}")

@@ -1,4 +1,4 @@
-"""The batches that each step takes: arithmetic, so that any step finds its examples at once."""
+"""Batch schedule: how many batches each step takes, of which size, computed from the step number alone."""
 
 import dataclasses
 import itertools
@@ -8,15 +8,15 @@ WARM_STEPS, WARM_EVERY, WARM_BATCHES = 25, 500, 100
 
 
 class Batches(NamedTuple):
-    """What one step takes.
+    """The batches of one step.
 
     Attributes:
-      rounds: batches, stacked along the first axis of what the step gets.
-      size: examples in each, over all devices.
-      phase: index of the phase of training; a step is compiled for each.
+      number: the number of batches, stacked along the first axis of the step's input.
+      size: examples in each batch, over all devices.
+      phase: index of the phase of training; the step is compiled once for each phase.
     """
 
-    rounds: int
+    number: int
     size: int
     phase: int
 
@@ -40,13 +40,12 @@ class BatchSchedule:
 
     Attributes:
       batch_size: examples in a batch of the first phase, over all devices.
-      batches_per_step: batches of an ordinary step: the critic's steps where each takes a new batch, else 1.
-      warmup: whether the first 25 steps and every 500th take 100 batches, so that the critic is near its optimum when
-        it matters.
-      later_phases: the phases after the first, by rising first steps.
+      batches_per_step: batches of an ordinary step: the number of critic steps if each takes a new batch, else 1.
+      warmup: whether the first 25 steps and every 500th take 100 batches, to bring the critic close to its optimum.
+      later_phases: the phases after the first, in ascending order of `first_step`.
 
     Reference:
-      Arjovsky et al., "Wasserstein GAN", 2017: the authors' own program, for `warmup`.
+      Arjovsky et al., "Wasserstein GAN", 2017; `warmup` is from the authors' own program.
     """
 
     batch_size: int
@@ -57,7 +56,7 @@ class BatchSchedule:
     def __post_init__(self) -> None:
         begins = [phase.first_step for phase in self.phases]
         if begins != sorted(set(begins)):
-            raise ValueError(f"later phases begin after step 0, each after the one before, not at {begins[1:]}")
+            raise ValueError(f"later phases begin after step 0, each after the one before, got {begins[1:]}")
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -65,7 +64,7 @@ class BatchSchedule:
         return (Phase(0, self.batch_size), *self.later_phases)
 
     def at(self, step: int) -> Batches:
-        """Returns what a step takes."""
+        """Returns the batches of a step."""
         warm = self.warmup and (step < WARM_STEPS or step % WARM_EVERY == 0)
         phase = sum(step >= phase.first_step for phase in self.later_phases)
         return Batches(WARM_BATCHES if warm else self.batches_per_step, self.phases[phase].batch_size, phase)
@@ -79,6 +78,6 @@ class BatchSchedule:
     def _batches_before(self, step: int) -> int:
         total = self.batches_per_step * step
         if self.warmup and step:
-            warm_steps = min(step, WARM_STEPS) + -(-step // WARM_EVERY) - 1  # step 0 is in both
+            warm_steps = min(step, WARM_STEPS) + -(-step // WARM_EVERY) - 1  # both terms count step 0
             total += (WARM_BATCHES - self.batches_per_step) * warm_steps
         return total

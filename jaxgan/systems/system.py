@@ -97,7 +97,7 @@ class System:
       networks: state -> {name: parameters}, for the description of a run and its sizes.
       outputs: what a trained state can be asked for.
       inputs: source -> the arrays of an example that it takes. A system of one source names it "", and its batches are
-        {"image": (rounds, N, H, W, C), …}; of several, a batch is {source: {"image": …}, …}.
+        {"image": (batches, N, H, W, C), …}; of several, a batch is {source: {"image": …}, …}.
       seed: of the initial state, the preview and the order of the examples.
       settings: the dataclass that it was built from, by which a run can be read back; None for a system that no
         registry knows.

@@ -38,7 +38,7 @@ class InputPipeline:
         All share the same devices in the same mode.
       sources: the examples, or source -> examples.
       inputs: source -> the arrays of an example that the step takes; see `System.inputs`. The batches of one source
-        named "" are {"image": (rounds, N, H, W, C), …}; those of others {source: {"image": …}, …}.
+        named "" are {"image": (batches, N, H, W, C), …}; those of others {source: {"image": …}, …}.
       schedule: the batches of each step.
       seed: of the orders.
       steps_per_call: the most steps of a call.
@@ -133,12 +133,12 @@ class InputPipeline:
         return jax.tree.map(lambda *leaves: np.stack(leaves), *itertools.islice(self._stream, count))
 
     def _indices(self, step: int, count: int) -> Any:
-        """Returns example numbers of `count` steps of equal batches, int32 (count, rounds, this process's share)."""
+        """Returns example numbers of `count` steps of equal batches, int32 (count, batches, this process's share)."""
         return _batch_of(self._numbers(step, count))
 
     def _numbers(self, step: int, count: int) -> dict[str, np.ndarray]:
         batches = self._schedule.at(step)
-        shape, share = (count, batches.rounds, batches.size), self._shares[batches.phase]
+        shape, share = (count, batches.number, batches.size), self._shares[batches.phase]
         first = self._schedule.examples_before(step)
         return {
             source: order.indices(self._seeds[source], first, math.prod(shape), length)

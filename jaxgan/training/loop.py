@@ -52,7 +52,7 @@ def say(message: str) -> None:
 
 
 @dataclass
-class Run:
+class Pass:
     """One way from a position to the end, or to a signal or an alarm that ends it before: what every process does."""
 
     position: Position
@@ -63,7 +63,7 @@ class Run:
     processes: Processes
     agreed: int | None = field(default=None, init=False)  # the signal that all processes know of
 
-    def __enter__(self) -> "Run":
+    def __enter__(self) -> "Pass":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -147,7 +147,7 @@ class Run:
 
 
 @dataclass
-class RunInMemory(Run):
+class PassInMemory(Pass):
     """The same without a workdir: a progress bar and the watch are all that is seen of it."""
 
     def __post_init__(self) -> None:
@@ -176,7 +176,7 @@ class RunInMemory(Run):
 
 
 @dataclass
-class WritingRun(Run):
+class WritingPass(Pass):
     """The same in the process that writes."""
 
     workdir: Workdir

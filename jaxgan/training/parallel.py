@@ -25,7 +25,7 @@ from jaxgan.errors import UserError
 
 AXIS = "batch"
 MODES = ("jit", "pmap", "shard_map")
-EXAMPLES = 2  # the axis of examples in (K, rounds, N, …)
+EXAMPLES = 2  # the axis of examples in (K, batches, N, …)
 
 Step = Callable[..., tuple[Any, Any]]
 
@@ -48,8 +48,8 @@ class Program:
 
         Args:
           state: the state pytree.
-          draws: with ``data``, example numbers (K, rounds, N), or a tree of them that is a prefix of ``data``: numbers
-            of their own for each part; without, the batches themselves, leaves (K, rounds, N, …). Of several processes
+          draws: with ``data``, example numbers (K, batches, N), or a tree of them that is a prefix of ``data``: numbers
+            of their own for each part; without, the batches themselves, leaves (K, batches, N, …). Of several processes
             each gives its own share of the N examples; see ``share``.
           count: steps to run, 0 to K; 0 compiles the program and leaves the state as it is.
           data: all examples, resident on the devices (see ``place_data``), or None.

@@ -18,7 +18,7 @@ from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.recording import draw_summary, is_drawn, writing_to
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.job import Job, Schedule
-from jaxgan.training.loop import Alarmed, Collapsed, Position, Run, RunInMemory, WritingRun, say
+from jaxgan.training.loop import Alarmed, Collapsed, Pass, PassInMemory, Position, WritingPass, say
 from jaxgan.training.signals import StopSignals
 from jaxgan.training.watch import Alarm, Watch
 
@@ -87,8 +87,8 @@ def train_in_memory(state: Any, job: Job, schedule: Schedule, *, watch: Watch | 
         raise ValueError("on_collapse='rollback' needs a workdir: there are no checkpoints to go back to")
     with StopSignals() as signals:
         position = Position(0, state, {})
-        with RunInMemory(position, job, schedule, watch, signals, Processes()) as run:
-            return run.to_the_end()
+        with PassInMemory(position, job, schedule, watch, signals, Processes()) as training:
+            return training.to_the_end()
 
 
 def _train(
@@ -119,8 +119,8 @@ def _train(
         while True:
             arguments = position, job, schedule, watch, signals, processes
             try:
-                with WritingRun(*arguments, workdir, saver) if saver else Run(*arguments) as run:
-                    trained = run.to_the_end()
+                with WritingPass(*arguments, workdir, saver) if saver else Pass(*arguments) as training:
+                    trained = training.to_the_end()
                 break
             except Alarmed as alarmed:
                 back = None

@@ -70,8 +70,8 @@ def pool(gan: GAN, *, size: int = 11, seed: int = 4) -> dict[str, np.ndarray]:
 
 def batches(rules: adversarial.Rules, examples: dict[str, np.ndarray], *, steps: int, count: int = 4) -> list[dict]:
     """The examples in order, again and again: the next ``count`` for each batch, of which a step may take several."""
-    rounds = rules.critic_steps if rules.new_batch_each_critic_step else 1
-    order = np.arange(steps * rounds * count).reshape(steps, rounds, count) % len(examples["image"])
+    batches = rules.critic_steps if rules.new_batch_each_critic_step else 1
+    order = np.arange(steps * batches * count).reshape(steps, batches, count) % len(examples["image"])
     return [{name: values[chosen] for name, values in examples.items()} for chosen in order]
 
 

@@ -1,4 +1,4 @@
-"""A last line for a process that is ended from outside Python: by a signal, or by a library that aborts it."""
+"""Crash message: a last line for a process that is ended from outside Python, by a signal or by an abort in C++."""
 
 import contextlib
 import os
@@ -18,11 +18,11 @@ if last.strip():
 """
 
 
-class Witness:
-    """Within ``with``, a tiny process beside this one: it prints what it was told last, when this one is gone.
+class CrashMessage:
+    """A small child process that prints the last message it was given once this process is gone.
 
-    The line goes to the standard error stream, after everything that this process wrote there. Nothing is printed when
-    the ``with`` block is left, in whatever way: Python is still alive then, and says itself what there is to say.
+    The line goes to the standard error stream, after everything that this process wrote there. Leaving the `with` block
+    prints nothing, even by an exception: Python is still alive then and reports the error itself.
     """
 
     def __init__(self) -> None:
@@ -30,17 +30,17 @@ class Witness:
             [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            start_new_session=True,  # not the terminal's Ctrl-C
+            start_new_session=True,  # Ctrl-C in the terminal must not reach it
         )
         assert self._process.stdin is not None
         self._pipe = self._process.stdin.fileno()
 
     def remember(self, message: str) -> None:
-        """What to print if this process is gone now; "" for nothing."""
-        with contextlib.suppress(OSError):  # a witness that is gone itself
+        """Sets the message that is printed if this process dies from now on; "" for none."""
+        with contextlib.suppress(OSError):  # the child process may be gone itself
             os.write(self._pipe, f"{' '.join(message.split())}\n".encode())
 
-    def __enter__(self) -> "Witness":
+    def __enter__(self) -> "CrashMessage":
         return self
 
     def __exit__(

@@ -20,8 +20,8 @@ from jaxgan.host.digest import is_key, key_data
 from jaxgan.training.parallel import replicate
 
 FOREVER = 100 * 365 * 24 * 3600 * 1000  # milliseconds
-_TOLD = "jaxgan/told"
-_KEPT = 100  # words that stay in the store: no process is that far behind
+_DECISIONS = "jaxgan/decisions"
+_KEPT = 100  # newest decisions that stay in the store; no process is that far behind
 
 
 class Processes:
@@ -38,7 +38,7 @@ class Processes:
     def __init__(self, index: int = 0, count: int = 1, store: Any = None) -> None:
         self.index, self.count = index, count
         self._store = store
-        self._told = 0
+        self._decisions = 0
 
     @property
     def writes(self) -> bool:
@@ -53,12 +53,12 @@ class Processes:
         """
         if self.count == 1:
             return decide()
-        self._told += 1
+        self._decisions += 1
         if self.writes:
-            self._store.key_value_set(f"{_TOLD}/{self._told}", json.dumps(decide()))
-            if self._told > _KEPT:
-                self._store.key_value_delete(f"{_TOLD}/{self._told - _KEPT}")
-        return json.loads(self._store.blocking_key_value_get(f"{_TOLD}/{self._told}", FOREVER))
+            self._store.key_value_set(f"{_DECISIONS}/{self._decisions}", json.dumps(decide()))
+            if self._decisions > _KEPT:
+                self._store.key_value_delete(f"{_DECISIONS}/{self._decisions - _KEPT}")
+        return json.loads(self._store.blocking_key_value_get(f"{_DECISIONS}/{self._decisions}", FOREVER))
 
     def largest(self, number: int) -> Any:
         """The largest of the numbers (int32) that the processes give in this call.
@@ -97,7 +97,7 @@ class Processes:
         received = np.asarray(multihost_utils.broadcast_one_to_all(np.concatenate(flat)))
         parts = np.split(received, np.cumsum([part.size for part in flat])[:-1])
         values = [part.view(leaf.dtype).reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
-        placed = [_place(value, leaf) for value, leaf in zip(values, expected, strict=True)]
+        placed = [_replicated_like(value, leaf) for value, leaf in zip(values, expected, strict=True)]
         return jax.tree.unflatten(structure, placed)
 
     @functools.cached_property
@@ -113,6 +113,6 @@ def store() -> Any:
     return distributed.global_state.client
 
 
-def _place(value: np.ndarray, like: jax.Array) -> jax.Array:
+def _replicated_like(value: np.ndarray, like: jax.Array) -> jax.Array:
     leaf = jax.random.wrap_key_data(jnp.asarray(value), impl=jax.random.key_impl(like)) if is_key(like) else value
     return replicate(leaf, like.sharding)

@@ -235,7 +235,7 @@ def rebuild(template: Any, stored: Stored, directory: Path) -> Any:
             f" {len(differences)} arrays in all). Give the flags of that run, or another --workdir."
         )
     return jax.tree.unflatten(
-        structure, [_place(stored.leaves[path_name(path)], leaf) for path, leaf in paths_and_leaves]
+        structure, [_placed_like(stored.leaves[path_name(path)], leaf) for path, leaf in paths_and_leaves]
     )
 
 
@@ -252,7 +252,7 @@ def _fits(name: str, expected: dict[str, Any], found: dict[str, np.ndarray]) -> 
     return (expected[name].dtype, expected[name].shape) == (found[name].dtype, found[name].shape)
 
 
-def _place(value: np.ndarray, like: Any) -> Any:
+def _placed_like(value: np.ndarray, like: Any) -> Any:
     """The value as an array of its own (safe to donate), on the devices of the template's leaf."""
     if isinstance(like, np.ndarray | np.generic):
         return value
