@@ -3,6 +3,7 @@
     python -m experiments.evaluate --workdir=W
     python -m experiments.evaluate --workdir=W --num=2000 --features=thumbnails    # seconds, without any network
 
+A system that draws samples is scored by them; measures of the system's own, such as a reconstruction error, follow.
 The first use with a data set trains its feature network, for some minutes on a CPU, and keeps it.
 """
 
@@ -12,9 +13,11 @@ import math
 import sys
 from typing import Any
 
+import numpy as np
+
 from experiments.cli import command, schema
-from experiments.run.evaluation import make_evaluator, plain_name
-from experiments.run.recipes import FEATURES, FEATURES_HELP
+from experiments.run.evaluation import check_measurable, make_evaluator, make_measurer, plain_name
+from experiments.run.recipes import FEATURES, FEATURES_HELP, Recipe
 from experiments.run.references import load_pictures
 from experiments.run.restore import TrainedRun, load_run
 from jaxgan.data.examples import Examples
@@ -52,6 +55,10 @@ def main() -> None:
         raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
     check_seed(asked.seed)
     run = load_run(asked.workdir)
+    check_measurable(run.system, "workdir")
+    for name in ("extrapolate", "feature_weights"):
+        if getattr(asked, name) and run.system.outputs.latent is None:
+            raise UserError(f"--{name}: {run.recipe.model} draws no samples from latents; leave it out")
     recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
     training = load_pictures(recipe)
     same = training.digest == run.pictures_digest
@@ -60,6 +67,28 @@ def main() -> None:
     if training.image_shape != run.system.image_shape:
         shapes = ["×".join(map(str, shape)) for shape in (training.image_shape, run.system.image_shape)]
         raise UserError(f"--data_dir={recipe.data_dir}: its pictures are {shapes[0]}, those of the run {shapes[1]}")
+    found: Scores = {}
+    if run.system.outputs.latent is not None:
+        found |= _scores_of_samples(asked, run, recipe, training.images if same else None)
+    if run.system.outputs.measure is not None:
+        measured = make_measurer(recipe, run.system, num=asked.num, seed=asked.seed, split=asked.split)
+        found |= measured(run.state)
+    if asked.format == "table":
+        command.answer(table(found))
+    else:
+        described = _finite({"run": _described(run, training, same), "scores": found})
+        command.answer(json.dumps(described, indent=2, allow_nan=False))
+
+
+def _scores_of_samples(asked: Evaluate, run: TrainedRun, recipe: Recipe, training_images: np.ndarray | None) -> Scores:
+    """Compares samples with real pictures.
+
+    Args:
+      asked: the flags.
+      run: what draws.
+      recipe: of the run, with the pictures that it is measured against.
+      training_images: those that the run was trained on, uint8, if they are the recipe's; otherwise None.
+    """
     evaluate = make_evaluator(
         recipe,
         run.system,
@@ -68,17 +97,12 @@ def main() -> None:
         kind=asked.features,
         weights=_weights(asked),
         split=asked.split,
-        taught_by=recipe if same else run.recipe,
+        taught_by=run.recipe if training_images is None else recipe,
     )
-    # Of Inception v3's features of a whole training set, a small machine takes hours.
-    training_images = training.images if same and asked.feature_weights is None else None
+    if asked.feature_weights is not None:  # Of Inception v3's features of a whole training set, a CPU takes hours.
+        training_images = None
     found = evaluate(run.state, training_images=training_images, extrapolate=asked.extrapolate)
-    found["path_length"] = evaluate.path_length(run.state)
-    if asked.format == "table":
-        command.answer(table(found))
-    else:
-        described = _finite({"run": _described(run, training, same), "scores": found})
-        command.answer(json.dumps(described, indent=2, allow_nan=False))
+    return found | {"path_length": evaluate.path_length(run.state)}
 
 
 MEANINGS = {
@@ -104,7 +128,7 @@ def table(found: Scores) -> str:
         value, error = score["value"], score.get("standard_error")
         if not isinstance(value, dict):
             bar = "" if error is None else f" ± {error:.2g}"
-            meaning = MEANINGS.get(plain_name(name), "")
+            meaning = score.get("meaning") or MEANINGS.get(plain_name(name), "")
             lines.append(f"  {name:34} {f'{value:.4g}{bar}':20} {meaning}".rstrip())
     return "\n".join(lines)
 

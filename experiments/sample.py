@@ -4,6 +4,7 @@
     python -m experiments.sample --workdir=W --num=64 --best_of=512 --out=best.png    # those that D believes most
     python -m experiments.sample --workdir=W --num=25 --condition="blue hair red eyes" --out=blue.png
     python -m experiments.sample --workdir=W --show=interpolation --out=walk.gif      # or one_noise, neighbours, …
+    python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
     python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the noise that comes nearest
 
 A .png is one grid; a .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and `labels` (the condition of
@@ -22,6 +23,7 @@ import numpy as np
 from experiments.cli import command, schema
 from experiments.run import exhibits
 from experiments.run.exhibits import Exhibit
+from experiments.run.references import training_pictures
 from experiments.run.restore import TrainedRun, load_run
 from jaxgan import sampling
 from jaxgan.data import tags
@@ -34,7 +36,6 @@ from jaxgan.sampling import projection
 from jaxgan.systems.settings import check_seed, option
 
 LARGEST = 1_000_000
-SHOWS = ("samples", "interpolation", "conditions", "one_noise", "neighbours")
 OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # nobody means a folder of such a name
 CANDIDATES = 512  # noises that a projection begins with
 DESCENT = 300  # its steps
@@ -51,8 +52,8 @@ class Sample:
         "samples",
         "samples; interpolation: from noise to noise straight, and below along the arc (a closed walk if --out is a"
         " .gif); conditions: all of them; one_noise: the same noise under every condition; neighbours: beside each"
-        " sample the nearest training pictures",
-        SHOWS,
+        " sample the nearest training pictures; reconstructions: below real pictures what the system makes of them; or"
+        " what else the system of the run shows",
     )
     project: str | None = option(None, "a picture: find the noise that comes nearest to it, and show both", path=True)
     seed: int = option(0, "decides the noise")
@@ -61,7 +62,7 @@ class Sample:
     truncation: float | None = option(None, "cut the noise off beyond so many standard deviations")
     condition: str | None = option(None, 'what to draw, such as "blue hair red eyes" or 7; default: all by turns')
     data_dir: str | None = option(
-        None, "where the run's pictures are now, if they have moved (for neighbours)", path=True
+        None, "where the run's pictures are now, if they have moved (for what shows real ones)", path=True
     )
     out: str = option("result.png", "a .png grid, a .npz of arrays, a .gif of an interpolation, or a folder", path=True)
 
@@ -73,6 +74,7 @@ def main() -> None:
     run = load_run(asked.workdir)
     if asked.data_dir is not None:
         run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, data_dir=asked.data_dir))
+    check_show(run, asked.show)
     if asked.project is not None:
         exhibit = _projection(run, asked)
     elif asked.show == "samples":
@@ -111,6 +113,25 @@ def check(asked: Sample) -> None:
         raise UserError(f"--out={asked.out}: only --show=interpolation makes an animation; choose a .png")
 
 
+def shows(run: TrainedRun) -> tuple[str, ...]:
+    """Returns the words that `--show` may take for a run."""
+    outputs, found = run.system.outputs, []
+    if outputs.latent:
+        found += ["samples", "interpolation", "neighbours"]
+        found += ["conditions", "one_noise"] if run.condition_dim else []
+    if outputs.reconstruct:
+        found.append("reconstructions")
+    return (*found, *outputs.exhibits)
+
+
+def check_show(run: TrainedRun, show: str) -> None:
+    """Raises a UserError for what a run cannot show."""
+    if show not in shows(run):
+        raise UserError(
+            f"--show={show}: this run of {run.recipe.model} has {', '.join(shows(run)) or 'nothing to show'}"
+        )
+
+
 def _latents(run: TrainedRun, asked: Sample, count: int) -> jax.Array:
     key = jax.random.key(asked.seed)
     return run.latent.latents(key, count, mean=asked.mean, std=asked.std, truncation=asked.truncation)
@@ -142,6 +163,12 @@ def draw_samples(run: TrainedRun, asked: Sample) -> tuple[np.ndarray, np.ndarray
 
 def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
     """What --show asks for, of about --num pictures."""
+    own = run.system.outputs.exhibits
+    if asked.show in own:
+        images = training_pictures(run.recipe, run.pictures_digest).images
+        return own[asked.show](run.state, images, asked.num, asked.seed)
+    if asked.show == "reconstructions":
+        return exhibits.reconstructions(run, asked.num, asked.seed)
     if asked.show == "neighbours":
         fewer = dataclasses.replace(asked, num=max(1, asked.num // (1 + exhibits.NEAREST)))
         return exhibits.neighbours(run, *draw_samples(run, fewer))

@@ -16,6 +16,7 @@ from jaxgan.data import avatars, tags
 from jaxgan.data.examples import Examples
 from jaxgan.errors import UserError
 from jaxgan.metrics import features
+from jaxgan.systems.outputs import Measure
 from jaxgan.training.fitting import initial_state
 
 NUM = 200
@@ -148,6 +149,35 @@ def test_weights_go_with_their_digest():
         evaluate._weights(evaluate.Evaluate(feature_weights="inception.npz"))
     with pytest.raises(UserError, match=r"cannot read the weights absent\.npz"):
         evaluation.make_evaluator(RECIPE, SYSTEM, num=NUM, weights=("absent.npz", "0" * 64))
+
+
+def brightness(state, images, key):
+    return {"brightness": Measure(float(images.mean()), 0.5, "of 255"), "units": Measure(3, None, "of 4")}
+
+
+def with_outputs(**outputs):
+    return dataclasses.replace(SYSTEM, outputs=dataclasses.replace(SYSTEM.outputs, **outputs))
+
+
+def test_a_systems_own_measures_are_taken_of_pictures_that_it_has_not_seen():
+    found = evaluation.make_measurer(RECIPE, with_outputs(measure=brightness), num=50)(None)
+    real = references.reference_pictures(RECIPE, "test", 50, 0).images
+    context = {"n": 50, "resolution": [16, 16, 3], "split": "test", "seed": 0}
+    first = {"value": float(real.mean()), "standard_error": 0.5, "meaning": "of 255"}
+    assert found["brightness"] == first | context and json.loads(json.dumps(found)) == found
+    assert [line.split() for line in evaluate.table(found).splitlines()] == [
+        ["brightness", f"{real.mean():.4g}", "±", "0.5", "of", "255"],
+        ["units", "3", "of", "4"],
+    ]
+    with pytest.raises(UserError, match="cgan_anime has no measures of its own"):
+        evaluation.make_measurer(RECIPE, SYSTEM, num=50)
+
+
+def test_the_log_gets_the_measures_of_a_system_that_draws_nothing(state):
+    alone = with_outputs(latent=None, measure=brightness)
+    assert evaluation.during_training(RECIPE, alone)(state).keys() == {"brightness", "units"}
+    with pytest.raises(UserError, match=r"^--evaluate_every: cgan_anime draws no samples .* no measures of its own"):
+        evaluation.during_training(RECIPE, with_outputs(latent=None))
 
 
 def test_a_table_has_a_line_a_score_and_says_what_it_means(evaluator):

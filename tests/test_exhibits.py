@@ -99,8 +99,8 @@ def test_one_noise_a_row_or_each_picture_its_own():
     assert same.columns == own.columns == 10
     np.testing.assert_array_equal(same.labels, np.tile(np.eye(10, dtype=np.uint8), (2, 1)))
     seven = np.eye(10)[[7]]
-    assert_near(same.pictures[17], drawn(DIGITS, z[1:2], seven)[0])
-    assert_near(own.pictures[17], drawn(DIGITS, z[17:18], seven)[0])
+    assert_near(same.images[17], drawn(DIGITS, z[1:2], seven)[0])
+    assert_near(own.images[17], drawn(DIGITS, z[17:18], seven)[0])
 
 
 def test_models_without_conditions_have_none_to_show():
@@ -127,10 +127,47 @@ def test_neighbours_stand_beside_their_sample_nearest_first():
         exhibits.neighbours(FACES, samples, labels)
 
 
+def with_outputs(run, **outputs):
+    changed = dataclasses.replace(run.system.outputs, **outputs)
+    return dataclasses.replace(run, system=dataclasses.replace(run.system, outputs=changed))
+
+
+def test_reconstructions_stand_below_pictures_that_the_run_has_not_seen():
+    run = with_outputs(PLAIN, reconstruct=lambda state, images: 255 - images)
+    training = load_pictures(run.recipe).images
+    for num, columns, rows in ((64, 8, 8), (20, 8, 2), (5, 2, 2), (1, 1, 2)):
+        exhibit = sample._exhibit(run, sample.Sample(show="reconstructions", num=num))
+        assert exhibit.columns == columns and exhibit.rows == ("real", "reconstruction") * (rows // 2)
+        shown = exhibit.images.reshape(rows, columns, 16, 16, 3)
+        np.testing.assert_array_equal(shown[1::2], 255 - shown[::2])
+        assert not any((training == picture).all(axis=(1, 2, 3)).any() for picture in shown[0])
+
+
+def test_a_system_may_have_exhibits_of_its_own():
+    def first(state, images, count, seed):
+        return exhibits.Exhibit(images[:count], np.zeros((count, 0), np.uint8))
+
+    training = load_pictures(PLAIN.recipe)
+    run = with_outputs(dataclasses.replace(PLAIN, pictures_digest=training.digest), exhibits={"first": first})
+    sample.check_show(run, "first")
+    shown = sample._exhibit(run, sample.Sample(show="first", num=3))
+    np.testing.assert_array_equal(shown.images, training.images[:3])
+
+
+def test_what_a_run_cannot_show_is_refused_with_what_it_can():
+    expected = "^--show=conditions: this run of dcgan_64 has samples, interpolation, neighbours$"
+    with pytest.raises(UserError, match=expected):
+        sample.check_show(PLAIN, "conditions")
+    sample.check_show(FACES, "conditions")
+    alone = with_outputs(PLAIN, latent=None, reconstruct=lambda state, images: images)
+    with pytest.raises(UserError, match=r"^--show=samples: this run of dcgan_64 has reconstructions$"):
+        sample.check_show(alone, "samples")
+
+
 def test_as_many_pictures_as_whole_rows_take():
     run = dataclasses.replace(FACES, pictures_digest=load_pictures(FACES.recipe).digest)
     for num, pictures in ((3, 6), (11, 6), (12, 12)):
-        assert len(sample._exhibit(run, sample.Sample(show="neighbours", num=num)).pictures) == pictures
+        assert len(sample._exhibit(run, sample.Sample(show="neighbours", num=num)).images) == pictures
 
 
 def test_the_best_keep_their_own_conditions(monkeypatch):

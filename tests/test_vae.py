@@ -15,7 +15,8 @@ from jaxgan import interop, losses, models
 from jaxgan.errors import UserError
 from jaxgan.models import inference
 from jaxgan.models import vae as networks
-from jaxgan.systems import vae
+from jaxgan.systems import variational
+from jaxgan.systems.checks import Window
 from jaxgan.training import parallel
 
 SMALL = {
@@ -28,25 +29,25 @@ COMPARED = {"autoencoder": {}, "vae_mlp": {}, "vae_conv": {"image_size": 28, "wi
 
 def rules(name="vae_mlp", sizes=None, **changes):
     autoencoder = networks.build(name, **(SMALL[name] if sizes is None else sizes))
-    return vae.Rules(autoencoder, changes.pop("optimizer", optax.adam(1e-3)), **changes)
+    return variational.Rules(autoencoder, changes.pop("optimizer", optax.adam(1e-3)), **changes)
 
 
 @functools.lru_cache
 def program(given):
     """The compiled step."""
-    return jax.jit(functools.partial(vae.train_step, rules=given))
+    return jax.jit(functools.partial(variational.train_step, rules=given))
 
 
 @functools.lru_cache
 def start(name):
     """A small system and its first state."""
     given = rules(name)
-    return given, vae.init_state(jax.random.key(0), given)
+    return given, variational.init_state(jax.random.key(0), given)
 
 
 def bound(given):
     """The compiled lower bound of each picture."""
-    return jax.jit(functools.partial(vae.elbo, given))
+    return jax.jit(functools.partial(variational.elbo, given))
 
 
 def images(count, shape, seed=0):
@@ -161,12 +162,12 @@ def test_a_step_at_extreme_log_odds_is_finite(name, logit):
 @pytest.mark.parametrize("name", SMALL)
 def test_two_devices_give_the_run_of_one(name, two_devices):
     given = rules(name, optimizer=optax.sgd(1e-3), binarize=name == "vae_conv", kl_warmup=3)
-    step = functools.partial(vae.train_step, rules=given)
+    step = functools.partial(variational.train_step, rules=given)
     batches = {"image": images(4 * 8, given.autoencoder.image_shape).reshape(4, 1, 8, *given.autoencoder.image_shape)}
     runs = []
     for mode in parallel.MODES:
         run = parallel.compile_step(step, mode=mode, devices=two_devices[:1] if mode == "jit" else two_devices)
-        state, log = run(run.place_state(vae.init_state(jax.random.key(0), given)), batches, 4)
+        state, log = run(run.place_state(variational.init_state(jax.random.key(0), given)), batches, 4)
         runs.append(jax.tree.map(np.asarray, (parallel.local(state.autoencoder.params), log)))
     for other in runs[1:]:
         jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), other, runs[0])
@@ -195,10 +196,10 @@ def test_metrics_are_the_terms_of_the_bound():
 
 def test_binarised_pictures_are_black_or_white_by_the_brightness_of_each_pixel():
     grey = jnp.broadcast_to(jnp.array([-1.0, -0.5, 0.5, 1.0])[:, None, None, None], (4, 40, 40, 1))
-    drawn = vae.binarized(jax.random.key(0), grey)
+    drawn = variational.binarized(jax.random.key(0), grey)
     assert set(np.unique(drawn)) == {-1.0, 1.0}
     np.testing.assert_allclose(jnp.mean(drawn, (1, 2, 3)), [-1.0, -0.5, 0.5, 1.0], atol=0.08)
-    same = vae.binarized(jax.random.key(0), jnp.zeros((2, 8, 8, 1)))
+    same = variational.binarized(jax.random.key(0), jnp.zeros((2, 8, 8, 1)))
     assert (same[0] != same[1]).any()
 
 
@@ -230,13 +231,13 @@ def test_the_bound_is_of_black_and_white_pictures_and_has_a_weight_of_one():
     found = bound(given)(params, grey, key)
     # The mean over pictures is what a step of a system that draws pixels would see with the same noise.
     latent_key, pixel_key = jax.random.split(key)
-    drawn = vae.binarized(pixel_key, grey.astype(jnp.float32) / 127.5 - 1)
+    drawn = variational.binarized(pixel_key, grey.astype(jnp.float32) / 127.5 - 1)
     epsilon = np.stack([jax.random.normal(jax.random.fold_in(latent_key, index), (4,)) for index in range(5)])
-    _, metrics = vae.negative_elbo(params, drawn, epsilon, given)
+    _, metrics = variational.negative_elbo(params, drawn, epsilon, given)
     assert found.shape == (5,)
     np.testing.assert_allclose(-found.mean(), metrics["reconstruction"] + metrics["kl"], rtol=1e-5)
     with pytest.raises(ValueError, match="not variational"):
-        vae.elbo(rules("autoencoder"), params, grey, key)
+        variational.elbo(rules("autoencoder"), params, grey, key)
 
 
 def test_reconstruction_errors_by_hand():
@@ -244,26 +245,24 @@ def test_reconstruction_errors_by_hand():
     given, state = start("autoencoder")
     params = jax.tree.map(jnp.zeros_like, state.autoencoder.params)
     pictures = jnp.stack([jnp.full((8, 8, 1), value) for value in (1.0, -1.0, 0.6)])
-    found = vae.reconstruction_errors(given.autoencoder, params, pictures)
+    found = variational.reconstruction_errors(given.autoencoder, params, pictures)
     np.testing.assert_allclose(found, [1.0, 1.0, 0.6], rtol=1e-6)
 
 
 def test_active_units_are_those_whose_means_vary():
     means = np.random.default_rng(0).standard_normal((1000, 4)) * [1.0, 0.2, 0.05, 0.0] + 3.0
-    assert int(vae.active_units(means)) == 2  # variances 1, 0.04, 0.0025 and 0
+    assert int(variational.active_units(means)) == 2  # variances 1, 0.04, 0.0025 and 0
 
 
 def test_the_check_sees_empty_codes():
-    check = vae.PosteriorCollapse()
+    check = variational.PosteriorCollapse()
     empty, full = {"loss": 200.0, "kl": 0.02}, {"loss": 100.0, "kl": 25.0}
-    verdict, memory = check.look(1020, empty, 0.0, False, 20)
-    assert verdict.bad and verdict.certain and "KL = 0.02 nats" in verdict.seen and memory == 0.0
-    assert not check.look(1020, full, 0.0, False, 20)[0].bad
-    early, _ = check.look(980, empty, 0.0, False, 20)
+    verdict = check.look(Window(1020, 20, empty), 0.0)
+    assert verdict.bad and verdict.certain and "KL = 0.02 nats" in verdict.seen and verdict.memory == 0.0
+    assert not check.look(Window(1020, 20, full), 0.0).bad
+    early = check.look(Window(980, 20, empty), 0.0)
     assert early.bad and not early.certain
-    assert not vae.PosteriorCollapse(kl_weight=0.0).look(1020, empty, 0.0, False, 20)[0].bad
-    for unknown in ({"loss": 1.0}, {"loss": 1.0, "kl": None}, {"loss": 1.0, "kl": float("nan")}):
-        assert not check.look(1020, unknown, 0.0, False, 20)[0].bad
+    assert not variational.PosteriorCollapse(kl_weight=0.0).look(Window(1020, 20, empty), 0.0).bad
 
 
 # The same numbers as PyTorch.
@@ -316,9 +315,9 @@ def test_outputs_loss_and_every_gradient_are_those_of_pytorch(name, likelihood):
         given.autoencoder, made, lambda network: {key: weight.grad for key, weight in network.named_parameters()}
     )
     with jax.enable_x64(True):
-        objective = jax.value_and_grad(vae.negative_elbo, has_aux=True)
+        objective = jax.value_and_grad(variational.negative_elbo, has_aux=True)
         (_, metrics), ours = jax.jit(lambda params: objective(params, batch, epsilon, given, 0.7))(params)
-        posterior = vae.encode(given.autoencoder, params, batch)
+        posterior = variational.encode(given.autoencoder, params, batch)
         z = mean.detach() if kl is None else mean.detach() + torch.exp(log_variance.detach() / 2) * noise
         decoded = given.autoencoder.decoder.apply({"params": params["decoder"]}, z.numpy(), train=False)
     expected = {"reconstruction": reconstruction, "loss": reconstruction}
@@ -348,8 +347,8 @@ def test_25_steps_of_adam_are_those_of_pytorch(name):
     batches = np.random.default_rng(0).integers(0, 129, (25, 8, *given.autoencoder.image_shape)) / 64 - 1
     with jax.enable_x64(True):
         params = import_params(given.autoencoder, made)
-        player = vae.Player(params, {}, given.optimizer.init(params))
-        state = dataclasses.replace(vae.init_state(jax.random.key(3), given), autoencoder=player)
+        player = variational.Player(params, {}, given.optimizer.init(params))
+        state = dataclasses.replace(variational.init_state(jax.random.key(3), given), autoencoder=player)
         noises = []
         for step in range(25):
             key, _ = jax.random.split(jax.random.fold_in(state.key, step))

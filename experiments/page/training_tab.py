@@ -13,7 +13,7 @@ from jaxgan.errors import UserError
 from jaxgan.host import images
 
 SECONDS = 2.0  # between two looks at the run
-GRID = "Samples from fixed noise"
+GRID = "Preview"  # samples from fixed latents, or what else the system shows
 NOTHING = ("", 0)  # what has been seen: the signature of the run, and how many grids it had
 
 

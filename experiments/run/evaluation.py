@@ -162,12 +162,62 @@ def make_evaluator(
     )
 
 
+def make_measurer(
+    recipe: Recipe, system: System, *, num: int, seed: int = 0, split: str | None = None
+) -> Callable[[Any], Scores]:
+    """Opens the real pictures that a system's own measures are taken of.
+
+    Args:
+      recipe: of the run.
+      system: what it trained, with measures of its own.
+      num: at most how many real pictures.
+      seed: chooses them, and decides what the measures draw.
+      split: of the data set; default: one that the run has not seen, where there is one.
+
+    Returns:
+      state -> scores; each has its `meaning`.
+
+    Raises:
+      UserError: if the system has no measures of its own.
+    """
+    measure = system.outputs.require("measure", system.name)
+    split = split or reference_split(recipe)
+    real = reference_pictures(recipe, split, num, seed)
+    context = {"n": len(real), "resolution": list(system.image_shape), "split": split, "seed": seed}
+
+    def measured(state: Any) -> Scores:
+        found = measure(state, real.images, jax.random.key(seed))
+        return {
+            name: {"value": value, "standard_error": error, "meaning": meaning} | context
+            for name, (value, error, meaning) in found.items()
+        }
+
+    return measured
+
+
 def during_training(recipe: Recipe, system: System) -> Callable[[Any], dict[str, float]]:
-    """What the loop writes into the log now and then: from a state to a few scores, by name."""
-    evaluate = make_evaluator(
-        recipe, system, num=recipe.evaluate_num, kind=recipe.evaluate_features, progress=False, flag="evaluate_num"
-    )
-    return lambda state: values_of(evaluate(state), IN_THE_LOG)
+    """What the loop writes into the log now and then: from a state to a few scores, by name.
+
+    Raises:
+      UserError: for a system of which nothing can be measured.
+    """
+    check_measurable(system, "evaluate_every")
+    parts: list[Callable[[Any], dict[str, float]]] = []
+    if system.outputs.latent is not None:
+        evaluate = make_evaluator(
+            recipe, system, num=recipe.evaluate_num, kind=recipe.evaluate_features, progress=False, flag="evaluate_num"
+        )
+        parts.append(lambda state: values_of(evaluate(state), IN_THE_LOG))
+    if system.outputs.measure is not None:
+        measured = make_measurer(recipe, system, num=recipe.evaluate_num)
+        parts.append(lambda state: {name: score["value"] for name, score in measured(state).items()})
+    return lambda state: {name: value for part in parts for name, value in part(state).items()}
+
+
+def check_measurable(system: System, flag: str) -> None:
+    """Raises a UserError that names a flag, for a system of which nothing can be measured."""
+    if system.outputs.latent is None and system.outputs.measure is None:
+        raise UserError(f"--{flag}: {system.name} draws no samples from latents and has no measures of its own")
 
 
 def values_of(found: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> dict[str, float]:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.run.references import training_pictures
+from experiments.run.references import reference_pictures, reference_split, training_pictures
 from experiments.run.restore import TrainedRun
 from jaxgan.data.conditions import every, row_length
 from jaxgan.errors import UserError
@@ -14,6 +14,7 @@ from jaxgan.systems.outputs import Exhibit
 
 STEPS = 8  # pictures in a row of an interpolation, both ends among them
 NEAREST = 5  # training pictures beside a sample
+RECONSTRUCTED = 8  # pictures in a row, above their reconstructions
 STATION = 16  # frames of a walk from one station to the next
 
 
@@ -68,6 +69,29 @@ def neighbours(run: TrainedRun, pictures: np.ndarray, labels: np.ndarray) -> Exh
     all_labels = np.concatenate([labels[:, None], beside], axis=1)
     shown, columns = rows.reshape(-1, *pictures.shape[1:]), 1 + NEAREST
     return Exhibit(shown, all_labels.reshape(len(shown), -1), columns, apart=1)
+
+
+def reconstructions(run: TrainedRun, count: int, seed: int) -> Exhibit:
+    """Rows of real pictures, and below each row what the system makes of them.
+
+    Args:
+      run: of a system that reconstructs.
+      count: pictures and reconstructions together; of the last row as many as fill it, one pair at least.
+      seed: chooses the pictures, from those that the run has not seen, where there are any.
+
+    Raises:
+      UserError: if the system does not reconstruct.
+    """
+    reconstruct = run.system.outputs.require("reconstruct", run.recipe.model)
+    columns = max(1, min(RECONSTRUCTED, count // 2))
+    wanted = max(1, count // (2 * columns)) * columns
+    real = reference_pictures(run.recipe, reference_split(run.recipe), wanted, seed).images
+    columns = min(columns, len(real))
+    real = real[: len(real) // columns * columns]
+    rows = [images.reshape(-1, columns, *real.shape[1:]) for images in (real, reconstruct(run.state, real))]
+    shown = np.stack(rows, axis=1).reshape(-1, *real.shape[1:])
+    captions = len(rows[0]) * ("real", "reconstruction")
+    return Exhibit(shown, np.zeros((len(shown), 0), np.uint8), columns, rows=captions)
 
 
 def conditions_of(run: TrainedRun) -> np.ndarray:

@@ -18,7 +18,7 @@ import dataclasses
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,8 @@ class Encoder(Network):
       widths: of the hidden layers.
     """
 
+    convolutional: ClassVar[bool] = False
+
     code_dim: int = 20
     variational: bool = True
     widths: tuple[int, ...] = (400,)
@@ -80,6 +82,8 @@ class Encoder(Network):
 class ConvEncoder(Encoder):
     """A convolutional encoder: one halving for each width -> the code's distribution."""
 
+    convolutional: ClassVar[bool] = True
+
     widths: tuple[int, ...] = (32, 64)
 
     def hidden(self, x: jax.Array) -> jax.Array:
@@ -95,6 +99,8 @@ class Decoder(Network):
     Attributes:
       widths: of the hidden layers.
     """
+
+    convolutional: ClassVar[bool] = False
 
     latent_dim: int = 20
     widths: tuple[int, ...] = (400,)
@@ -117,6 +123,8 @@ class Decoder(Network):
 
 class ConvDecoder(Decoder):
     """A convolutional decoder: z -> the smallest picture, of widths[0] channels -> one doubling for each width."""
+
+    convolutional: ClassVar[bool] = True
 
     widths: tuple[int, ...] = (64, 32)
 

@@ -1,4 +1,4 @@
-"""The autoencoder and the variational autoencoder: state, rules, the step, and what can be measured of them.
+"""The training step of autoencoders, plain and variational: state, rules, the step, and what can be measured of them.
 
 Everything here is a pure function of arrays and an explicit key. Noise depends on the key, the step and an example's
 place in the global batch, so a run does not depend on how many devices carry it.
@@ -20,7 +20,7 @@ from jaxgan import losses, models
 from jaxgan.models.vae import Autoencoder, Posterior, pixel_means
 from jaxgan.ops import noise, pixels
 from jaxgan.systems import players
-from jaxgan.systems.checks import Verdict
+from jaxgan.systems.checks import Verdict, Window
 from jaxgan.systems.players import Player
 
 Batch = dict[str, jax.Array]
@@ -260,15 +260,20 @@ def active_units(means: jax.Array) -> jax.Array:
 class PosteriorCollapse:
     """Looks for codes that say nothing of their pictures, so that all samples are one average picture.
 
-    The KL term is an upper bound of the information in a code. One choice of two takes log 2 = 0.69 nat, and `vae_mlp` on
-    MNIST has 25, and 0.02 with a weight of 30. Below half a nat there is not even that choice. The bound is in nats of information and so
-    the same for every weight of the term; without a weight nothing pushes the codes together, and the check is off.
+    The KL term is an upper bound of the information in a code. One choice of two takes log 2 = 0.69 nats; below half a
+    nat there is not even that. `vae_mlp` on MNIST has 25, and 0.02 with a weight of 30. The bound is the same for every
+    weight of the term; without a weight nothing pushes the codes together, and the check is off.
 
     Attributes:
       kl_weight: of the system.
       lowest: nats below which the codes are empty.
       after: the step until which they may be, because the decoder does not use them yet. With a warm-up of the weight
         they are filled early, and may be emptied only when it is over.
+      kind: see `Check`.
+      advice: see `Check`.
+      length: see `Check`.
+      steps: see `Check`.
+      metrics: see `Check`.
     """
 
     kl_weight: float = 1.0
@@ -278,10 +283,10 @@ class PosteriorCollapse:
     advice: str = "Lower --kl_weight, or raise it slowly with --kl_warmup."
     length: int = 3
     steps: int = 500
+    metrics: tuple[str, ...] = ("kl",)
 
-    def look(self, step: int, metrics: dict[str, Any], memory: float, early: bool, every: int) -> tuple[Verdict, float]:
-        """Judges the means of the last steps; it remembers nothing."""
-        kl = metrics.get("kl")
-        bad = self.kl_weight > 0 and isinstance(kl, float) and kl < self.lowest
-        seen = f"the codes say nothing of their pictures (KL = {kl:.2f} nats)" if bad else ""
-        return Verdict(bad, seen, certain=step > self.after), memory
+    def look(self, window: Window, memory: float) -> Verdict:
+        """Judges a window; see `Check`. It remembers nothing."""
+        kl = window.metrics["kl"]
+        seen = f"the codes say nothing of their pictures (KL = {kl:.2f} nats)"
+        return Verdict(self.kl_weight > 0 and kl < self.lowest, seen, certain=window.step > self.after)
