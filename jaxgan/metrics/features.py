@@ -185,7 +185,9 @@ def default_recipe(count: int, image_shape: tuple[int, ...]) -> ClassifierRecipe
     return ClassifierRecipe(epochs=max(1, round(pictures_seen / count)))
 
 
-def _train(train: Examples, test: Examples, recipe: ClassifierRecipe, progress: bool) -> tuple[Variables, dict[str, float]]:
+def _train(
+    train: Examples, test: Examples, recipe: ClassifierRecipe, progress: bool
+) -> tuple[Variables, dict[str, float]]:
     """Trains a classifier; returns its variables and the share of test pictures that each head classifies correctly."""
     heads = heads_of(train.condition_names) or ROTATIONS
     images, conditions = _labelled(train, seed=0)
