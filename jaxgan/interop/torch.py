@@ -95,7 +95,9 @@ def _match(module: Network, state_dict: Mapping[str, Any]) -> dict[Entry, str]:
     names = list(state_dict)
     for name in names:
         if not isinstance(name, str):
-            raise UserError(f"{printable(repr(name))} is not the name of an array; the keys of a state dict are strings")
+            raise UserError(
+                f"{printable(repr(name))} is not the name of an array; the keys of a state dict are strings"
+            )
     matched: dict[Entry, str] = {}
     for layer in definition.layers(module):
         prefix = names[0].rpartition(".")[0] if names else ""
