@@ -44,7 +44,7 @@ def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarra
       Exception: if the file cannot be read. Pillow raises almost any exception for a damaged file.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # damaged metadata beside good pixels
+        warnings.simplefilter("ignore")  # damaged metadata, whose pixels may be intact
         with Image.open(path, formats=_FORMATS) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
@@ -100,7 +100,7 @@ def _upright(square: Image.Image, picture: Image.Image) -> Image.Image:
     """Applies the EXIF orientation of `picture` to its middle square."""
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # damaged metadata beside good pixels
+    except Exception:  # damaged metadata, whose pixels may be intact
         orientation = None
     return square.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else square
 

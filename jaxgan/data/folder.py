@@ -185,7 +185,7 @@ def _decoded(
         if len(chunk.images):
             yield Chunk(chunk.images, None if labels is None else np.stack(labels))
     if len(unreadable) > _WORST_UNREADABLE_SHARE * len(paths):
-        raise UserError(f"--data_dir={printable(root)}: {_report(root, unreadable, len(paths))}; mend or remove them")
+        raise UserError(f"--data_dir={printable(root)}: {_report(root, unreadable, len(paths))}; repair or remove them")
 
 
 def _unchanged(
@@ -202,7 +202,7 @@ def _unchanged(
         if status is None or (status.st_size, status.st_mtime_ns) != (file.size, file.modified):
             raise UserError(
                 f"--data_dir={printable(root)}: {printable(file.path)} changed while the pictures were read;"
-                " start again when nothing writes there any more"
+                " start again when nothing writes to the folder"
             )
 
 

@@ -39,7 +39,7 @@ def parse_condition(text: str, names: Sequence[str] = CONDITION_NAMES) -> np.nda
         condition[index] = 1
         position += length
     if not condition.any():
-        raise UserError(f'the condition "{printable(text)}" names nothing: give for example "{names[0]}"')
+        raise UserError(f'the condition "{printable(text)}" is empty: give for example "{names[0]}"')
     return condition
 
 
@@ -93,7 +93,7 @@ def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
         if not texts or not identifier:
             raise UserError(f'{where}: "{printable(line)}" is not of the form "2,blonde hair pink eyes"')
         if identifier in seen:
-            raise UserError(f"{where}: the id {printable(identifier)} has a line already; keep one of them")
+            raise UserError(f"{where}: the id {printable(identifier)} is on an earlier line too; keep one of them")
         seen[identifier] = np.maximum.reduce([_tags_in(part) for text in texts for part in text.split(",")])
     return {identifier: condition for identifier, condition in seen.items() if condition.sum() in (1, 2)}
 

@@ -95,7 +95,9 @@ def _match(module: Network, state_dict: Mapping[str, Any]) -> dict[Entry, str]:
     names = list(state_dict)
     for name in names:
         if not isinstance(name, str):
-            raise UserError(f"{printable(repr(name))} is no name of an array; a state dict has texts as its keys")
+            raise UserError(
+                f"{printable(repr(name))} is not the name of an array; the keys of a state dict are strings"
+            )
     matched: dict[Entry, str] = {}
     for layer in definition.layers(module):
         prefix = names[0].rpartition(".")[0] if names else ""
@@ -106,7 +108,7 @@ def _match(module: Network, state_dict: Mapping[str, Any]) -> dict[Entry, str]:
             name = names.pop(0)
             if name.rpartition(".")[::2] != (prefix, _NAMES[entry.name]):
                 raise UserError(
-                    f"{name} {np.shape(state_dict[name])} stands in the state dict where the network needs the "
+                    f"{name} {np.shape(state_dict[name])} is in the state dict where the network needs the "
                     f"{_NAMES[entry.name]} {shape} of {entry}"
                 )
             found = getattr(state_dict[name], "shape", shape)  # lists have no shape; they are checked when converted

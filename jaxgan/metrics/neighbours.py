@@ -41,7 +41,7 @@ def nearest_neighbours(
             f"queries of shape {queries.shape[1:]} and references of {references.shape[1:]} do not compare"
         )
     if not 1 <= count <= len(references):
-        raise ValueError(f"{len(references)} references do not have {count} neighbours to give")
+        raise ValueError(f"{len(references)} references do not have {count} neighbours")
     queries = queries.reshape(len(queries), -1)
     distances = np.empty((len(queries), 0))
     indices = np.empty((len(queries), 0), np.int64)

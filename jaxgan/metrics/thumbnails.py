@@ -37,7 +37,7 @@ def cell_means(images: jax.Array) -> jax.Array:
     """
     height, width = images.shape[1:3]
     if min(height, width) < SIDE:
-        raise ValueError(f"pictures of {height}x{width} have no thumbnail of {SIDE}x{SIDE}")
+        raise ValueError(f"pictures of {height}x{width} are smaller than a thumbnail, {SIDE}x{SIDE}")
     rows, columns = _shares(height), _shares(width)
     return jnp.einsum("ih,nhwc,jw->nijc", rows, pixels.normalize(images), columns, precision="highest")
 

@@ -74,7 +74,7 @@ class AnimeDiscriminator(ConvolutionalNetwork):
     def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
         """Maps pictures (N, *image_shape) and conditions (N[, K], condition_dim) to logits (N[, K])."""
         if y.shape[0] != x.shape[0]:
-            raise ValueError(f"{x.shape[0]} pictures and {y.shape[0]} conditions do not go together")
+            raise ValueError(f"{x.shape[0]} pictures and {y.shape[0]} conditions do not match")
         for factor in (1, 2, 4, 6):
             x = leaky_relu(self.conv(x, factor * self.width, *HALVE))
         conditions = y.astype(x.dtype).reshape(-1, 1, 1, y.shape[-1])

@@ -128,13 +128,25 @@ _HEADWEAR: dict[str, Callable[[Canvas, Traits, Colour, Dice], None]] = {
 
 
 def draw_headwear(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws the headwear, if any."""
+    """Draws the headwear, if any.
+
+    Args:
+      canvas: the canvas, in head coordinates.
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+    """
     if traits.headwear != "none":
         _HEADWEAR[traits.headwear](canvas, traits, accessory_colour(traits, dice), dice)
 
 
 def draw_earrings(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws the earrings, if any."""
+    """Draws the earrings, if any.
+
+    Args:
+      canvas: the canvas, in head coordinates.
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+    """
     if not traits.earrings:
         return
     colour = dice.pick("earring", ((255, 214, 92), (240, 90, 110), (120, 200, 240), (250, 250, 255)))
@@ -144,7 +156,13 @@ def draw_earrings(canvas: Canvas, traits: Traits, dice: Dice) -> None:
 
 
 def draw_glasses(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws thin glasses, if any, without covering the irises."""
+    """Draws thin glasses, if any, without covering the irises.
+
+    Args:
+      canvas: the canvas, in head coordinates.
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+    """
     if traits.glasses == "none":
         return
     frame = dice.pick("frame", ((60, 44, 52), (150, 40, 56), (48, 60, 110), (110, 74, 44)))

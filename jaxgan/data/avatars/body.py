@@ -61,7 +61,13 @@ def _band(canvas: Canvas, colour: Colour, top: float, width: float) -> None:
 
 
 def draw_clothes(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws the shoulders and clothes."""
+    """Draws the shoulders and clothes.
+
+    Args:
+      canvas: the canvas, in head coordinates without the head's tilt.
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+    """
     cloth = dice.pick("cloth", _CLOTHES)
     trim = dice.pick("trim", [colour for colour in _CLOTHES if colour != cloth])
     kind = traits.clothes

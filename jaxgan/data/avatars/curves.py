@@ -44,7 +44,13 @@ def curve(*points: tuple[float, float]) -> np.ndarray:
 
 
 def bend(start: Point, control: Point, end: Point) -> np.ndarray:
-    """Returns nine points of the quadratic Bézier curve from `start` to `end` with one control point."""
+    """Returns a quadratic Bézier curve of nine points.
+
+    Args:
+      start: the first point.
+      control: the control point.
+      end: the last point.
+    """
     return _QUADRATIC @ np.asarray((start, control, end), float)
 
 

@@ -62,7 +62,13 @@ class Dice:
         return (mix(self._key ^ _word(purpose)) >> 11) / (1 << 53)
 
     def uniform(self, purpose: str, low: float, high: float) -> float:
-        """Returns a uniform number in [low, high)."""
+        """Returns a uniform number in [low, high).
+
+        Args:
+          purpose: name of the number.
+          low: lower bound, inclusive.
+          high: upper bound, exclusive.
+        """
         return low + (high - low) * self.unit(purpose)
 
     def chance(self, purpose: str, probability: float) -> bool:

@@ -99,7 +99,13 @@ def _draw_lashes(eye: Canvas, lids: _Lids, side: int, colour: Colour, style: str
 
 
 def draw_eyes(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws both eyes. The eye on the side to which the head turns is narrower."""
+    """Draws both eyes. The eye on the side to which the head turns is narrower.
+
+    Args:
+      canvas: the canvas, in head coordinates.
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+    """
     paint = EYE_PAINTS[traits.eyes]
     lids = _LIDS[traits.eye_shape]
     gaze = dice.uniform("gaze", -0.010, 0.010) + 0.008 * traits.turn

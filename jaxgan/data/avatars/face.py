@@ -89,7 +89,13 @@ def _draw_nose(canvas: Canvas, traits: Traits, dice: Dice) -> None:
 
 
 def draw_mouth(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws the mouth; the canvas has head coordinates."""
+    """Draws the mouth.
+
+    Args:
+      canvas: the canvas, in head coordinates.
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+    """
     at = canvas.moved(0.036 * traits.turn, 0.196 + dice.uniform("mouth height", -0.006, 0.008))
     _MOUTHS[traits.mouth](at, darker(blend(SKINS[traits.skin], (120, 10, 30), 0.62), 0.72), dice)
 

@@ -25,7 +25,13 @@ def hair_paint(traits: Traits) -> HairPaint:
 
 
 def draw_tress(canvas: Canvas, points: np.ndarray, paint: HairPaint) -> None:
-    """Draws a piece of hair: its dark contour and its base tone."""
+    """Draws a piece of hair: its dark contour and its base tone.
+
+    Args:
+      canvas: the canvas, in head coordinates.
+      points: outline of the piece, (n, 2).
+      paint: the tones of the hair.
+    """
     canvas.fill(grown(points, CONTOUR), paint.outline)
     canvas.fill(points, paint.base)
 
@@ -188,7 +194,13 @@ _STYLES: dict[str, Callable[[Canvas, HairPaint, Traits, Dice], None]] = {
 
 
 def draw_back_hair(canvas: Canvas, traits: Traits, dice: Dice) -> None:
-    """Draws the hair behind the face."""
+    """Draws the hair behind the face.
+
+    Args:
+      canvas: the canvas, in head coordinates.
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+    """
     _STYLES[traits.style](canvas, hair_paint(traits), traits, dice)
 
 
