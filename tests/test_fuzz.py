@@ -27,7 +27,7 @@ from jaxgan.systems.settings import flag_lines
 from jaxgan.training.files import checkpoint_format, metrics_log
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.description import read_description
-from jaxgan.training.files.metrics_log import RunLog
+from jaxgan.training.files.metrics_log import MetricsLog
 from jaxgan.training.files.tensorboard import EventLog
 
 TARGETS = {}
@@ -247,7 +247,7 @@ def logs(directory):
 
     def check(data):
         path.write_bytes(data)
-        with RunLog(path, 20) as log:
+        with MetricsLog(path, 20) as log:
             log.append(21, {"d_loss": 1.0})
         lines = metrics_log.read(path)
         assert lines[-1] == {"step": 21, "d_loss": 1.0} and all(line["step"] <= 21 for line in lines)
@@ -255,7 +255,7 @@ def logs(directory):
         images._plot(axes, lines, {"d_loss": ("", ""), "g_loss": ("", "")})
         assert all(np.isfinite(call.args).all() for call in axes.plot.call_args_list)
 
-    with RunLog(path, 0) as log:
+    with MetricsLog(path, 0) as log:
         for step in range(5, 30, 5):
             log.append(step, {"d_loss": step / 3, "g_loss": np.nan if step == 20 else 1.0})
     return [path.read_bytes()], check

@@ -9,19 +9,19 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
 from jaxgan.training.files import metrics_log, tensorboard
-from jaxgan.training.files.metrics_log import RunLog
+from jaxgan.training.files.metrics_log import MetricsLog
 from jaxgan.training.files.tensorboard import EventLog, read_records
 
 
 def write_lines(path, *steps, last_step=0):
-    with RunLog(path, last_step) as log:
+    with MetricsLog(path, last_step) as log:
         for step in steps:
             log.append(step, {"d_loss": step / 3})
 
 
 def test_a_line_is_json_with_the_step_first(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    with RunLog(path, 0) as log:
+    with MetricsLog(path, 0) as log:
         assert log.append(100, {"d_loss": np.float32(0.5), "g_loss": 2}) == {"step": 100, "d_loss": 0.5, "g_loss": 2.0}
         assert path.read_text() == '{"step": 100, "d_loss": 0.5, "g_loss": 2.0}\n'  # Readable while it is open.
         log.sync()
@@ -29,7 +29,7 @@ def test_a_line_is_json_with_the_step_first(tmp_path):
 
 def test_only_finite_numbers_are_written(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    with RunLog(path, 0) as log:
+    with MetricsLog(path, 0) as log:
         log.append(1, {"d_loss": math.nan, "g_loss": 1.0, "d_real": math.inf})
     assert json.loads(path.read_text()) == {"step": 1, "g_loss": 1.0, "non_finite": ["d_loss", "d_real"]}
 

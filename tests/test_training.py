@@ -257,7 +257,7 @@ def test_another_model_is_refused_and_nothing_is_changed(tmp_path):
 
 def test_a_disk_that_fails_is_the_users_mistake(tmp_path):
     (tmp_path / "samples").write_text("in the way")
-    with pytest.raises(UserError, match=r"--workdir .* saving failed again \(.*File exists"):
+    with pytest.raises(UserError, match=r"--workdir=.* saving failed again \(.*File exists"):
         run(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Training of any system: the loop, its watch, its input pipeline, and the files of a run."""
+"""Training of any system: the loop, the watch, the input pipeline, and the files of a run."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
-        """Loads `fit` when it is asked for: it needs all that training needs, and a part of that may do."""
+        """Imports `fit` on first use, so that importing one module of this package does not import all of them."""
         if name != "fit":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from jaxgan.training.fitting import fit

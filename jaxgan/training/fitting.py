@@ -1,4 +1,4 @@
-"""Training from a program: a system, examples and a number of steps are enough."""
+"""Training from a program: `fit` needs only a system, examples and a number of steps."""
 
 import dataclasses
 import functools
@@ -20,18 +20,18 @@ from jaxgan.training.job import Job, OnCollapse, Schedule
 from jaxgan.training.trainer import train, train_in_memory
 
 ARRAYS = "arrays"
-"""What `dataset.json` and `flags.txt` call pictures that a program gave."""
+"""The name in `dataset.json` and `flags.txt` of pictures that a program supplied."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Devices:
-    """How the work is spread.
+    """How training is distributed over devices.
 
     Attributes:
-      mode: "jit" (one device), "pmap" or "shard_map"; None: by the number of devices.
-      placement: "device", "stream", or None: the device if the pictures fit.
-      steps_per_call: training steps in one call of the device; None: by system and device.
-      processes: those that train together.
+      mode: "jit" (one device), "pmap" or "shard_map"; None: chosen by the number of devices.
+      placement: where the pictures are kept, "device" or "stream"; None: "device" if they fit.
+      steps_per_call: training steps per compiled call; None: chosen by system and device.
+      processes: the processes that train together.
     """
 
     mode: str | None = None
@@ -46,7 +46,7 @@ class Devices:
         return devices[:1] if self.mode == "jit" else devices
 
     def calls(self, system: System) -> int:
-        """Returns the training steps of one call: many where a step is short, so that the device never waits."""
+        """Returns the training steps per compiled call: many if steps are short, so that the device never idles."""
         if self.steps_per_call is not None:
             return self.steps_per_call
         if system.short_step:
@@ -68,29 +68,30 @@ def fit(
     on_collapse: OnCollapse = "warn",
     devices: Devices | None = None,
 ) -> Any:
-    """Trains a system to a number of steps, from where its workdir is or from the start.
+    """Trains a system up to a number of steps, resuming the run in its workdir if there is one.
 
     Args:
-      system: what is trained.
-      examples: what it is trained on, see `jaxgan.data.from_arrays`; source -> examples for a system of several.
-      steps: the total number of steps to reach, counted from the very beginning.
-      workdir: where the run writes; an existing run in it is resumed, to the bit. None: nothing is written, and the
-        state that is returned is all that is left.
+      system: the system to train.
+      examples: the examples to train on, see `jaxgan.data.from_arrays`; for a system with several sources a mapping
+        source -> examples.
+      steps: the total number of steps to reach, counted from the start of the run.
+      workdir: output directory; an existing run in it is resumed bit for bit. None: nothing is written, and only the
+        returned state remains.
       log_every: steps between two lines of metrics.jsonl.
       sample_every: steps between two grids of samples.
       checkpoint_every: steps between two checkpoints.
-      keep_checkpoints: how many of the newest checkpoints are kept.
+      keep_checkpoints: number of newest checkpoints to keep.
       keep_checkpoints_every: checkpoints at multiples of this step are kept forever; None: none are.
       on_collapse: what an alarm of the watch does: "warn", "stop", or "rollback" to the last good checkpoint.
-      devices: how the work is spread; None: over all devices of this process.
+      devices: how training is distributed; None: over all devices of this process.
 
     Returns:
-      The state at `steps`, or at the step that the workdir had reached already.
+      The state at `steps`, or at the step that the workdir has already reached if that is later.
 
     Raises:
-      UserError: if the examples are too few or lack what the system takes, the workdir is of another run, or a file
-        cannot be written.
-      Interrupted: after SIGTERM or Ctrl-C, when everything is saved.
+      UserError: if the examples are too few or lack an array that the system takes, if the workdir belongs to another
+        run, or if a file cannot be written.
+      Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
     """
     schedule = Schedule(
         total_steps=steps,
@@ -123,16 +124,16 @@ def train_system(
     begin: Callable[[], None] = lambda: None,
     evaluate: Callable[[Any], Mapping[str, float]] | None = None,
 ) -> Any:
-    """Compiles a system's step and runs it to the end of a schedule.
+    """Compiles a system's step and trains to the end of a schedule.
 
     Args:
-      system: what is trained.
-      examples: what it is trained on.
-      schedule: how long, and when what is done; its `steps_per_call` is decided here.
+      system: the system to train.
+      examples: the examples to train on.
+      schedule: the number of steps and the intervals; its `steps_per_call` is replaced by that of the devices.
       workdir: entered by the caller in the process that writes; None: nothing is written.
-      devices: how the work is spread.
+      devices: how training is distributed.
       dataset: the name of the source of the examples.
-      begin: is called by the process that writes when nothing refuses the run any more.
+      begin: called once by the process that writes, after all checks have passed.
       evaluate: state -> scores for the log, by name; None: the log has none.
 
     Returns:
@@ -177,15 +178,15 @@ def train_system(
 
 
 def compile_phases(system: System, devices: Devices) -> list[parallel.Program]:
-    """Compiles the step of a system, once for each phase of its schedule."""
+    """Compiles the step of a system once for each phase of its schedule."""
     phases = range(len(system.schedule.phases))
-    # A system of one phase knows of none.
+    # The step of a system with a single phase takes no `phase`.
     steps = [functools.partial(system.step, phase=phase) for phase in phases] if len(phases) > 1 else [system.step]
     return [parallel.compile_step(step, mode=devices.mode, devices=devices.used) for step in steps]
 
 
 def initial_state(system: System) -> Any:
-    """Returns the state before the first step, compiled in a hurry: it runs once."""
+    """Returns the state before the first step; compiled without optimisation, because it runs only once."""
     options = {"xla_backend_optimization_level": 0}
     return jax.jit(system.init, compiler_options=options)(initial_key(system.seed))
 
@@ -193,7 +194,7 @@ def initial_state(system: System) -> Any:
 def describe(
     system: System, state: Any, examples: Sources, dataset: str, program: parallel.Program, placement: str
 ) -> str:
-    """Describes a run in a line for people: the system and its sizes, its pictures, its devices."""
+    """Describes a run in one line: the system, its sizes, its pictures and its devices."""
     sizes = " and ".join(f"{name} {count_parameters(params):,}" for name, params in system.networks(state).items())
     shape = "×".join(map(str, system.image_shape))
     where = "in the device's memory" if placement == "device" else "streamed"
@@ -208,5 +209,5 @@ def describe(
 
 
 def count_parameters(params: Any) -> int:
-    """Counts the numbers in a tree of parameters."""
+    """Counts the parameters in a tree of arrays."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

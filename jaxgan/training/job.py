@@ -1,4 +1,4 @@
-"""What is trained, and when what is done about it."""
+"""The training job and its schedule."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ OnCollapse = Literal["warn", "stop", "rollback"]
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained.
+    """A training job: the functions that the loop calls, and what it reports.
 
     Attributes:
-      description: what and where, for people: the line at the start, the title of the plot.
+      description: one line about the run, printed at the start and used as the title of the plot.
       step_fn: `(state, first_step, count) -> (state, metrics)` advances by `count` steps; each metric has shape
         (count,). The state may be donated.
-      compile: `(state, first_step) -> state` makes `step_fn` ready for a first step and does none, so that the time of
-        the steps is theirs alone. The state may be donated.
-      preview: pictures from fixed noise: `state -> uint8 (N, height, width, channels)`.
-      evaluate: numbers by name for the log, such as scores of the samples: `state -> {name: number}`, the same for the
-        same state. None: the log has none.
-      examples_before: step -> the examples that all steps before it take, for `images_per_sec`.
-      report: what the metrics are called, which of them the bar shows, and how they are plotted.
+      preview: `state -> uint8 (N, height, width, channels)`, pictures from fixed inputs.
+      examples_before: step -> the number of examples that all steps before it take, for `images_per_sec`.
+      report: the names of the metrics, which of them the progress bar shows, and how they are plotted.
+      evaluate: `state -> {name: number}`, numbers for the log such as scores of samples, deterministic. None: the log
+        has no such numbers.
       columns: pictures in a row of a grid.
-      branch: `(state, rollbacks) -> state` gives a state another future, such as another key; for rollbacks.
-      data_wait: the seconds spent waiting for data since the process began.
-      begin: is called by the process that writes when nothing refuses the run any more, before it writes anything else.
+      branch: `(state, rollbacks) -> state` gives a state another future, such as another key, after a rollback.
+      compile: `(state, first_step) -> state` prepares `step_fn` for its first step without taking it, so that
+        compilation does not count towards the time of a step. The state may be donated.
+      data_wait: returns the seconds spent waiting for data since the process began.
+      begin: called once by the process that writes, after all checks have passed and before it writes anything else.
     """
 
     description: str
@@ -47,20 +47,23 @@ class Job:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When what is done, in steps. It is done at multiples of its interval and, but for saving, at the last step.
+    """Intervals, in steps, for logging, sampling, evaluation and checkpoints; each is also due at the last step.
 
     Attributes:
-      total_steps: the step to reach, counted from the very beginning.
-      steps_per_call: the most steps that one call of the step function is given.
-      log_every: steps to a line of the log.
-      sample_every: steps to a grid.
-      checkpoint_every: steps to a checkpoint.
-      evaluate_every: steps to the numbers of `Job.evaluate`, which make a line of the log where none is due; None:
-        never.
-      keep: how many of the newest checkpoints are kept.
-      keep_every: checkpoints at multiples of this are kept for ever; None: none are.
-      on_collapse: what an alarm of the watch does: say so and go on, stop, or go back to the last good checkpoint.
-      max_rollbacks: how often a run goes back before it stops.
+      total_steps: the step to reach, counted from the start of the run.
+      steps_per_call: the largest number of steps in one call of the step function.
+      log_every: steps between two lines of the log.
+      sample_every: steps between two grids of samples.
+      checkpoint_every: steps between two checkpoints.
+      evaluate_every: steps between two calls of `Job.evaluate`, each of which writes a line of the log; None: never.
+      keep: number of newest checkpoints to keep.
+      keep_every: checkpoints at multiples of this step are kept forever; None: none are.
+      on_collapse: what an alarm of the watch does: "warn" prints it, "stop" ends the run, and "rollback" returns to the
+        last good checkpoint.
+      max_rollbacks: number of rollbacks after which the run stops instead.
+
+    Raises:
+      UserError: if an interval is less than 1.
     """
 
     total_steps: int
@@ -80,10 +83,10 @@ class Schedule:
         counts |= {} if self.evaluate_every is None else {"evaluate_every": self.evaluate_every}
         for flag, value in counts.items():
             if value < 1:
-                raise UserError(f"--{flag} must be at least 1, not {value}.")
+                raise UserError(f"--{flag} must be at least 1, not {value}")
 
     def is_turn(self, step: int, interval: int) -> bool:
-        """Whether what is done every `interval` steps is done at this one."""
+        """Whether something with this interval is due at a step."""
         return step % interval == 0 or step == self.total_steps
 
     def is_evaluation(self, step: int) -> bool:
@@ -91,12 +94,12 @@ class Schedule:
         return self.evaluate_every is not None and self.is_turn(step, self.evaluate_every)
 
     def is_pause(self, step: int, watch: Watch | None) -> bool:
-        """Returns whether the state itself is needed at a step, and not only the metrics."""
+        """Whether the state itself is needed at a step, and not only its metrics."""
         due = any(self.is_turn(step, interval) for interval in (self.sample_every, self.checkpoint_every))
         return due or self.is_evaluation(step) or (watch is not None and watch.is_preview(step))
 
     def call_end(self, step: int, watch: Watch | None) -> int:
-        """The step to which the next call goes: to the next turn of anything, at most."""
+        """Returns the last step of the next call, which ends where anything is due."""
         ends = range(step + 1, min(step + self.steps_per_call, self.total_steps) + 1)
         stops = (end for end in ends if self.is_turn(end, self.log_every) or self.is_pause(end, watch))
         return next(stops, ends[-1])

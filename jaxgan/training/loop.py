@@ -1,7 +1,8 @@
-"""The loop: call by call from one position to the end, or to a signal or an alarm that ends it before.
+"""The training loop: call by call from a position to the end, unless a signal or an alarm ends it earlier.
 
-It knows nothing of generators and critics. Where several things fall on one step, the line of the log comes first and
-the checkpoint last, so that no checkpoint knows more than the files do.
+It knows nothing of generators and discriminators. When several things are due at one step, the line of the log comes
+first and the checkpoint last: a run resumed from a checkpoint then finds everything that belongs to earlier steps in
+its files, and only has to cut off what lies beyond.
 """
 
 import contextlib
@@ -26,12 +27,12 @@ from jaxgan.training.watch import Alarm, Watch
 
 
 class Collapsed(UserError):
-    """Training went wrong, and was to stop then."""
+    """Raised when training collapses under --on_collapse=stop, or when rollbacks have not helped."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run goes on: a step, its state, and what the loop has to remember of the steps before."""
+    """A position from which a run continues: a step, its state, and the memory of the loop as JSON can hold it."""
 
     step: int
     state: Any
@@ -39,7 +40,7 @@ class Position:
 
 
 class Alarmed(Exception):
-    """The run has to go back."""
+    """Raised to roll the run back."""
 
     def __init__(self, alarm: Alarm) -> None:
         super().__init__(str(alarm))
@@ -47,13 +48,13 @@ class Alarmed(Exception):
 
 
 def say(message: str) -> None:
-    """Prints a line to the standard error stream, above the progress bar."""
+    """Prints a line to the standard error stream above the progress bar."""
     tqdm.write(message, file=console.err)
 
 
 @dataclass
 class Pass:
-    """One way from a position to the end, or to a signal or an alarm that ends it before: what every process does."""
+    """One pass of the loop, from a position to the end, a signal or an alarm; the part that every process does."""
 
     position: Position
     job: Job
@@ -61,7 +62,7 @@ class Pass:
     watch: Watch | None
     signals: StopSignals
     processes: Processes
-    agreed: int | None = field(default=None, init=False)  # the signal that all processes know of
+    agreed: int | None = field(default=None, init=False)  # the signal that all processes have agreed on
 
     def __enter__(self) -> "Pass":
         return self
@@ -71,14 +72,21 @@ class Pass:
 
     @property
     def caught(self) -> int | None:
-        """The signal that asks all processes to stop, if any."""
+        """The number of the signal on which all processes stop, or None."""
         return self.signals.caught if self.processes.count == 1 else self.agreed
 
     def to_the_end(self) -> Any:
-        """Trains call by call, and after each does what is due at its last step."""
+        """Trains call by call, and after each does what is due at its last step; returns the state at the end.
+
+        Raises:
+          Interrupted: after a signal, once the state is saved.
+          Collapsed: after an alarm, under --on_collapse=stop.
+          Alarmed: after an alarm, under --on_collapse=rollback.
+        """
         step, state = self.position.step, self.position.state
         unread: deque[tuple[int, Mapping[str, Any], Any, Any]] = deque()
-        in_flight = 0 if jax.default_backend() == "cpu" else 1  # An accelerator computes while the last call is read.
+        # An accelerator computes the next call while the host reads the metrics of the last one.
+        in_flight = 0 if jax.default_backend() == "cpu" else 1
         state = self.job.compile(state, step)
         self.start_clock()
         while step < self.schedule.total_steps:
@@ -101,7 +109,7 @@ class Pass:
         return self.caught is not None or self.schedule.is_pause(step, self.watch)
 
     def _read(self, step: int, metrics: Mapping[str, Any], asked: Any, to_evaluate: Any) -> None:
-        """Takes what came of a call that ended at a step; waits until it is computed."""
+        """Reads the metrics of the call that ended at a step, and waits until they are computed."""
         alarms = self.take(step, metrics)
         self.agreed = int(asked) or self.agreed
         if to_evaluate is not None or self.schedule.is_turn(step, self.schedule.log_every):
@@ -111,7 +119,7 @@ class Pass:
     def _heed(self, alarms: list[Alarm]) -> None:
         for alarm in alarms:
             if self.schedule.on_collapse == "stop":
-                raise Collapsed(f"{alarm} Stopped: --on_collapse=warn goes on, rollback goes back and tries again.")
+                raise Collapsed(f"{alarm} Stopped; --on_collapse=warn continues, rollback returns to a good checkpoint")
             if self.schedule.on_collapse == "warn":
                 say(str(alarm))
         if self.schedule.on_collapse == "rollback":
@@ -125,30 +133,30 @@ class Pass:
         if caught is not None and not finished:
             raise Interrupted(caught, where)
 
-    # What only the process that writes does
+    # Overridden by the process that writes
 
     def start_clock(self) -> None:
-        """Begins to measure a call."""
+        """Starts measuring a call."""
 
     def take(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
-        """Takes the metrics of a call that ended at a step; returns what the watch says to them."""
+        """Takes the metrics of the call that ended at a step; returns the alarms that they raise."""
         return []
 
     def write_line(self, step: int, to_evaluate: Any) -> None:
-        """Writes a line of the log, with the scores of a state if there is one."""
+        """Writes a line of the log, with the scores of a state unless that is None."""
 
     def look(self, step: int, state: Any) -> list[Alarm]:
-        """Saves a grid, and shows the pictures to the watch, each when it is its turn."""
+        """Saves a grid and checks the preview, each if it is due; returns the alarms that the preview raises."""
         return []
 
     def save(self, step: int, state: Any, finished: bool, stopped: bool) -> str:
-        """Saves the state if it is time; returns what to say if the run stops here."""
+        """Saves the state if that is due; returns the message to print if the run stops here."""
         return ""
 
 
 @dataclass
 class PassInMemory(Pass):
-    """The same without a workdir: a progress bar and the watch are all that is seen of it."""
+    """A pass without a workdir: it shows a progress bar and runs the watch, but writes no files."""
 
     def __post_init__(self) -> None:
         self.bar = progress.bar(total=self.schedule.total_steps, delay=0)
@@ -157,7 +165,7 @@ class PassInMemory(Pass):
         self.bar.close()
 
     def take(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
-        """Counts the steps of a call, shows their last metrics in the bar and all of them to the watch."""
+        """Shows the last metrics of a call in the progress bar and passes all of them to the watch."""
         metrics = jax.device_get(dict(metrics))
         [count] = {len(values) for values in metrics.values()}
         self.bar.update(count)
@@ -165,19 +173,19 @@ class PassInMemory(Pass):
         return self.watch.see_call(step, metrics) if self.watch is not None else []
 
     def look(self, step: int, state: Any) -> list[Alarm]:
-        """Draws the preview if it is to be watched."""
+        """Draws the preview if the watch checks it at this step."""
         if self.watch is None or not self.watch.is_preview(step):
             return []
         return self.watch.see_preview(step, np.asarray(self.job.preview(state)))
 
     def save(self, step: int, state: Any, finished: bool, stopped: bool) -> str:
-        """Saves nothing; returns what to say if the run stops here."""
+        """Saves nothing; returns the message to print if the run stops here."""
         return f"Stopped at step {step}; nothing was saved."
 
 
 @dataclass
 class WritingPass(Pass):
-    """The same in the process that writes."""
+    """A pass in the process that writes the files of the run."""
 
     workdir: Workdir
     saver: Checkpoints
@@ -197,31 +205,31 @@ class WritingPass(Pass):
 
     def __exit__(self, *exception: object) -> None:
         self.bar.close()
-        under_way = exception[0] is not None  # It says more than that the files, too, cannot be written.
+        under_way = exception[0] is not None  # The error under way says more than a failure to close the files would.
         with contextlib.suppress(UserError) if under_way else contextlib.nullcontext():
             self.recorder.close()
 
     def start_clock(self) -> None:
-        """Begins to measure a call."""
+        """Starts measuring a call."""
         self.recorder.clock.start()
         if self.bar.n == self.bar.initial:
-            self.bar.unpause()  # the time left does not depend on that of compiling
+            self.bar.unpause()  # leaves compilation out of the estimated time left
 
     def take(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
-        """Counts the steps of a call, and shows their metrics to the watch."""
+        """Records the metrics of a call and passes them to the watch."""
         metrics = jax.device_get(dict(metrics))
         self.bar.update(self.recorder.add(metrics))
         return self.watch.see_call(step, metrics) if self.watch is not None else []
 
     def write_line(self, step: int, to_evaluate: Any) -> None:
-        """Writes a line of the log, and what the bar says."""
+        """Writes a line of the log and updates the progress bar."""
         scores = {} if to_evaluate is None or self.job.evaluate is None else self.job.evaluate(to_evaluate)
         line = self.recorder.write_line(step, scores)
         self.bar.set_postfix({name: f"{line[name]:.4g}" for name in self.job.report.bar if name in line})
         self.saver.check()
 
     def look(self, step: int, state: Any) -> list[Alarm]:
-        """Draws the preview if it is to be saved or watched."""
+        """Draws the preview if it is due to be saved or checked."""
         to_save = self.schedule.is_turn(step, self.schedule.sample_every)
         to_watch = self.watch is not None and self.watch.is_preview(step)
         if not (to_save or to_watch):
@@ -232,20 +240,20 @@ class WritingPass(Pass):
         return self.watch.see_preview(step, pictures) if self.watch is not None and to_watch else []
 
     def save(self, step: int, state: Any, finished: bool, stopped: bool) -> str:
-        """Saves the state after the files that belong to it, and at the end draws the summary."""
+        """Saves the state after the files that belong to it; at the end also draws the summary."""
         if stopped or self.schedule.is_turn(step, self.schedule.checkpoint_every):
             good_until = self.watch.well_until(step) if self.watch is not None else None
             first, confirm = self.recorder.sync, self.workdir.confirm
             self.saver.save(step, state, self._memory(), good_until=good_until, first=first, confirm=confirm)
         if finished or stopped:
             self.saver.wait()
-        if finished:  # Whatever becomes of the drawing, the state is safe.
+        if finished:  # Last, because the state is safe even if drawing fails.
             draw_summary(self.workdir, self.job.description, self.job.report)
         where = self.workdir.checkpoints / str(step)
-        return f"Stopped at step {step}, saved in {where}; the same command goes on from there."
+        return f"Stopped at step {step}, saved in {where}; rerun the same command to resume."
 
     def _memory(self) -> dict[str, Any]:
-        """What a checkpoint holds beside the state, for the run to go on as if nothing had happened."""
+        """Returns what a checkpoint holds besides the state, so that a resumed run continues as if uninterrupted."""
         watch = self.watch.memory() if self.watch is not None else {}
         before = self.position.memory
         rollbacks = {"rollbacks": before.get("rollbacks", 0), "went_back_to": before.get("went_back_to")}

@@ -1,10 +1,10 @@
-"""A run that can be killed at any moment and goes on to the bit: where it begins, to what it goes back, and its end.
+"""Start, rollback and end of a run that can be killed at any moment and resumes bit for bit.
 
-What lies in the workdir beyond the checkpoint that a run goes on from is cut off: `jaxgan.training.loop` does the
-steps, and writes a checkpoint last of all that falls on one.
+A resumed run cuts off whatever its files hold beyond the checkpoint that it resumes from. This is enough because
+`jaxgan.training.loop` writes the checkpoint of a step after everything else that belongs to the step.
 
-Of several processes the first alone reads and writes files, watches and prints. The others run the same steps, take the
-state to begin with from it, and stop or go back where it does.
+If there are several processes, only the first reads and writes files, watches the run and prints. The others run the
+same steps, receive the initial state from it, and stop or roll back when it does.
 """
 
 import contextlib
@@ -36,25 +36,25 @@ def train(
 ) -> Any:
     """Trains to `schedule.total_steps`, from the newest intact checkpoint of the workdir or from the start.
 
-    A run that was interrupted, in whatever way, and resumed writes the files that it would have written without that,
-    but for the timings. A signal leaves a checkpoint of its own, though, and a rollback that comes soon after goes back
-    to that one.
+    A run that is interrupted and resumed writes the same files as one that is not, except for timings. A signal saves
+    an extra checkpoint, however, and a rollback soon afterwards may return to that one.
 
     Args:
       state: the initial state, any pytree of arrays.
-      job: what is trained.
-      schedule: when what is done.
-      workdir: where the run writes; entered by the caller in the process that writes, so that it is locked.
-      watch: looks for what goes wrong; None: nobody does.
-      processes: those that train together; None: this one alone.
+      job: the job to run.
+      schedule: the number of steps and the intervals.
+      workdir: output directory; the process that writes must have entered it, so that it is locked.
+      watch: checks the run for trouble; None: no checks.
+      processes: the processes that train together; None: this one alone.
 
     Returns:
-      The state at `schedule.total_steps`, or at the step that the workdir had reached already.
+      The state at `schedule.total_steps`, or at the step that the workdir has already reached if that is later.
 
     Raises:
-      Interrupted: after SIGTERM or Ctrl-C, when everything is saved. A second Ctrl-C ends the process at once.
-      Collapsed: after an alarm, if `schedule.on_collapse` says so.
-      UserError: if the workdir cannot be written to, is of another model, or has no checkpoint that is intact.
+      Interrupted: after SIGTERM or Ctrl-C, once everything is saved. A second Ctrl-C ends the process at once.
+      Collapsed: after an alarm, if `schedule.on_collapse` is "stop", or if there were too many rollbacks.
+      UserError: if the workdir cannot be written to, holds another model, or has checkpoints but no intact one.
+      ValueError: if `schedule.on_collapse` is "rollback" and the job has no `branch`.
     """
     if schedule.on_collapse == "rollback" and job.branch is None:
         raise ValueError("on_collapse='rollback' needs job.branch: the same state would go the same way again")
@@ -67,21 +67,21 @@ def train(
 
 
 def train_in_memory(state: Any, job: Job, schedule: Schedule, *, watch: Watch | None = None) -> Any:
-    """Trains to `schedule.total_steps` from the start, and writes nothing.
+    """Trains from the start to `schedule.total_steps` without writing anything.
 
     Args:
       state: the initial state, any pytree of arrays.
-      job: what is trained.
-      schedule: when what is done.
-      watch: looks for what goes wrong; None: nobody does.
+      job: the job to run.
+      schedule: the number of steps and the intervals.
+      watch: checks the run for trouble; None: no checks.
 
     Returns:
       The state at the end.
 
     Raises:
       Interrupted: after SIGTERM or Ctrl-C.
-      Collapsed: after an alarm, if `schedule.on_collapse` says so.
-      ValueError: if that asks for a rollback: there are no checkpoints to go back to.
+      Collapsed: after an alarm, if `schedule.on_collapse` is "stop".
+      ValueError: if `schedule.on_collapse` is "rollback", because there are no checkpoints to return to.
     """
     if schedule.on_collapse == "rollback":
         raise ValueError("on_collapse='rollback' needs a workdir: there are no checkpoints to go back to")
@@ -100,17 +100,19 @@ def _train(
     watch: Watch | None,
     processes: Processes,
 ) -> Any:
-    """Runs from where the workdir is to the end, or from one rollback to the next; only a process that writes saves."""
-    template = state if processes.count == 1 else parallel.local(state)  # what one process can restore
+    """Runs passes of the loop until one reaches the end; `saver` is None in processes that do not write."""
+    template = (
+        state if processes.count == 1 else parallel.local(state)
+    )  # one process can restore arrays of its own devices only
     position = _common(processes, _resume(saver, template) if saver else None, state)
     if position.step >= schedule.total_steps:
         if saver:
             print(
-                f"{workdir.path} is already at step {position.step}: finished; more --steps go on from there.",
+                f"{workdir.path} is already at step {position.step}: finished. To continue, give larger --steps",
                 file=console.out,
                 flush=True,
             )
-            if not is_drawn(workdir):  # It died after its last save, or could not draw.
+            if not is_drawn(workdir):  # The process died after its last save, or drawing failed.
                 draw_summary(workdir, job.description, job.report)
         return position.state
     if saver:
@@ -142,11 +144,11 @@ def _begin(
     with writing_to(workdir):
         saver.set_aside([step for step in saver.steps() if step > position.step])
     if schedule.on_collapse == "rollback" and not saver.steps():
-        saver.save(0, template, {})  # So that there always is something to go back to.
+        saver.save(0, template, {})  # so that a rollback always has a checkpoint to return to
 
 
 def _common(processes: Processes, position: Position | None, template: Any) -> Position:
-    """The writing process' position for all, on the devices of the template, whose arrays may be donated already."""
+    """Sends the position of the first process to all, on the devices of the template, whose arrays may be donated."""
     step, memory = processes.tell(lambda: (position.step, position.memory))  # type: ignore[union-attr]
     return Position(step, processes.hand_out(position and position.state, template), memory)
 
@@ -157,8 +159,8 @@ def _resume(saver: Checkpoints, state: Any) -> Position:
         return Position(*restored)
     if saver.steps():
         raise UserError(
-            f"--workdir {saver.directory.parent} has checkpoints, and none is intact (see above): choose another, or"
-            " move this one away to start again."
+            f"--workdir={saver.directory.parent} has checkpoints, and none is intact (see above); choose another, or"
+            " move this one away to start again"
         )
     return Position(0, state, {})
 
@@ -172,19 +174,23 @@ def _roll_back(
     position: Position,
     alarm: Alarm,
 ) -> Position:
-    """Goes back to the last checkpoint before the trouble began, to take another way from there.
+    """Returns to the last checkpoint before the trouble began, with another key.
 
-    Where the trouble came again after that, the checkpoint has its cause in it, and it is the turn of the one before.
+    If the last rollback went to the same checkpoint and the trouble came back, the checkpoint may contain its cause, so
+    the one before it is taken.
+
+    Raises:
+      Collapsed: if there were too many rollbacks, or no earlier checkpoint is intact.
     """
     assert job.branch is not None
     rollbacks = position.memory.get("rollbacks", 0) + 1
     if rollbacks > schedule.max_rollbacks:
-        raise Collapsed(f"{alarm} Stopped: the run has gone back {schedule.max_rollbacks} times already.")
+        raise Collapsed(f"{alarm} Stopped: the run has gone back {schedule.max_rollbacks} times already")
     restored = saver.restore_latest(template, at_most=alarm.since)
     if restored is not None and restored[0] == position.memory.get("went_back_to"):
         restored = saver.restore_latest(template, at_most=restored[0] - 1) or restored
     if restored is None:
-        raise Collapsed(f"{alarm} Stopped: no checkpoint up to step {alarm.since} is intact.")
+        raise Collapsed(f"{alarm} Stopped: no checkpoint up to step {alarm.since} is intact")
     step, state, memory = restored
     with writing_to(workdir):
         saver.delete_after(step)

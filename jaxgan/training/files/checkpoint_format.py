@@ -43,7 +43,7 @@ class UnreadableCheckpoint(UserError):
 
 
 @dataclass(frozen=True)
-class Stored:
+class SavedCheckpoint:
     """A checkpoint as it lies on disk, verified.
 
     Attributes:
@@ -152,7 +152,7 @@ def sync_all(directory: Path, step: int) -> None:
     sync(directory.parent)
 
 
-def read(directory: Path, step: int) -> Stored:
+def read(directory: Path, step: int) -> SavedCheckpoint:
     """Reads and verifies one checkpoint; raises whatever damage makes of it.
 
     Raises:
@@ -167,7 +167,7 @@ def read(directory: Path, step: int) -> Stored:
                 raise
             if attempt == 2:
                 raise UnreadableCheckpoint(
-                    f"--workdir {directory.parent}: checkpoint {step} cannot be read ({os.strerror(reason)}) and may be"
+                    f"--workdir={directory.parent}: checkpoint {step} cannot be read ({os.strerror(reason)}) and may be"
                     " intact: mend that, and start the same command; or move it away to go on from the one before."
                 ) from error
     raise AssertionError("never reached")
@@ -196,7 +196,7 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _read(directory: Path, step: int) -> Stored:
+def _read(directory: Path, step: int) -> SavedCheckpoint:
     with _manager(directory) as manager:
         record = dict(manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore())).record)
         seal = record.pop("seal", None)
@@ -209,10 +209,10 @@ def _read(directory: Path, step: int) -> Stored:
     leaves = {name: np.asarray(leaf) for name, leaf in found.items()} | empty
     if digest_leaves(leaves) != record["digest"]:
         raise DamagedCheckpoint("its arrays do not match their digest")
-    return Stored(step, leaves, record["metadata"], record["digest"])
+    return SavedCheckpoint(step, leaves, record["metadata"], record["digest"])
 
 
-def is_stored(directory: Path, record: dict[str, Any]) -> bool:
+def is_saved(directory: Path, record: dict[str, Any]) -> bool:
     """Whether the checkpoint that a record describes is there, and intact."""
     try:
         stored = read(directory, record["step"])
@@ -224,14 +224,14 @@ def is_stored(directory: Path, record: dict[str, Any]) -> bool:
     return stored.digest == record["digest"] and json.dumps(stored.metadata) == json.dumps(record["metadata"])
 
 
-def rebuild(template: Any, stored: Stored, directory: Path) -> Any:
+def rebuild(template: Any, stored: SavedCheckpoint, directory: Path) -> Any:
     """Puts stored arrays into the structure of a template, on its devices."""
     paths_and_leaves, structure = jax.tree_util.tree_flatten_with_path(template)
     expected = {path_name(path): _abstract(leaf) for path, leaf in paths_and_leaves}
     differences = [name for name in expected.keys() | stored.leaves.keys() if not _fits(name, expected, stored.leaves)]
     if differences:
         raise UserError(
-            f"--workdir {directory.parent}: checkpoint {stored.step} is of another model ({min(differences)} differs,"
+            f"--workdir={directory.parent}: checkpoint {stored.step} is of another model ({min(differences)} differs,"
             f" {len(differences)} arrays in all). Give the flags of that run, or another --workdir."
         )
     return jax.tree.unflatten(

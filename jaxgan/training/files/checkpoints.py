@@ -17,7 +17,7 @@ from jaxgan.errors import UserError, named
 from jaxgan.host import console
 from jaxgan.host.digest import host_leaves
 from jaxgan.training.files import checkpoint_format
-from jaxgan.training.files.checkpoint_format import Retention, Stored, UnreadableCheckpoint
+from jaxgan.training.files.checkpoint_format import Retention, SavedCheckpoint, UnreadableCheckpoint
 
 
 class CheckpointError(UserError):
@@ -68,7 +68,7 @@ class Checkpoints:
         except FileNotFoundError:  # It vanished just now.
             return []
         except OSError as error:
-            raise UserError(f"--workdir {self.directory.parent}: cannot be read ({error.strerror}).") from error
+            raise UserError(f"--workdir={self.directory.parent}: cannot be read ({error.strerror}).") from error
         return sorted(int(name) for name in names if name.isascii() and name.isdigit() and str(int(name)) == name)
 
     # Saving
@@ -134,7 +134,7 @@ class Checkpoints:
         self._failures = 0 if failure is None else self._failures + 1
         if failure is not None and self._failures > failures_allowed:
             raise CheckpointError(
-                f"--workdir {self.directory.parent}: saving failed again ({named(failure)}). Free space or mend"
+                f"--workdir={self.directory.parent}: saving failed again ({named(failure)}). Free space or mend"
                 f" the directory and start the same command: the run goes on from step {max(self.steps(), default=0)}."
             ) from failure
 
@@ -160,7 +160,7 @@ class Checkpoints:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._sweep()
         # One that is there is of an attempt that failed after its last rename, or damaged.
-        if step in self.steps() and not checkpoint_format.is_stored(self.directory, record):
+        if step in self.steps() and not checkpoint_format.is_saved(self.directory, record):
             self.set_aside([step])
         if step not in self.steps():
             checkpoint_format.write(self.directory, record, leaves)
@@ -196,7 +196,7 @@ class Checkpoints:
             return None
         return found.step, checkpoint_format.rebuild(template, found, self.directory), found.metadata
 
-    def read_latest(self, *, at_most: int | None = None) -> Stored | None:
+    def read_latest(self, *, at_most: int | None = None) -> SavedCheckpoint | None:
         """Reads the newest intact checkpoint as named arrays, without a template; see `restore_latest`."""
         self._settle()
         damaged: set[int] = set()

@@ -12,7 +12,7 @@ from jaxgan.host.files import AppendedFile, replace_atomically
 Line = dict[str, Any]
 
 
-class RunLog:
+class MetricsLog:
     """Appends lines to a file such as `metrics.jsonl`.
 
     Args:
@@ -41,7 +41,7 @@ class RunLog:
         """Closes the file."""
         self._file.close()
 
-    def __enter__(self) -> "RunLog":
+    def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(
@@ -65,7 +65,7 @@ def make_line(step: int, values: Mapping[str, float]) -> Line:
 
 
 def read(path: str | Path) -> list[Line]:
-    """Reads the lines of a log in order; a line that is torn or is not one of `RunLog`'s is passed over.
+    """Reads the lines of a log in order; a line that is torn or is not one of `MetricsLog`'s is passed over.
 
     Returns:
       One dictionary a line, each with an integer `step`; none if there is no file.

@@ -11,7 +11,7 @@ from jaxgan.errors import UserError
 from jaxgan.host import images
 from jaxgan.systems.system import Report
 from jaxgan.training.files import metrics_log, plots
-from jaxgan.training.files.metrics_log import Line, RunLog
+from jaxgan.training.files.metrics_log import Line, MetricsLog
 from jaxgan.training.files.tensorboard import EventLog
 from jaxgan.training.files.workdir import Workdir
 
@@ -47,7 +47,7 @@ class Recorder:
         self.clock = Clock(data_wait)
         with writing_to(workdir):
             _cut_samples(workdir, step)
-            self._log = RunLog(workdir.metrics, step)
+            self._log = MetricsLog(workdir.metrics, step)
             self._events = EventLog(workdir.tensorboard, step)
 
     def memory(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def writing_to(workdir: Workdir) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(f"--workdir {workdir.path} cannot be written to ({reason}); mend that, and go on.") from error
+        raise UserError(f"--workdir={workdir.path} cannot be written to ({reason}); mend that, and go on.") from error
 
 
 def _cut_samples(workdir: Workdir, step: int) -> None:

@@ -92,7 +92,7 @@ class Workdir:
                     remove_temporaries(directory)  # of a process that died, now that no other writes here
             except OSError as error:
                 raise UserError(
-                    f"--workdir {self.path} cannot be written to ({error.strerror}); choose another."
+                    f"--workdir={self.path} cannot be written to ({error.strerror}); choose another."
                 ) from error
             opened.pop_all()
         return self
@@ -116,10 +116,10 @@ class Workdir:
             file.seek(0)
             holder = file.read().decode(errors="replace").strip() or "(unknown)"
             raise UserError(
-                f"--workdir {self.path} is in use by process {holder}: wait for it, stop it, or choose another."
+                f"--workdir={self.path} is in use by process {holder}: wait for it, stop it, or choose another."
             ) from None
         except OSError as error:
             raise UserError(
-                f"--workdir {self.path} cannot be locked ({error.strerror}): its file system has no locks; choose one"
+                f"--workdir={self.path} cannot be locked ({error.strerror}): its file system has no locks; choose one"
                 " on another, such as a local disk."
             ) from error
