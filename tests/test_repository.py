@@ -30,7 +30,9 @@ def floors() -> dict[str, str]:
     """Distribution -> the oldest version that pyproject.toml admits, of everything it names with one."""
     extras = PROJECT["optional-dependencies"].values()
     requirements = [*PROJECT["dependencies"], *(requirement for extra in extras for requirement in extra)]
-    matches = [re.match(r"([\w.-]+)(?:\[[\w-]+\])?[>=]=([\d.]+)(?: *;.*)?$", requirement) for requirement in requirements]
+    matches = [
+        re.match(r"([\w.-]+)(?:\[[\w-]+\])?[>=]=([\d.]+)(?: *;.*)?$", requirement) for requirement in requirements
+    ]
     assert all(matches), "every dependency names a floor"
     return {normal(match[1]): match[2] for match in matches if match}
 
