@@ -1,8 +1,8 @@
 """Event files for TensorBoard, which can be cut off at a step; written with tensorboardX, without TensorFlow.
 
 tensorboardX's own writer queues events in another thread and starts a file per process, so a run that is killed and
-resumed would lose some steps and show others twice. Here a run has a single file. Every event is handed to the operating
-system as soon as it is added, and opening the file at a step cuts off what lies beyond.
+resumed would lose some steps and show others twice. Here a run has a single file. Every event is handed to the
+operating system as soon as it is added, and opening the file at a step cuts off what lies beyond.
 """
 
 import os

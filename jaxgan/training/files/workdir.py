@@ -104,7 +104,7 @@ class Workdir:
         self._lock_file.close()
 
     def confirm(self) -> None:
-        """Raises OSError if the directory at this path is no longer the one that was locked, as after a move or unmount."""
+        """Raises OSError if the directory at this path is not the one that was locked, as after a move or unmount."""
         assert self._lock_file is not None
         if not os.path.samestat(os.stat(self.path / ".lock"), os.fstat(self._lock_file.fileno())):
             raise FileNotFoundError(errno.ENOENT, "It is not the directory that it was", str(self.path))
@@ -116,7 +116,7 @@ class Workdir:
             file.seek(0)
             holder = file.read().decode(errors="replace").strip() or "(unknown)"
             raise UserError(
-                f"--workdir={self.path} is in use by process {holder}: wait for it, stop it, or choose another."
+                f"--workdir={self.path} is in use by process {holder}: wait for it, stop it, or choose another"
             ) from None
         except OSError as error:
             raise UserError(
