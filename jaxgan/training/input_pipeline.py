@@ -133,7 +133,7 @@ class InputPipeline:
         return jax.tree.map(lambda *leaves: np.stack(leaves), *itertools.islice(self._stream, count))
 
     def _indices(self, step: int, count: int) -> Any:
-        """Returns the example numbers of `count` steps with equal batches, int32 (count, batches, this process's share)."""
+        """Returns the example numbers of steps with equal batches, int32 (count, batches, this process's share)."""
         return _batch_of(self._numbers(step, count))
 
     def _numbers(self, step: int, count: int) -> dict[str, np.ndarray]:
@@ -148,7 +148,7 @@ class InputPipeline:
         }
 
     def _padded(self, draws: Any) -> Any:
-        """Pads to the length of a full call by repeating the last step, so that every call has the same shape."""
+        """Repeats the last step up to the length of a full call, so that every call has the same shape."""
 
         def pad(leaf: np.ndarray) -> np.ndarray:
             missing = self._steps_per_call - len(leaf)

@@ -135,7 +135,7 @@ def check_batch_size(batch_size: int, devices: int) -> None:
 
 
 def fuse(step: Step, axis_name: str | None) -> Step:
-    """Fuses `count` steps into one loop on the device: `(state, draws, count, data) -> (state, metrics)`."""
+    """Fuses steps into one loop on the device: `(state, draws, count, data) -> (state, metrics)`."""
     # Jitted so that it is traced only once, for the shapes of its metrics and for the loop: when the compiled program
     # comes from the cache, tracing is most of the start-up time.
     one_step = jax.jit(functools.partial(step, axis_name=axis_name), inline=True)
@@ -149,8 +149,8 @@ def fuse(step: Step, axis_name: str | None) -> Step:
 
         def body(index: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             state, log = carry
-            # The barrier ties the batch to the index. Otherwise XLA would see in a call of one step that the batch never
-            # changes, hoist it out of the loop, and round differently from a call of several steps.
+            # The barrier ties the batch to the index. In a call of one step XLA would otherwise see that the batch is
+            # constant, hoist it out of the loop, and round differently from a call of several steps.
             drawn, _ = jax.lax.optimization_barrier((batch(index), index))
             state, metrics = one_step(state, drawn)
             return state, jax.tree.map(lambda column, value: column.at[index].set(value), log, metrics)
