@@ -51,7 +51,7 @@ class Training:
     Attributes:
       step: the body for one device.
       init: key -> state.
-      rounds: batches of a usual step.
+      batches: batches of a usual step.
       data: the arrays of all pictures, as shapes.
       kernels: the sides of the networks' convolution kernels.
       operations: multiplications and additions that a step needs.
@@ -60,7 +60,7 @@ class Training:
 
     step: Callable[..., Any]
     init: Callable[[jax.Array], Any]
-    rounds: int
+    batches: int
     data: dict[str, jax.ShapeDtypeStruct]
     kernels: set[int]
     operations: int
@@ -84,7 +84,7 @@ def training(recipe: Recipe, pictures: int) -> Training:
     return Training(
         step=functools.partial(adversarial.train_step, rules=rules),
         init=functools.partial(adversarial.init_state, rules=rules),
-        rounds=systems.build_rounds(recipe).usual,
+        batches=systems.build_rounds(recipe).usual,
         data=data,
         kernels=kernel_sides(gan.generator) | kernel_sides(gan.discriminator),
         operations=step_operations(rules, recipe.batch_size),
@@ -133,7 +133,7 @@ def lower(what: Training, batch_size: int, devices: Sequence[Any]) -> Any:
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
     state = jax.eval_shape(what.init, jax.random.key(0))
-    draws = jax.ShapeDtypeStruct((what.steps_per_call, what.rounds, batch_size), jnp.int32)
+    draws = jax.ShapeDtypeStruct((what.steps_per_call, what.batches, batch_size), jnp.int32)
     count = jax.ShapeDtypeStruct((), jnp.int32)
     jitted = jax.jit(run, donate_argnums=0)
     return jitted.lower(placed(state), placed(draws, split), placed(count), placed(what.data))

@@ -1,9 +1,10 @@
-"""A web page for a run, or for a folder of runs: create pictures, explore the latent space, watch the training.
+"""Serves a web page for one or more runs: create pictures, explore the latent space, watch the training.
 
     python -m experiments.demo --workdir=W
     python -m experiments.demo --workdir=runs --port=8000
 
-Only this machine can reach it, unless --host says otherwise: it has no password. It needs Gradio, and no internet.
+The page has no password, so only this machine can reach it unless --host says otherwise. It needs Gradio, but no
+internet connection.
 """
 
 import dataclasses
@@ -26,9 +27,9 @@ from jaxgan.systems.settings import option
 class Demo:
     """The flags of this command."""
 
-    workdir: str | None = option(None, "the directory of a run, or a folder of such directories", path=True)
-    port: int = option(7860, "where the page is served")
-    host: str = option("127.0.0.1", "who may look: 127.0.0.1 is this machine alone, 0.0.0.0 the whole network")
+    workdir: str | None = option(None, "Directory of a run, or a folder of such directories", path=True)
+    port: int = option(7860, "Port of the page")
+    host: str = option("127.0.0.1", "Address to listen on; 127.0.0.1 is this machine only, 0.0.0.0 the whole network")
 
 
 def main() -> None:
@@ -47,7 +48,7 @@ def main() -> None:
         page = layout.build(shelf, Path(scratch) / "pictures")
         try:
             address = layout.serve(page, host=asked.host, port=asked.port)
-        except OSError as error:  # somebody was faster
+        except OSError as error:  # another process has taken the port in the meantime
             raise _unservable(asked, error) from error
         try:
             print(f"{', '.join(shelf.names())}: {address} (Ctrl-C ends it)", flush=True)
@@ -57,18 +58,18 @@ def main() -> None:
 
 
 def _try_address(host: str, port: int) -> None:
-    """Raises an OSError that says what is wrong with an address: Gradio calls every mistake a port that is taken."""
+    """Raises an OSError that names the fault of an address, because Gradio reports every fault as an occupied port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))
 
 
 def _unservable(asked: Demo, error: OSError) -> UserError:
-    return UserError(f"--host={asked.host}, --port={asked.port}: cannot be served there ({error})")
+    return UserError(f"--host={asked.host}, --port={asked.port}: the page cannot be served there ({error})")
 
 
 def _layout(scratch: str) -> Any:
-    """The page's layout, with Gradio told first to keep its files in a directory and to report to nobody."""
+    """Imports the page's layout, after setting Gradio to keep its files in a directory and to send no analytics."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = scratch
     try:

@@ -32,24 +32,28 @@ LARGEST = 1_000_000
 class Evaluate:
     """The flags of this command."""
 
-    workdir: str | None = option(None, "the directory of the run", path=True)
-    num: int = option(10_000, "how many pictures are drawn, and at most how many real ones they are measured against")
-    seed: int = option(0, "decides the noise, and the choice of real pictures")
-    split: str | None = option(None, "the real pictures: test, train, …; default: test, and train for a folder")
+    workdir: str | None = option(None, "Directory of the run", path=True)
+    num: int = option(10_000, "Number of pictures to draw, and the most real ones to compare them with")
+    seed: int = option(0, "Random seed of the latents and of the choice of real pictures")
+    split: str | None = option(
+        None, "Split of the real pictures, such as test or train; default: test, or train for a folder"
+    )
     data_dir: str | None = option(
-        None, "where the run's pictures are now, if they have moved; or a folder of others", path=True
+        None, "Directory of the run's pictures if they have moved, or a folder of others", path=True
     )
-    features: str = option("trained", FEATURES_HELP, FEATURES)
+    features: str = option("trained", FEATURES_HELP, FEATURES, group="Features")
     feature_weights: str | None = option(
-        None, "an .npz of Inception v3's weights: its features instead (see README)", path=True
+        None, "Inception v3's weights as an .npz: use its features instead (see README)", path=True, group="Features"
     )
-    feature_sha256: str | None = option(None, "the sha256 of that file")
-    extrapolate: bool = option(False, "add the FID without the bias of finite sets, which takes a minute")
-    format: str = option("json", "json: all that makes a score comparable; table: to read", ("json", "table"))
+    feature_sha256: str | None = option(None, "SHA-256 of the --feature_weights file", group="Features")
+    extrapolate: bool = option(False, "Add the FID without the bias of finite sets, which takes a minute")
+    format: str = option(
+        "json", "Output format; json: everything that makes a score comparable; table: easy to read", ("json", "table")
+    )
 
 
 def main() -> None:
-    """Draws, measures and prints."""
+    """Draws pictures, measures them and prints the scores."""
     asked = Evaluate(**schema.given_flags(Evaluate))
     if not 1 <= asked.num <= LARGEST:
         raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
@@ -122,7 +126,7 @@ MEANINGS = {
 
 
 def table(found: Scores) -> str:
-    """The scores for people: a line each, but for the shares of the classes."""
+    """Formats the scores as a table, one per line; shares of classes are left out."""
     lines = []
     for name, score in found.items():
         value, error = score["value"], score.get("standard_error")
@@ -157,7 +161,7 @@ def _described(run: TrainedRun, pictures: Examples, same: bool) -> dict[str, Any
 
 
 def _finite(value: Any) -> Any:
-    """The same with null for every number that is not finite, which JSON does not have."""
+    """Replaces every number that is not finite, which JSON does not have, by null."""
     if isinstance(value, dict):
         return {name: _finite(part) for name, part in value.items()}
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,8 +1,8 @@
-"""Prints what a run holds, as JSON: its step, a digest of its whole state, the parameter counts and the flags.
+"""Prints a description of a run as JSON: its step, a digest of its whole state, the parameter counts and the flags.
 
     python -m experiments.inspect --workdir=W
 
-Two runs with the same digest are the same to the bit.
+Two runs with the same digest are the same bit for bit.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from jaxgan.training.fitting import count_parameters
 class Inspect:
     """The flags of this command."""
 
-    workdir: str | None = option(None, "the directory of the run", path=True)
+    workdir: str | None = option(None, "Directory of the run", path=True)
 
 
 def main() -> None:

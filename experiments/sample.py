@@ -1,14 +1,14 @@
 """Draws pictures from a trained run.
 
     python -m experiments.sample --workdir=W --num=64 --out=result.png
-    python -m experiments.sample --workdir=W --num=64 --best_of=512 --out=best.png    # those that D believes most
+    python -m experiments.sample --workdir=W --num=64 --best_of=512 --out=best.png    # those that D scores highest
     python -m experiments.sample --workdir=W --num=25 --condition="blue hair red eyes" --out=blue.png
     python -m experiments.sample --workdir=W --show=interpolation --out=walk.gif      # or one_noise, neighbours, …
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
-    python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the noise that comes nearest
+    python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the latent that comes closest
 
-A .png is one grid; a .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and `labels` (the condition of
-each picture, uint8 N,c; c = 0 without conditions); any other name is a folder that gets one file a picture.
+A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and `labels` (the condition of
+each picture, uint8 N,c; c = 0 without conditions). Any other name is a folder, which gets one file per picture.
 """
 
 import dataclasses
@@ -36,39 +36,56 @@ from jaxgan.sampling import projection
 from jaxgan.systems.settings import check_seed, option
 
 LARGEST = 1_000_000
-OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # nobody means a folder of such a name
-CANDIDATES = 512  # noises that a projection begins with
-DESCENT = 300  # its steps
+OTHER_PICTURES = (
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bmp",
+    ".tif",
+    ".tiff",
+)  # refused, because a folder of such a name is a mistake
+CANDIDATES = 512  # latents among which a projection chooses its starting points
+DESCENT = 300  # steps of a projection
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
     """The flags of this command."""
 
-    workdir: str | None = option(None, "the directory of the run", path=True)
-    num: int = option(64, "how many pictures; beside plain samples, as many as whole rows or sets of them take, or one")
-    best_of: int | None = option(None, "draw this many and keep the ones that the discriminator scores highest")
+    workdir: str | None = option(None, "Directory of the run", path=True)
+    num: int = option(64, "Number of pictures; for --show, rounded down to whole rows or sets, but at least one")
+    best_of: int | None = option(
+        None, "Draw this many pictures and keep the --num that the discriminator scores highest"
+    )
     show: str = option(
         "samples",
-        "samples; interpolation: from noise to noise straight, and below along the arc (a closed walk if --out is a"
-        " .gif); conditions: all of them; one_noise: the same noise under every condition; neighbours: beside each"
-        " sample the nearest training pictures; reconstructions: below real pictures what the system makes of them; or"
-        " what else the system of the run shows",
+        "Pictures to show; samples; interpolation: between latents, straight and below along the arc (a closed walk if"
+        " --out is a .gif); conditions: all of them; one_noise: one latent under every condition; neighbours: samples"
+        " beside the nearest training pictures; reconstructions: real pictures above what the system makes of them; or"
+        " any other exhibit of the run's system",
     )
-    project: str | None = option(None, "a picture: find the noise that comes nearest to it, and show both", path=True)
-    seed: int = option(0, "decides the noise")
-    mean: float = option(0.0, "mean of the noise")
-    std: float = option(1.0, "standard deviation of the noise, in units of the model's own; below 1: truncated variety")
-    truncation: float | None = option(None, "cut the noise off beyond so many standard deviations")
-    condition: str | None = option(None, 'what to draw, such as "blue hair red eyes" or 7; default: all by turns')
+    project: str | None = option(
+        None, "Picture file: find the latent whose picture comes closest to it, and show both", path=True
+    )
+    seed: int = option(0, "Random seed of the latents", group="Latents")
+    mean: float = option(0.0, "Mean of the latents", group="Latents")
+    std: float = option(
+        1.0, "Standard deviation of the latents, relative to the model's own; below 1: less variety", group="Latents"
+    )
+    truncation: float | None = option(
+        None, "Truncate the latents at this many standard deviations; default: no truncation", group="Latents"
+    )
+    condition: str | None = option(None, 'Condition to draw, such as "blue hair red eyes" or 7; default: all in turn')
     data_dir: str | None = option(
-        None, "where the run's pictures are now, if they have moved (for what shows real ones)", path=True
+        None, "Directory of the run's pictures if they have moved, for what shows real ones", path=True
     )
-    out: str = option("result.png", "a .png grid, a .npz of arrays, a .gif of an interpolation, or a folder", path=True)
+    out: str = option(
+        "result.png", "Output: a .png grid, a .npz of arrays, a .gif of an interpolation, or a folder", path=True
+    )
 
 
 def main() -> None:
-    """Draws and writes."""
+    """Draws the pictures and writes them."""
     asked = Sample(**schema.given_flags(Sample))
     check(asked)
     run = load_run(asked.workdir)
@@ -86,7 +103,7 @@ def main() -> None:
 
 
 def check(asked: Sample) -> None:
-    """Raises a UserError for flags that cannot be, or do not go together."""
+    """Raises a UserError for flags that are out of range or contradict each other."""
     candidates = _candidates(asked)
     for name, value in (("num", asked.num), ("best_of", candidates)):
         if not 1 <= value <= LARGEST:
@@ -148,7 +165,7 @@ def draw_samples(run: TrainedRun, asked: Sample) -> tuple[np.ndarray, np.ndarray
       Pictures, uint8 (num, H, W, C), and the condition of each, uint8 (num, c); c = 0 without conditions.
 
     Raises:
-      UserError: where the run cannot take the condition.
+      UserError: if the run cannot take the condition.
     """
     candidates = _candidates(asked)
     labels = conditions(run, asked.condition, candidates)
@@ -162,7 +179,7 @@ def draw_samples(run: TrainedRun, asked: Sample) -> tuple[np.ndarray, np.ndarray
 
 
 def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
-    """What --show asks for, of about --num pictures."""
+    """Returns the exhibit that --show asks for, of about --num pictures."""
     own = run.system.outputs.exhibits
     if asked.show in own:
         images = training_pictures(run.recipe, run.pictures_digest).images
@@ -183,7 +200,7 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
 
 
 def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
-    """The picture that was given, and the nearest that the generator makes."""
+    """Returns the picture that was given, and the closest one that the generator makes."""
     height, _, channels = run.system.image_shape
     try:
         target = decode(str(asked.project), height, channels)
@@ -207,12 +224,12 @@ def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
 
 
 def square_grid(pictures: np.ndarray) -> np.ndarray:
-    """Pictures, uint8 (N, H, W, C), as one, as nearly square as can be, uint8 (H', W', C)."""
+    """Tiles pictures, uint8 (N, H, W, C), into one that is as square as possible, uint8 (H', W', C)."""
     return images.grid(pictures, math.isqrt(len(pictures) - 1) + 1)
 
 
 def command_line(asked: Sample) -> str:
-    """The command, for a shell, that asks for this: flags that are at their defaults are left out."""
+    """Returns the shell command that draws the same; flags at their defaults are left out."""
     given = {
         field.name: getattr(asked, field.name)
         for field in dataclasses.fields(asked)
@@ -223,12 +240,21 @@ def command_line(asked: Sample) -> str:
 
 
 def _candidates(asked: Sample) -> int:
-    """How many pictures are drawn, to keep ``num`` of them."""
+    """Returns the number of pictures to draw, of which `num` are kept."""
     return asked.num if asked.best_of is None else asked.best_of
 
 
 def conditions(run: TrainedRun, text: str | None, count: int) -> np.ndarray | None:
-    """A condition for each picture, uint8 (count, c), or None for networks without."""
+    """Returns a condition for each picture, uint8 (count, c), or None if the networks take none.
+
+    Args:
+      run: the run.
+      text: the condition of all pictures; None: every condition in turn.
+      count: the number of pictures.
+
+    Raises:
+      UserError: if the run cannot take the condition.
+    """
     if not run.condition_dim:
         if text is not None:
             raise UserError(f"--condition: {run.recipe.model} takes no condition; train a model of experiments.cgan")
@@ -242,7 +268,7 @@ def conditions(run: TrainedRun, text: str | None, count: int) -> np.ndarray | No
 
 
 def write(path: Path, exhibit: Exhibit) -> None:
-    """Writes pictures in the form that the path's ending names."""
+    """Writes pictures in the format that the suffix of the path names."""
     pictures, columns = exhibit.images, exhibit.columns
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ def lowered(model, platform, **more):
     recipe = resolve({"model": model, **NARROW, **more}, (model,))
     what = compiling.training(recipe, pictures=8)
     state = jax.eval_shape(what.init, jax.random.key(0))
-    draws = jax.ShapeDtypeStruct((2, what.rounds, recipe.batch_size), jnp.int32)
+    draws = jax.ShapeDtypeStruct((2, what.batches, recipe.batch_size), jnp.int32)
     arguments = (state, draws, jax.ShapeDtypeStruct((), jnp.int32), what.data)
     return export.export(jax.jit(parallel.fuse(what.step, None)), platforms=[platform])(*arguments).mlir_module()
 

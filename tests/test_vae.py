@@ -176,9 +176,9 @@ def test_two_devices_give_the_run_of_one(name, two_devices):
 def test_a_batch_may_have_one_round_and_no_more():
     (given, state), batch = start("vae_mlp"), images(4, (8, 8, 1))
     plain, _ = program(given)(state, {"image": batch})
-    rounds, _ = program(given)(state, {"image": batch[None]})
-    jax.tree.map(np.testing.assert_array_equal, plain.autoencoder, rounds.autoencoder)
-    with pytest.raises(ValueError, match="one batch a step, got 2 rounds"):
+    stacked, _ = program(given)(state, {"image": batch[None]})
+    jax.tree.map(np.testing.assert_array_equal, plain.autoencoder, stacked.autoencoder)
+    with pytest.raises(ValueError, match="one batch a step, got 2"):
         program(given)(state, {"image": np.stack([batch, batch])})
 
 

@@ -66,8 +66,8 @@ def page(doc: str, tables: Sequence[FlagTable], model: str | None = None, others
             groups.setdefault(_OTHERS, []).append(line)
     models = [name for table in tables if (name := getattr(table.defaults_of(model), "model", None))]
     groups["Help and flag files"] = [
-        _Line("--flagfile", "a file with a flag a line; flags on the command line take precedence over it"),
-        _Line("--help", "show this page" + (", with the defaults of the --model that is given" if models else "")),
+        _Line("--flagfile", "File with one flag per line; flags on the command line take precedence over it"),
+        _Line("--help", "Show this page" + (", with the defaults of the --model that is given" if models else "")),
     ]
     note = [f"The defaults are those of --model={name}." for name in models]
     own = {_OTHERS: groups.pop(_OTHERS)} if _OTHERS in groups else {}

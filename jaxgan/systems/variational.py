@@ -142,7 +142,7 @@ def train_step(state: VAEState, batch: Batch, rules: Rules, axis_name: str | Non
 def _only_round(images: jax.Array) -> jax.Array:
     if images.ndim == 5:
         if len(images) != 1:
-            raise ValueError(f"an autoencoder takes one batch a step, got {len(images)} rounds")
+            raise ValueError(f"an autoencoder takes one batch a step, got {len(images)}")
         return images[0]
     return images
 

@@ -1,4 +1,4 @@
-"""The input pipeline: gives a compiled step its batches, from the device's memory or streamed, in the same order."""
+"""Input pipeline: feeds a compiled step its batches, from device memory or streamed, in the same order."""
 
 import functools
 import itertools
@@ -19,7 +19,7 @@ from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.training.parallel import Program
 
 PLACEMENTS = ("device", "stream")
-LARGEST_SHARE = 0.25  # of a device's memory, for examples
+LARGEST_SHARE = 0.25  # of a device's memory, at most, for examples
 
 Sources = Examples | Mapping[str, Examples]
 Inputs = Mapping[str, Sequence[str]]
@@ -27,31 +27,31 @@ Programs = Program | Sequence[Program] | Callable[[int], Program]
 
 
 class InputPipeline:
-    """The step of a run, `(state, first_step, count) -> (state, metrics)`, with the data behind it.
+    """A compiled step together with its data: `(state, first_step, count) -> (state, metrics)`.
 
-    A step takes the examples from position `schedule.examples_before(step)` on of the endless shuffled stream of
-    `jaxgan.data.order`, of each source from its own: any step is found by arithmetic. Of several processes each reads
-    its own share of a batch; where the examples are resident, each keeps them all.
+    Step n takes the examples that start at position `schedule.examples_before(n)` of the endless shuffled order of
+    `jaxgan.data.order`, which every source has of its own. The examples of any step are therefore found by arithmetic.
+    If there are several processes, each reads only its share of a batch; resident examples are kept whole by each.
 
     Args:
-      programs: the compiled step; where it differs by phase, one for each, or a function that returns that of a phase.
-        All share the same devices in the same mode.
+      programs: the compiled step. If it differs by phase, one program per phase, or a function from a phase to its
+        program. All must use the same devices in the same mode.
       sources: the examples, or source -> examples.
-      inputs: source -> the arrays of an example that the step takes; see `System.inputs`. The batches of one source
-        named "" are {"image": (batches, N, H, W, C), …}; those of others {source: {"image": …}, …}.
+      inputs: source -> the names of the arrays that the step takes; see `System.inputs`. The batches of a single source
+        named "" are {"image": (batches, N, H, W, C), …}; otherwise they are {source: {"image": …}, …}.
       schedule: the batches of each step.
-      seed: of the orders.
-      steps_per_call: the most steps of a call.
-      placement: "device", "stream", or None: the device if the examples fit.
+      seed: the seed of the orders.
+      steps_per_call: the largest number of steps per compiled call.
+      placement: "device" or "stream"; None: "device" if the examples fit.
 
     Attributes:
       placement: "device" or "stream".
       waited: seconds spent waiting for data so far.
 
     Raises:
-      UserError: if a source is missing, lacks an array or has fewer examples than a batch, the devices cannot share a
-        batch, or the placement is unknown.
-      ValueError: if there are not as many programs as phases.
+      UserError: if a source is missing, lacks an array or has fewer examples than a batch, if the devices cannot share
+        a batch, or if the placement is unknown.
+      ValueError: if the number of programs is not the number of phases.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class InputPipeline:
         self._data = program.place_data(_batch_of(self._arrays)) if self.placement == "device" else None
 
     def compile(self, state: Any, first_step: int) -> Any:
-        """Compiles the program of a first step and opens the stream there, without a step.
+        """Compiles the program of a first step and opens the stream there, without taking the step.
 
         Args:
-          state: taken over by the program.
-          first_step: at which the run goes on.
+          state: the state, which is donated to the program.
+          first_step: the step from which the run continues.
 
         Returns:
           The same state.
@@ -115,7 +115,7 @@ class InputPipeline:
         return state, logs[0] if len(logs) == 1 else jax.tree.map(lambda *leaves: np.concatenate(leaves), *logs)
 
     def _runs_of_equal_batches(self, first: int, count: int) -> Iterator[tuple[int, int]]:
-        """Yields (first step, steps) of the parts that one call can run: of equal batches, and not too long."""
+        """Yields (first step, number of steps) of parts with equal batches and at most `steps_per_call` steps."""
         start = first
         for step in range(first + 1, first + count + 1):
             changes = step < first + count and self._schedule.at(step) != self._schedule.at(start)
@@ -124,7 +124,7 @@ class InputPipeline:
                 start = step
 
     def _draws(self, first: int, count: int) -> Any:
-        """Returns what the program takes for some steps: example numbers, or the batches themselves."""
+        """Returns the input of the program for some steps: example numbers, or the batches themselves."""
         if self.placement == "device":
             return self._indices(first, count)
         if first != self._next_streamed:
@@ -133,7 +133,7 @@ class InputPipeline:
         return jax.tree.map(lambda *leaves: np.stack(leaves), *itertools.islice(self._stream, count))
 
     def _indices(self, step: int, count: int) -> Any:
-        """Returns example numbers of `count` steps of equal batches, int32 (count, batches, this process's share)."""
+        """Returns the example numbers of steps with equal batches, int32 (count, batches, this process's share)."""
         return _batch_of(self._numbers(step, count))
 
     def _numbers(self, step: int, count: int) -> dict[str, np.ndarray]:
@@ -148,7 +148,7 @@ class InputPipeline:
         }
 
     def _padded(self, draws: Any) -> Any:
-        """Repeats the last step's part up to the length of a full call, so that every call has the same shape."""
+        """Repeats the last step up to the length of a full call, so that every call has the same shape."""
 
         def pad(leaf: np.ndarray) -> np.ndarray:
             missing = self._steps_per_call - len(leaf)
@@ -157,7 +157,7 @@ class InputPipeline:
         return jax.tree.map(pad, draws)
 
     def _open_stream(self, first: int) -> Iterator[Any]:
-        from jaxgan.data import stream  # TensorFlow is loaded only where batches are streamed
+        from jaxgan.data import stream  # loads TensorFlow, which only streaming needs
 
         def numbers() -> Iterator[dict[str, np.ndarray]]:
             for step in itertools.count(first):
@@ -188,12 +188,12 @@ def select(sources: Sources, inputs: Inputs) -> dict[str, dict[str, np.ndarray]]
 
 
 def usual_placement(program: Program, sources: Sources, inputs: Inputs) -> str:
-    """Chooses where the examples are best kept: "device" if they fit there, else "stream"."""
+    """Chooses the placement of the examples: "device" if they fit there, else "stream"."""
     return "device" if fits(select(sources, inputs), program.local_devices[0]) else "stream"
 
 
 def fits(arrays: Any, device: jax.Device) -> bool:
-    """Returns whether a tree of arrays leaves a device most of its memory."""
+    """Whether a tree of arrays leaves most of a device's memory free."""
     statistics = device.memory_stats() or {}
     memory = statistics.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return sum(array.nbytes for array in jax.tree.leaves(arrays)) <= LARGEST_SHARE * memory
@@ -204,7 +204,7 @@ def _called(source: str) -> str:
 
 
 def _batch_of(by_source: Mapping[str, Any]) -> Any:
-    """Returns what a step is given: of one source without a name, what belongs to it, and not a mapping."""
+    """Returns the batch of a step: of a single unnamed source its part alone, without the mapping."""
     return by_source[""] if by_source.keys() == {""} else dict(by_source)
 
 

@@ -1,13 +1,13 @@
-"""How a step is compiled: for one device, for several, and several steps to a call.
+"""Compilation of a step for one device or several, with several steps per call.
 
-A step is the body for one device, ``step(state, batch, axis_name=…) -> (state, metrics)``. The compiled program takes
-K batches and a number ``count`` ≤ K of steps to run. ``count`` is an argument, not a constant: the loop over steps is
-then the same program for every K and for every shorter call, so a run is the same to the bit however its steps are
-grouped.
+A step is the body for one device, `step(state, batch, axis_name=…) -> (state, metrics)`. The compiled program takes the
+batches of K steps and the number `count` ≤ K of steps to run. `count` is an argument, not a constant, so that the loop
+over steps is the same program for every K and for every shorter call. A run is therefore the same bit for bit however
+its steps are grouped.
 
 The state is the same on every device and never has a device axis; batches are split along their examples. The devices
-may belong to several processes (``jax.distributed``): each then gives its own devices' share of a batch, and keeps its
-own devices' copies of everything else.
+may belong to several processes (`jax.distributed`). Each process then passes the share of a batch that belongs to its
+own devices, and holds its own devices' copies of everything else.
 """
 
 import dataclasses
@@ -44,19 +44,20 @@ class Program:
     _run: Callable[..., tuple[Any, Any]]
 
     def __call__(self, state: Any, draws: Any, count: int, data: Any = None) -> tuple[Any, Any]:
-        """Runs ``count`` steps; ``state`` is used up.
+        """Runs `count` steps; donates `state`.
 
         Args:
           state: the state pytree.
-          draws: with ``data``, example numbers (K, batches, N), or a tree of them that is a prefix of ``data``: numbers
-            of their own for each part; without, the batches themselves, leaves (K, batches, N, …). Of several processes
-            each gives its own share of the N examples; see ``share``.
-          count: steps to run, 0 to K; 0 compiles the program and leaves the state as it is.
-          data: all examples, resident on the devices (see ``place_data``), or None.
+          draws: with `data`, example numbers (K, batches, N), or a tree of them whose structure is a prefix of that of
+            `data`, with separate numbers for each part. Without `data`, the batches themselves, leaves
+            (K, batches, N, …). If there are several processes, each passes its own share of the N examples; see
+            `share`.
+          count: number of steps to run, 0 to K; 0 compiles the program and leaves the state unchanged.
+          data: all examples, resident on the devices (see `place_data`), or None.
 
         Returns:
-          The state after the steps, and the metrics of each, leaves (K,) on one device of this process; those from
-          ``count`` on are zero.
+          The state after the steps, and their metrics, leaves (K,) on one device of this process; entries from `count`
+          on are zero.
         """
         state, metrics = self._run(state, draws, np.int32(count), data)
         return state, local(metrics)
@@ -67,14 +68,14 @@ class Program:
         return local_devices(self.devices)
 
     def share(self, batch_size: int) -> slice:
-        """This process's part of the examples of a global batch."""
+        """Returns the part of a global batch's examples that belongs to this process."""
         check_batch_size(batch_size, len(self.devices))
         each = batch_size // len(self.devices)
         first = self.devices.index(self.local_devices[0])
         return slice(first * each, (first + len(self.local_devices)) * each)
 
     def place_data(self, data: Any) -> Any:
-        """All examples, copied to every device of the program; of several processes each gives them to its own."""
+        """Copies all examples to every device of the program; every process passes them to its own devices."""
         if self.mode == "jit":
             return jax.device_put(data, self.devices[0])
         # pmap takes what this process has; shard_map takes arrays of all devices.
@@ -84,22 +85,22 @@ class Program:
         return jax.tree.map(lambda leaf: replicate(leaf, sharding), data)
 
     def place_state(self, state: Any) -> Any:
-        """The state, copied to every device of the program; the caller's arrays stay its own."""
+        """Copies the state to every device of the program; the caller's arrays are never donated."""
         return self.place_data(jax.tree.map(jnp.copy, state))
 
 
 def local(tree: Any) -> Any:
-    """Arrays that are the same on every device as arrays of one device of this process; copies nothing."""
+    """Returns replicated arrays as arrays on one device of this process, without copying."""
     return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
 
 
 def replicate(leaf: Any, sharding: jax.sharding.Sharding) -> jax.Array:
-    """An array that every process has, on all devices of a sharding; no process waits for another."""
+    """Places an array that every process has on all devices of a sharding; no process waits for another."""
     return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
 
 
 def local_devices(devices: tuple[jax.Device, ...]) -> tuple[jax.Device, ...]:
-    """Those of the devices that belong to this process."""
+    """Returns the devices that belong to this process."""
     return tuple(device for device in devices if device.process_index == jax.process_index())
 
 
@@ -107,8 +108,8 @@ def compile_step(step: Step, *, mode: str | None = None, devices: Sequence[jax.D
     """Compiles a step.
 
     Args:
-      step: the body for one device, ``(state, batch, axis_name=…) -> (state, metrics)``.
-      mode: one of ``MODES``; None: "jit" for one device, "pmap" for several.
+      step: the body for one device, `(state, batch, axis_name=…) -> (state, metrics)`.
+      mode: one of `MODES`; None: "jit" for one device, "pmap" for several.
       devices: the devices that share a batch; None: all devices of all processes, or the first one for "jit".
 
     Raises:
@@ -120,13 +121,13 @@ def compile_step(step: Step, *, mode: str | None = None, devices: Sequence[jax.D
         raise UserError(f"--parallel={mode}: choose one of {', '.join(MODES)}")
     if mode == "jit":
         if jax.process_count() > 1:
-            raise UserError(f"--parallel=jit: is one device; {jax.process_count()} processes take pmap or shard_map")
+            raise UserError(f"--parallel=jit: uses one device; {jax.process_count()} processes need pmap or shard_map")
         return Program(mode, devices[:1], _jit(step))
     return Program(mode, devices, {"pmap": _pmap, "shard_map": _shard_map}[mode](step, devices))
 
 
 def check_batch_size(batch_size: int, devices: int) -> None:
-    """Raises a UserError where the devices cannot share the batch equally."""
+    """Raises a UserError if the devices cannot share the batch equally."""
     if batch_size < 1 or batch_size % devices:
         raise UserError(
             f"--batch_size={batch_size}: must be a positive multiple of the {devices} devices that share it"
@@ -134,8 +135,9 @@ def check_batch_size(batch_size: int, devices: int) -> None:
 
 
 def fuse(step: Step, axis_name: str | None) -> Step:
-    """``(state, draws, count, data) -> (state, metrics)``: ``count`` steps in one loop on the device."""
-    # Traced once, for its metrics' shapes and for the loop alike: tracing is most of a start with compiled programs.
+    """Fuses steps into one loop on the device: `(state, draws, count, data) -> (state, metrics)`."""
+    # Jitted so that it is traced only once, for the shapes of its metrics and for the loop: when the compiled program
+    # comes from the cache, tracing is most of the start-up time.
     one_step = jax.jit(functools.partial(step, axis_name=axis_name), inline=True)
 
     def run(state: Any, draws: Any, count: jax.Array, data: Any) -> tuple[Any, Any]:
@@ -147,8 +149,8 @@ def fuse(step: Step, axis_name: str | None) -> Step:
 
         def body(index: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             state, log = carry
-            # Bound to the index: in a call of one step XLA would see that the batch never changes, take it out of the
-            # loop, and round differently from a call of several.
+            # The barrier ties the batch to the index. In a call of one step XLA would otherwise see that the batch is
+            # constant, hoist it out of the loop, and round differently from a call of several steps.
             drawn, _ = jax.lax.optimization_barrier((batch(index), index))
             state, metrics = one_step(state, drawn)
             return state, jax.tree.map(lambda column, value: column.at[index].set(value), log, metrics)
@@ -167,7 +169,8 @@ def _jit(step: Step) -> Step:
 
 def _pmap(step: Step, devices: tuple[jax.Device, ...]) -> Step:
     fused = fuse(step, AXIS)
-    # The list around draws: JAX 0.10 takes in_axes for those of the leaves where there are as many leaves as arguments.
+    # `draws` is wrapped in a list because JAX 0.10 mistakes in_axes for the axes of the leaves if there are as many
+    # leaves as arguments.
     run = jax.pmap(
         lambda state, draws, count, data: fused(state, *draws, count, data),
         AXIS,
@@ -188,7 +191,7 @@ def _pmap(step: Step, devices: tuple[jax.Device, ...]) -> Step:
 
 def _shard_map(step: Step, devices: tuple[jax.Device, ...]) -> Step:
     examples = P(*([None] * EXAMPLES), AXIS)
-    # check_vma=False: with the check, gradients of replicated parameters arrive summed over devices and pmean leaves
+    # With check_vma=True, gradients of replicated parameters arrive already summed over devices, and pmean would leave
     # them too large.
     run = jax.shard_map(
         fuse(step, AXIS),
@@ -201,7 +204,7 @@ def _shard_map(step: Step, devices: tuple[jax.Device, ...]) -> Step:
     here, sharding = len(local_devices(devices)), NamedSharding(_mesh(devices), examples)
 
     def join(leaf: Any) -> Any:
-        """The global batch, of which this process holds its own part."""
+        """Builds the global batch from the part that this process holds."""
         examples_in_all = leaf.shape[EXAMPLES] // here * len(devices)
         shape = (*leaf.shape[:EXAMPLES], examples_in_all, *leaf.shape[EXAMPLES + 1 :])
         return jax.make_array_from_process_local_data(sharding, leaf, shape)
@@ -215,5 +218,5 @@ def _shard_map(step: Step, devices: tuple[jax.Device, ...]) -> Step:
 
 
 def _mesh(devices: tuple[jax.Device, ...]) -> Mesh:
-    # Auto axes: Explicit ones, make_mesh's default, would compile the state twice.
+    # Auto axes, because Explicit ones (the default of make_mesh) would compile the program twice.
     return Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,))

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: asked once, a run finishes what it is doing; a second Ctrl-C ends the process at once."""
+"""Handling of SIGTERM and Ctrl-C: the first lets a run finish its call and save, a second Ctrl-C ends it at once."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from jaxgan.host.console import heedless
 
 
 class Interrupted(Exception):
-    """The run was asked to stop by a signal, and saved itself.
+    """Raised when a run was stopped by a signal, after it has saved its state.
 
     Attributes:
       status: the exit status for the command: 130 after Ctrl-C, 143 after SIGTERM.
@@ -23,9 +23,9 @@ class Interrupted(Exception):
 
 
 class StopSignals:
-    """Within `with`, SIGTERM and Ctrl-C are only noted, for the loop to see between two calls.
+    """Records SIGTERM and Ctrl-C within `with`, so that the loop can react between two calls.
 
-    Outside the main thread Python delivers no signals, and this does nothing.
+    Does nothing outside the main thread, where Python delivers no signals.
 
     Attributes:
       caught: the number of the first signal, or None.
@@ -52,14 +52,14 @@ class StopSignals:
             self.caught = number
             _write("\nFinishing the current call and saving; Ctrl-C leaves at once.\n")
         elif number == signal.SIGINT:
-            os._exit(128 + number)  # Every file is whole at any moment, so nothing is harmed.
+            os._exit(128 + number)  # Every file is complete at any moment, so no data is lost.
 
 
 def stop_by_exceptions() -> None:
-    """Lets SIGTERM end a program from anywhere, with status 143, as Ctrl-C does: by an exception. For commands alone.
+    """Makes SIGTERM raise an exception anywhere in the program, as Ctrl-C does, with status 143; for commands only.
 
-    What a signal raises in a callback of the garbage collector, of which JAX has one, is shown and lost, and the
-    program would go on: there the signal is sent again.
+    An exception raised in a callback of the garbage collector, of which JAX has one, is only printed, and the program
+    would go on. In that case the signal is sent again.
     """
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _leave)
@@ -81,7 +81,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _write(message: str) -> None:
-    """Writes past Python's buffers, which the interrupted code may be using."""
-    if sys.__stderr__ is not None:  # Else the descriptor 2 may be any file that was opened since.
+    """Writes to stderr without Python's buffers, which the interrupted code may be using."""
+    if sys.__stderr__ is not None:  # otherwise descriptor 2 may belong to any file opened since
         with heedless(sys.__stderr__):
             os.write(sys.__stderr__.fileno(), message.encode())

@@ -1,8 +1,8 @@
-"""The watch over a run: numbers that are not finite, samples all alike, and what the checks of a system find.
+"""Watch over a run: detects non-finite metrics, samples that are all alike, and whatever the system's checks find.
 
-Observations that are not fine form a streak, which begins at the last one that was fine. An alarm is raised once a
-streak has lasted long enough, so that a rough start or a single bad batch raises none. Parameters are not looked at:
-one that is not finite makes the losses so.
+Consecutive bad observations form a streak, counted from the last good one. An alarm is raised once a streak has lasted
+long enough, so that a rough start or a single bad batch raises none. Parameters are not examined, because a non-finite
+parameter makes the losses non-finite.
 """
 
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ ADVICE = {
     NON_FINITE: "Lower the learning rates, or use float32; look for damaged pictures.",
     COLLAPSED: "Lower both learning rates (Adam's beta1 at 0.5), take a larger batch, or another seed.",
 }
-"""What usually helps, by the kinds of trouble that every system can have."""
+"""What usually helps, by the kinds of trouble that any system can have."""
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """What went wrong.
+    """An alarm: what went wrong, and when.
 
     Attributes:
-      kind: "non-finite", "collapsed", or the kind of the check that found it.
-      step: the step at which it was certain.
-      since: the last step at which all was well.
-      seen: what was seen, in words.
+      kind: "non-finite", "collapsed", or the kind of the check that raised it.
+      step: the step at which it was raised.
+      since: the last step before the trouble.
+      seen: a description of what was observed.
       advice: what usually helps.
     """
 
@@ -47,7 +47,7 @@ class Alarm:
 
 @dataclass
 class _Streak:
-    """Observations in a row that were not fine."""
+    """Consecutive bad observations; the field names are the format of checkpoints."""
 
     since: int = 0
     length: int = 0
@@ -56,23 +56,24 @@ class _Streak:
 
 @dataclass
 class Watch:
-    """Follows a run; its memory goes into every checkpoint, so that a resumed run raises the same alarms.
+    """Follows a run; its memory is saved in every checkpoint, so that a resumed run raises the same alarms.
 
     Attributes:
-      checks: what is looked for in the metrics, besides numbers that are not finite; each has a kind of its own.
-      diverse_preview: whether the preview shows independent samples. Other previews are not looked at.
-      real_diversity: the `diversity` of as many real pictures as a preview has, or None if it is not known.
-      low_diversity: samples are alike below this share of the diversity that they had, and real pictures have.
-      low_previews: in how many previews in a row, once G has learned to vary its samples.
-      early_low_previews: in how many before that: a G that D has overtaken can take long to find its way.
-      varied_share: G varies them where they have this share of the diversity of real pictures.
-      varied_previews: it has learned to once it did so in this many previews.
-      preview_every: steps between the previews that are looked at.
-      patience: until this step, samples may be alike because G has not learned to vary them.
-      metrics_every: steps whose metrics are looked at together, however rare the lines of the log are.
+      checks: the checks of the metrics, besides the one for non-finite numbers; each must have its own kind.
+      diverse_preview: whether the preview shows independent samples; other previews are not checked.
+      real_diversity: the `diversity` of as many real pictures as a preview has, or None if unknown.
+      low_diversity: samples count as alike if their diversity falls below this share of the usual one: that of real
+        pictures or, early in training, of the most diverse preview so far if that is lower.
+      low_previews: consecutive previews with such samples before an alarm, once G has learned to vary its samples.
+      early_low_previews: the same before that, larger because G can take long to recover if D has overtaken it.
+      varied_share: G varies its samples if they have at least this share of the diversity of real pictures.
+      varied_previews: number of such previews after which G counts as having learned to vary its samples.
+      preview_every: steps between two previews that are checked.
+      patience: the step after which G no longer counts as early in training.
+      metrics_every: steps whose metrics are averaged for the checks, independent of `log_every`.
 
     Raises:
-      ValueError: if two checks have the same kind, or one has a kind that every system is looked at for.
+      ValueError: if two checks have the same kind, or one has the kind of a built-in check.
     """
 
     checks: tuple[Check, ...] = ()
@@ -102,15 +103,15 @@ class Watch:
         return [*ADVICE, *(check.kind for check in self.checks)]
 
     def is_preview(self, step: int) -> bool:
-        """Returns whether the preview of a step is looked at."""
+        """Whether the preview of a step is checked."""
         return self.diverse_preview and step % self.preview_every == 0
 
     def see_call(self, step: int, metrics: Mapping[str, np.ndarray]) -> list[Alarm]:
-        """Looks at the metrics of a call that ended at a step; see `see_metrics`.
+        """Checks the metrics of the call that ended at a step; returns the alarms, see `see_metrics`.
 
         Args:
           step: the last step of the call.
-          metrics: each of shape (count,), one value a step.
+          metrics: each of shape (count,), one value per step.
         """
         values = {name: np.asarray(value).tolist() for name, value in metrics.items()}
         [count] = {len(value) for value in values.values()}
@@ -126,10 +127,10 @@ class Watch:
         return alarms
 
     def see_metrics(self, line: Mapping[str, Any]) -> list[Alarm]:
-        """Looks at metrics, as in a line of `metrics.jsonl`.
+        """Checks a line of metrics, as in `metrics.jsonl`.
 
         Returns:
-          The alarms that it raises, each once a streak.
+          The alarms; each is raised once per streak.
         """
         step, bad = line["step"], ", ".join(line.get("non_finite", ()))
         alarms = self._observe(NON_FINITE, ADVICE[NON_FINITE], step, Verdict(bool(bad), f"not finite: {bad}"))
@@ -143,7 +144,12 @@ class Watch:
         return alarms
 
     def see_preview(self, step: int, images: np.ndarray) -> list[Alarm]:
-        """Looks at samples from fixed noise, uint8 (N, height, width, channels), N at least 2; see `see_metrics`."""
+        """Checks the samples of a preview; returns the alarms, see `see_metrics`.
+
+        Args:
+          step: the step of the preview.
+          images: samples from fixed noise, uint8 (N, height, width, channels), N at least 2.
+        """
         value, length = diversity(images), self.low_previews
         usual = self._most_diverse
         if self.real_diversity is not None:
@@ -157,21 +163,21 @@ class Watch:
         return self._observe(COLLAPSED, ADVICE[COLLAPSED], step, verdict, length=length)
 
     def _is_early(self, step: int) -> bool:
-        """Returns whether G is still to learn to vary its samples, as far as that can be told."""
+        """Whether G has not yet learned to vary its samples, as far as that is known."""
         known = self.diverse_preview and self.real_diversity is not None
         return known and self._varied < self.varied_previews and step <= self.patience
 
     def well_until(self, step: int) -> int:
-        """Returns the last step, up to this one, at which everything was fine, each thing when it was looked at.
+        """Returns the last step, up to this one, at which no streak was under way, as of the last observations.
 
-        No alarm to come has a `since` before it, so the newest checkpoint up to it can be gone back to.
+        No later alarm has an earlier `since`, so a rollback can always return to the newest checkpoint up to it.
         """
         looked_at = step - step % self.metrics_every if self._sums else step
         seen = [streak for streak in self._streaks.values() if streak.since or streak.length]
         return min([streak.since for streak in seen], default=looked_at)
 
     def memory(self) -> dict[str, Any]:
-        """Returns what the watch remembers, as JSON can hold it."""
+        """Returns the state of the watch, as JSON can hold it."""
         return {
             "streaks": {kind: asdict(streak) for kind, streak in self._streaks.items()},
             "most_diverse": self._most_diverse,
@@ -181,11 +187,11 @@ class Watch:
         }
 
     def remember(self, memory: Mapping[str, Any], *, tell_again: bool = False) -> None:
-        """Takes back what `memory` returned; an empty mapping forgets everything.
+        """Restores the state that `memory` returned; an empty mapping resets the watch.
 
         Args:
-          memory: what `memory` returned, now or in an earlier version. Kinds that are not looked for are left out.
-          tell_again: raise the alarms of trouble that lasts once more, since nothing but a warning came of them.
+          memory: the result of `memory`, in this or an earlier version. Kinds without a check are ignored.
+          tell_again: whether to raise the alarms of ongoing trouble once more, for a run that now does more than warn.
         """
         known = memory.get("streaks", {})
         self._streaks = {kind: _Streak(**known.get(kind, {})) for kind in self._kinds()}
@@ -194,7 +200,7 @@ class Watch:
         self._most_diverse = memory.get("most_diverse", 0.0)
         self._varied = memory.get("varied", 0)
         self._sums = dict(memory.get("sums", {}))
-        # In older checkpoints there is one number, of the only kind that needed any.
+        # Older checkpoints hold a single number, that of the only kind that needed one.
         remembered = memory.get("checks", {"saturated": memory.get("excess", 0.0)})
         self._check_memory = {check.kind: remembered.get(check.kind, 0.0) for check in self.checks}
 
@@ -213,18 +219,21 @@ class Watch:
 
 
 def diversity(images: np.ndarray) -> float:
-    """Returns how much pictures differ: the mean over all pairs of the root mean square difference of their pixels.
+    """Measures how much pictures differ: the mean over all pairs of the root mean square difference of their pixels.
 
     Args:
       images: uint8 (N, height, width, channels), N at least 2.
 
     Returns:
-      0 if all are the same; 2 between a black and a white picture (pixels count as numbers in [−1, 1]).
+      A number in [0, 2], for pixels scaled to [−1, 1]: 0 if all are the same, 2 for a black and a white picture.
+
+    Raises:
+      ValueError: for fewer than two pictures.
     """
     if len(images) < 2:
         raise ValueError(f"diversity needs at least two pictures, got {len(images)}")
     flat = np.asarray(images, np.float32).reshape(len(images), -1) / 127.5
-    flat = flat - flat.mean(axis=0)  # The distances stay; the rounding errors of the products shrink.
+    flat = flat - flat.mean(axis=0)  # Keeps the distances, but reduces the rounding errors of the products.
     squares = np.einsum("ij,ij->i", flat, flat)
     distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * flat @ flat.T, 0) / flat.shape[1])
     return float(distances[np.triu_indices(len(flat), 1)].mean())

@@ -1,1 +1,1 @@
-"""Several processes that train together, and the end of one as the end of all."""
+"""Training with several processes: common decisions, a heartbeat, and messages for those that crash."""

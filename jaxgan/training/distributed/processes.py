@@ -1,7 +1,7 @@
-"""Several processes as one run: all of them compute, the first decides and writes, and the others follow.
+"""Processes of a run: all of them compute, the first also decides and writes, and the others follow.
 
-They are the processes of ``jax.distributed``, joined by the program before it computes anything. Words go through the
-key-value store of JAX's coordination service, which the first process holds; arrays through the devices.
+They are the processes of `jax.distributed`, which the program joins before it computes anything. Decisions travel
+through the key-value store of JAX's coordination service, which the first process hosts; arrays through the devices.
 """
 
 import functools
@@ -25,14 +25,14 @@ _KEPT = 100  # newest decisions that stay in the store; no process is that far b
 
 
 class Processes:
-    """The processes that train one state together. For one process everything here costs nothing and does nothing.
+    """The processes that train one state together; with a single process, every method returns at once.
 
-    Every process calls the same methods in the same order.
+    Every process must call the same methods in the same order.
 
     Args:
-      index: which of them this is; process 0 is the first.
-      count: how many there are.
-      store: the coordination service's client; see ``store``. None for one process.
+      index: the index of this process; 0 is the first.
+      count: the number of processes.
+      store: the coordination service's client, see `store`; None for one process.
     """
 
     def __init__(self, index: int = 0, count: int = 1, store: Any = None) -> None:
@@ -46,10 +46,10 @@ class Processes:
         return self.index == 0
 
     def tell(self, decide: Callable[[], Any]) -> Any:
-        """What the first process decides, for all; the others wait for it.
+        """Returns the first process's decision in every process; the others wait for it.
 
         Args:
-          decide: is called by the first process alone; returns what JSON can hold.
+          decide: called only by the first process; returns anything that JSON can hold.
         """
         if self.count == 1:
             return decide()
@@ -61,10 +61,10 @@ class Processes:
         return json.loads(self._store.blocking_key_value_get(f"{_DECISIONS}/{self._decisions}", FOREVER))
 
     def largest(self, number: int) -> Any:
-        """The largest of the numbers (int32) that the processes give in this call.
+        """Returns the largest of the numbers (int32) that the processes pass in this call.
 
         Returns:
-          Something for ``int`` to read, which waits for what the devices were given before; the call itself does not.
+          A number or an array for `int` to read. The call does not wait for the devices; reading the array does.
         """
         if self.count == 1:
             return number
@@ -75,14 +75,14 @@ class Processes:
         return compiled(given).addressable_data(0)
 
     def hand_out(self, state: Any, template: Any) -> Any:
-        """The first process' state for all, to the bit.
+        """Sends the first process's state to all processes, bit for bit.
 
         Args:
-          state: the first process' state, on any devices; the others' is not looked at.
-          template: a state of the same structure, on the devices on which it is to be.
+          state: the first process's state, on any devices; ignored in the others.
+          template: a state of the same structure, on the target devices.
 
         Returns:
-          The state, placed as the template is.
+          The state, on the devices of the template.
         """
         if self.count == 1:
             return state
@@ -92,7 +92,7 @@ class Processes:
             leaves = [np.asarray(key_data(leaf)) for leaf in jax.tree.leaves(state)]
         else:
             leaves = [np.zeros(leaf.shape, leaf.dtype) for leaf in shapes]
-        # As bytes: a broadcast is a sum over processes, in which −0.0 would become 0.0.
+        # Sent as bytes, because a broadcast is a sum over processes, in which −0.0 would become 0.0.
         flat = [np.ascontiguousarray(leaf).reshape(-1).view(np.uint8) for leaf in leaves]
         received = np.asarray(multihost_utils.broadcast_one_to_all(np.concatenate(flat)))
         parts = np.split(received, np.cumsum([part.size for part in flat])[:-1])
@@ -107,8 +107,8 @@ class Processes:
 
 
 def store() -> Any:
-    """The client of JAX's coordination service, by which processes that have joined tell each other words."""
-    from jax._src import distributed  # It has no public name; Orbax takes it from here too.
+    """Returns the client of JAX's coordination service, through which joined processes exchange text."""
+    from jax._src import distributed  # There is no public name; Orbax imports it from here too.
 
     return distributed.global_state.client
 

@@ -1,8 +1,8 @@
-"""One checkpoint on the disk: written and read by Orbax, sealed with a digest, verified when it is read.
+"""The format of a checkpoint on disk: written and read by Orbax, sealed with a digest, verified on reading.
 
 Orbax writes and reads the files (`StandardSave` for the arrays, `JsonSave` for the record) and makes each save atomic.
-It restores a flipped bit without a word, so the record carries a digest of the state and a seal of its own, and nothing
-that fails them is used. This is the only module that knows of Orbax.
+Orbax restores a flipped bit silently, so the record holds a digest of the state and a seal of its own, and a checkpoint
+that fails either is not used. This is the only module that knows of Orbax.
 """
 
 import contextlib
@@ -26,30 +26,30 @@ from jaxgan.errors import UserError
 from jaxgan.host.digest import digest_leaves, is_key, key_data, path_name
 from jaxgan.host.files import sync
 
-TEMPORARY = ".orbax-checkpoint-tmp"  # How Orbax names what is not whole yet.
+TEMPORARY = ".orbax-checkpoint-tmp"  # the suffix of what Orbax has not finished writing
 _FORMAT = 1
-_REFUSALS = (  # What a system says of files that may be intact.
+_REFUSALS = (  # errors of the system for files that may be intact
     *(errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE),
     *(errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN),
 )
 
 
 class DamagedCheckpoint(Exception):
-    """A checkpoint is not what was saved."""
+    """Raised when a checkpoint is not what was saved."""
 
 
 class UnreadableCheckpoint(UserError):
-    """A checkpoint may be intact, and the system does not let it be read."""
+    """Raised when the system refuses to read a checkpoint that may be intact."""
 
 
 @dataclass(frozen=True)
 class SavedCheckpoint:
-    """A checkpoint as it lies on disk, verified.
+    """A verified checkpoint, as it is stored on disk.
 
     Attributes:
       step: the step at which it was saved.
       leaves: every array of the state by its path; see `jaxgan.host.digest.host_leaves`.
-      metadata: what the caller of `save` gave.
+      metadata: the metadata that `Checkpoints.save` was given.
       digest: the digest of the state; see `jaxgan.host.digest.digest`.
     """
 
@@ -61,14 +61,20 @@ class SavedCheckpoint:
 
 @dataclass
 class Retention:
-    """Which checkpoints of a run stay: the newest, every so many steps, and the last good one."""
+    """Rules for which checkpoints of a run to keep: the newest, those at fixed intervals, and the last good one.
+
+    Attributes:
+      keep: number of newest checkpoints to keep.
+      keep_every: checkpoints at multiples of this step are kept; None: none are.
+      good_until: the newest checkpoint up to this step is kept; None: no such step is known.
+    """
 
     keep: int
     keep_every: int | None
     good_until: int | None = None
 
     def superfluous(self, steps: Sequence[int]) -> list[int]:
-        """Those of these steps, in ascending order, whose checkpoints do not stay."""
+        """Returns those of the given steps, which must ascend, whose checkpoints are not kept."""
         kept = set(steps[-self.keep :])
         if self.keep_every is not None:
             kept.update(step for step in steps if step % self.keep_every == 0)
@@ -79,7 +85,7 @@ class Retention:
 
 @contextlib.contextmanager
 def _manager(directory: Path) -> Iterator[ocp.CheckpointManager]:
-    """A manager for one save or one restore: nothing that a failure left in memory reaches the next."""
+    """Opens a manager for one save or restore, so that no failure leaves anything in memory for the next."""
     options = ocp.CheckpointManagerOptions(
         create=False,
         enable_async_checkpointing=False,
@@ -97,7 +103,7 @@ def _manager(directory: Path) -> Iterator[ocp.CheckpointManager]:
 
 
 def _alone() -> Any:
-    """Of several processes this one alone reads and writes: Orbax is not to wait for the others."""
+    """Returns options by which this process reads and writes alone, so that Orbax does not wait for the others."""
     if jax.process_count() == 1:
         return ocp.options.MultiprocessingOptions()
     index = jax.process_index()
@@ -107,12 +113,18 @@ def _alone() -> Any:
 
 
 def _is_not_orbax(record: logging.LogRecord) -> bool:
-    """Leaves out what Orbax logs: pages of traceback for a failure that is reported in a line."""
+    """Whether a log record is not from Orbax, which logs pages of traceback for a failure that we report in a line."""
     return "orbax" not in Path(record.pathname).parts
 
 
 def make_record(step: int, leaves: dict[str, np.ndarray], metadata: dict[str, Any]) -> dict[str, Any]:
-    """What is known of a checkpoint beside its arrays, sealed, as JSON can hold it."""
+    """Returns the sealed record of a checkpoint: everything but its arrays, as JSON can hold it.
+
+    Args:
+      step: the step of the checkpoint.
+      leaves: every array of the state by its path.
+      metadata: anything that JSON can hold.
+    """
     record = {
         "format": _FORMAT,
         "step": step,
@@ -124,15 +136,15 @@ def make_record(step: int, leaves: dict[str, np.ndarray], metadata: dict[str, An
 
 
 def seal_of(record: dict[str, Any]) -> str:
-    """The digest of a record without its seal."""
+    """Returns the seal of a record: the digest of everything else in it."""
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def write(directory: Path, record: dict[str, Any], leaves: dict[str, np.ndarray]) -> None:
-    """Saves a checkpoint, whole or not at all; see `sync_all` for when it is on the disk.
+    """Saves a checkpoint, completely or not at all; `sync_all` waits until it is on disk.
 
     Args:
-      directory: where the checkpoints of the run lie.
+      directory: the directory of the run's checkpoints.
       record: see `make_record`.
       leaves: every array of the state by its path.
     """
@@ -144,7 +156,7 @@ def write(directory: Path, record: dict[str, Any], leaves: dict[str, np.ndarray]
 
 
 def sync_all(directory: Path, step: int) -> None:
-    """Waits until every file of a checkpoint is on the disk, and the names that lead to it."""
+    """Waits until every file of a checkpoint and every directory entry that leads to it are on disk."""
     for folder, _, files in os.walk(directory / str(step), topdown=False):
         for path in [*(Path(folder, name) for name in files), Path(folder)]:
             sync(path)
@@ -153,10 +165,11 @@ def sync_all(directory: Path, step: int) -> None:
 
 
 def read(directory: Path, step: int) -> SavedCheckpoint:
-    """Reads and verifies one checkpoint; raises whatever damage makes of it.
+    """Reads and verifies one checkpoint.
 
     Raises:
-      UnreadableCheckpoint: if, twice in a row, the system did not let it be read, which is no damage.
+      UnreadableCheckpoint: if the system refuses twice in a row to read it, which is not damage.
+      Exception: of any type, if the checkpoint is damaged.
     """
     for attempt in (1, 2):
         try:
@@ -168,20 +181,20 @@ def read(directory: Path, step: int) -> SavedCheckpoint:
             if attempt == 2:
                 raise UnreadableCheckpoint(
                     f"--workdir={directory.parent}: checkpoint {step} cannot be read ({os.strerror(reason)}) and may be"
-                    " intact: mend that, and start the same command; or move it away to go on from the one before."
+                    " intact; fix this and rerun the command, or move it away to resume from the one before"
                 ) from error
     raise AssertionError("never reached")
 
 
 def _refusal(error: BaseException | None, path: Path) -> int | None:
-    """The error number with which the system refused to read a checkpoint; None: the error has another cause."""
+    """Returns the error number with which the system refused to read a checkpoint; None for any other cause."""
     numbers = []
     while error is not None:
         numbers += [error.errno] if isinstance(error, OSError) else []
         numbers += [errno.ENOMEM] if isinstance(error, MemoryError) else []
-        numbers += map(int, re.findall(r"os_error_code='(\d+)'", str(error)))  # as TensorStore tells of it
+        numbers += map(int, re.findall(r"os_error_code='(\d+)'", str(error)))  # as TensorStore reports it
         error = error.__cause__ or error.__context__
-    try:  # Where a directory cannot be searched, Orbax finds nothing there.
+    try:  # Orbax reports a directory that cannot be searched as empty, so read everything here.
         for folder, _, files in os.walk(path, onerror=_raise):
             for name in files:
                 with open(Path(folder, name), "rb") as file:
@@ -213,26 +226,35 @@ def _read(directory: Path, step: int) -> SavedCheckpoint:
 
 
 def is_saved(directory: Path, record: dict[str, Any]) -> bool:
-    """Whether the checkpoint that a record describes is there, and intact."""
+    """Whether the checkpoint that a record describes exists and is intact."""
     try:
         stored = read(directory, record["step"])
     except UnreadableCheckpoint:
         raise
     except Exception:
         return False
-    # As texts, in which a NaN is the same as another.
+    # Compared as text, because NaN differs from itself.
     return stored.digest == record["digest"] and json.dumps(stored.metadata) == json.dumps(record["metadata"])
 
 
 def rebuild(template: Any, stored: SavedCheckpoint, directory: Path) -> Any:
-    """Puts stored arrays into the structure of a template, on its devices."""
+    """Puts the arrays of a checkpoint into the structure of a template, on its devices.
+
+    Args:
+      template: a state of the same structure.
+      stored: the checkpoint.
+      directory: the directory of the run's checkpoints, for the error message.
+
+    Raises:
+      UserError: if the checkpoint is of another model.
+    """
     paths_and_leaves, structure = jax.tree_util.tree_flatten_with_path(template)
     expected = {path_name(path): _abstract(leaf) for path, leaf in paths_and_leaves}
     differences = [name for name in expected.keys() | stored.leaves.keys() if not _fits(name, expected, stored.leaves)]
     if differences:
         raise UserError(
             f"--workdir={directory.parent}: checkpoint {stored.step} is of another model ({min(differences)} differs,"
-            f" {len(differences)} arrays in all). Give the flags of that run, or another --workdir."
+            f" {len(differences)} arrays in all); give the flags of that run, or another --workdir"
         )
     return jax.tree.unflatten(
         structure, [_placed_like(stored.leaves[path_name(path)], leaf) for path, leaf in paths_and_leaves]
@@ -240,7 +262,7 @@ def rebuild(template: Any, stored: SavedCheckpoint, directory: Path) -> Any:
 
 
 def _abstract(leaf: Any) -> Any:
-    """The dtype and shape under which a leaf is stored."""
+    """Returns a value with the dtype and shape under which a leaf is saved."""
     if is_key(leaf):
         return jax.eval_shape(key_data, leaf)
     return leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
@@ -253,7 +275,7 @@ def _fits(name: str, expected: dict[str, Any], found: dict[str, np.ndarray]) -> 
 
 
 def _placed_like(value: np.ndarray, like: Any) -> Any:
-    """The value as an array of its own (safe to donate), on the devices of the template's leaf."""
+    """Copies a value to the devices of the template's leaf; the copy is safe to donate."""
     if isinstance(like, np.ndarray | np.generic):
         return value
     array = jnp.array(value)

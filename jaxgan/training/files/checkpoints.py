@@ -1,6 +1,6 @@
-"""The checkpoints of a run: saved in the background, tried again, bounded in number, the newest intact one restored.
+"""Checkpoints of a run: saved in the background with a retry, bounded in number, the newest intact one restored.
 
-What one of them is on the disk, and how it is verified, is in `jaxgan.training.files.checkpoint_format`.
+The format of a checkpoint and its verification are in `jaxgan.training.files.checkpoint_format`.
 """
 
 import functools
@@ -21,7 +21,7 @@ from jaxgan.training.files.checkpoint_format import Retention, SavedCheckpoint, 
 
 
 class CheckpointError(UserError):
-    """Saving failed again and again: the disk is full, read-only or gone."""
+    """Raised when two saves in a row have failed: the disk is full, read-only or gone."""
 
 
 def print_report(message: str) -> None:
@@ -33,11 +33,14 @@ class Checkpoints:
     """The checkpoints of one run, in `directory/<step>/`.
 
     Args:
-      directory: where they lie; made with the first save.
-      keep: how many of the newest are kept (at least 1).
-      keep_every: those at multiples of this step are kept for ever; None: none are.
-      report: takes one line for each thing that a person should hear of: a failed save, a damaged checkpoint.
+      directory: the directory of the checkpoints; created by the first save.
+      keep: number of newest checkpoints to keep, at least 1.
+      keep_every: checkpoints at multiples of this step are kept forever; None: none are.
+      report: called with one line for each failed save and each damaged checkpoint.
       retry_after: seconds between a failed save and its second attempt.
+
+    Raises:
+      ValueError: if `keep` or `keep_every` is less than 1.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class Checkpoints:
         retry_after: float = 1.0,
     ) -> None:
         if keep < 1 or (keep_every is not None and keep_every < 1):
-            raise ValueError(f"keep and keep_every must be at least 1, not {keep} and {keep_every}.")
+            raise ValueError(f"keep and keep_every must be at least 1, not {keep} and {keep_every}")
         self.directory = Path(directory).absolute()
         self._retention = Retention(keep, keep_every)
         self._report = report
@@ -60,15 +63,15 @@ class Checkpoints:
         self._failures = 0
 
     def steps(self) -> list[int]:
-        """The steps that have a checkpoint, damaged ones among them, in ascending order."""
+        """Returns the steps that have a checkpoint, intact or not, in ascending order."""
         try:
             if not self.directory.is_dir():
                 return []
             names = [entry.name for entry in self.directory.iterdir() if entry.is_dir()]
-        except FileNotFoundError:  # It vanished just now.
+        except FileNotFoundError:  # It was removed in the meantime.
             return []
         except OSError as error:
-            raise UserError(f"--workdir={self.directory.parent}: cannot be read ({error.strerror}).") from error
+            raise UserError(f"--workdir={self.directory.parent}: cannot be read ({error.strerror})") from error
         return sorted(int(name) for name in names if name.isascii() and name.isdigit() and str(int(name)) == name)
 
     # Saving
@@ -91,9 +94,10 @@ class Checkpoints:
           step: the name of the checkpoint.
           state: a pytree of arrays, on any number of devices.
           metadata: anything that JSON can hold.
-          good_until: the step up to which the run is known to be well: the newest checkpoint up to it is kept.
-          first: what has to be on the disk before the checkpoint may be; if it raises, the save has failed.
-          confirm: raises where the directory is not the run's any more; asked before each attempt, in the background.
+          good_until: the last step at which the run is known to be good; the newest checkpoint up to it is kept.
+          first: called before the checkpoint is written, to put what it refers to on disk; an exception counts as a
+            failed save.
+          confirm: raises if the directory no longer belongs to the run; called before each attempt, in the background.
 
         Raises:
           CheckpointError: if this is the second save in a row that failed.
@@ -109,7 +113,7 @@ class Checkpoints:
             self._saving.set_result(failure)
 
     def check(self) -> None:
-        """Raises CheckpointError if the last two saves failed; does not wait for one that is under way."""
+        """Raises CheckpointError if the last two saves failed; does not wait for one in progress."""
         if self._saving is not None and self._saving.done():
             self._settle()
 
@@ -122,11 +126,11 @@ class Checkpoints:
         self._settle(failures_allowed=0)
 
     def close(self) -> None:
-        """Lets the save under way come to its end, however it ends; another process may have the directory then."""
+        """Waits for the save in progress, so that afterwards another process may use the directory."""
         self._worker.shutdown()
 
     def _settle(self, failures_allowed: int = 1) -> None:
-        """Waits for the save under way and counts the failures in a row."""
+        """Waits for the save in progress and counts consecutive failures."""
         if self._saving is None:
             return
         failure = self._saving.result()
@@ -134,17 +138,17 @@ class Checkpoints:
         self._failures = 0 if failure is None else self._failures + 1
         if failure is not None and self._failures > failures_allowed:
             raise CheckpointError(
-                f"--workdir={self.directory.parent}: saving failed again ({named(failure)}). Free space or mend"
-                f" the directory and start the same command: the run goes on from step {max(self.steps(), default=0)}."
+                f"--workdir={self.directory.parent}: saving failed again ({named(failure)}); free space or fix the"
+                f" directory and rerun the command: it resumes from step {max(self.steps(), default=0)}"
             ) from failure
 
     def _try_twice(self, step: int, write: Callable[[], None]) -> Exception | None:
-        """Why both attempts to write something of a checkpoint failed; None if one did not."""
+        """Calls a function up to twice; returns the error of the second attempt, or None if one succeeded."""
         for attempt in (1, 2):
             try:
                 write()
                 return None
-            except Exception as error:  # Orbax and TensorStore raise anything, bare Exception too.
+            except Exception as error:  # Orbax and TensorStore raise errors of any type, even a bare Exception.
                 failure = error
                 self._report(f"Saving checkpoint {step} failed (attempt {attempt} of 2): {named(error)}")
                 self._sweep()
@@ -159,17 +163,17 @@ class Checkpoints:
         record = checkpoint_format.make_record(step, leaves, metadata)
         self.directory.mkdir(parents=True, exist_ok=True)
         self._sweep()
-        # One that is there is of an attempt that failed after its last rename, or damaged.
+        # A checkpoint that already exists is damaged, or of an attempt that failed after its last rename.
         if step in self.steps() and not checkpoint_format.is_saved(self.directory, record):
             self.set_aside([step])
         if step not in self.steps():
             checkpoint_format.write(self.directory, record, leaves)
-        checkpoint_format.sync_all(self.directory, step)  # before any of those goes that a power cut would leave
+        checkpoint_format.sync_all(self.directory, step)  # before older ones are removed, in case the power fails
         for superfluous in self._retention.superfluous(self.steps()):
             _remove(self.directory / str(superfluous))
 
     def _sweep(self) -> None:
-        """Removes what a dead process or a failed save left; Orbax's own sweep races with the save."""
+        """Removes leftovers of dead processes and failed saves; not left to Orbax, whose sweep races with the save."""
         for leftover in self.directory.glob(f"*{checkpoint_format.TEMPORARY}"):
             shutil.rmtree(leftover, ignore_errors=True)
         for step in self.steps():
@@ -178,18 +182,18 @@ class Checkpoints:
     # Restoring
 
     def restore_latest(self, template: Any, *, at_most: int | None = None) -> tuple[int, Any, dict[str, Any]] | None:
-        """Restores the newest intact checkpoint; each one that is skipped is reported with the reason.
+        """Restores the newest intact checkpoint, and reports each one that it skips with the reason.
 
         Args:
-          template: a state of the same structure, such as the initial one. The restored arrays take its
-            placement on devices.
-          at_most: newer checkpoints than this step are not looked at.
+          template: a state of the same structure, such as the initial one. The restored arrays are placed on its
+            devices.
+          at_most: checkpoints newer than this step are ignored.
 
         Returns:
           The step, the state and the metadata, or None if no checkpoint is intact.
 
         Raises:
-          UserError: if the checkpoint is intact and of another model.
+          UserError: if the checkpoint is intact but of another model.
         """
         found = self.read_latest(at_most=at_most)
         if found is None:
@@ -209,9 +213,9 @@ class Checkpoints:
                     return checkpoint_format.read(self.directory, step)
                 except UnreadableCheckpoint:
                     raise
-                except Exception as error:  # Damage shows as anything, from KeyError to bare Exception.
+                except Exception as error:  # Damage shows as any error, from KeyError to a bare Exception.
                     path = self.directory / str(step)
-                    if path.is_dir():  # else the run that writes here has just removed it
+                    if path.is_dir():  # otherwise the run that writes here has just removed it
                         damaged.add(step)
                         self._report(f"Checkpoint {path} is damaged and was skipped: {named(error)}")
             if self.steps() == steps:
@@ -220,9 +224,9 @@ class Checkpoints:
     # Removing
 
     def set_aside(self, steps: Sequence[int]) -> None:
-        """Renames checkpoints to `<step>.damaged`, where they are in nobody's way and can be looked at.
+        """Renames checkpoints to `<step>.damaged`, which keeps them for inspection but out of the way.
 
-        Of those, too, only the newest are kept: a failing disk must not fill itself.
+        Only the newest of these are kept, so that a failing disk does not fill up.
         """
         for step in steps:
             if _remove_empty(self.directory / str(step)):
@@ -234,14 +238,14 @@ class Checkpoints:
             _remove(path)
 
     def delete_after(self, step: int) -> None:
-        """Deletes every checkpoint beyond a step, the newest first: they belong to a future that was given up."""
+        """Deletes every checkpoint after a step, newest first; a rollback has abandoned their future."""
         self._settle()
         for later in reversed([later for later in self.steps() if later > step]):
             _remove(self.directory / str(later))
 
 
 def _remove(path: Path) -> None:
-    """Removes a directory in one stroke: it loses its name before its contents."""
+    """Removes a directory atomically, by renaming it before its contents are deleted."""
     if path.exists():
         doomed = path.with_name(
             f"{path.name}.deleted{checkpoint_format.TEMPORARY}"

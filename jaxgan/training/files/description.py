@@ -1,4 +1,4 @@
-"""What a run's directory says of the run: the pictures that it trains on, and the flags that repeat it."""
+"""Description of a run in its directory: the pictures that it trains on, and the flags that repeat it."""
 
 import dataclasses
 import hashlib
@@ -21,13 +21,13 @@ GRID = 64  # real pictures in real.png, 8×8
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What `dataset.json` says of the pictures of a run.
+    """The description of a run's pictures in `dataset.json`.
 
     Attributes:
       dataset: the name of their source.
       shape: (height, width, channels).
-      condition_names: what the elements of a condition stand for; () without conditions.
-      digest: of the pictures and their conditions.
+      condition_names: the meaning of each element of a condition; () without conditions.
+      digest: the digest of the pictures and their conditions.
     """
 
     dataset: str
@@ -49,7 +49,13 @@ def digest_of(examples: Sources) -> str:
 
 
 def write_description(workdir: Workdir, dataset: str, examples: Sources, flags: str | None) -> None:
-    """Writes `dataset.json`, `real.png`, and `flags.txt` where there are flags that repeat the run.
+    """Writes `dataset.json`, `real.png`, and `flags.txt` if there are flags that repeat the run.
+
+    Args:
+      workdir: the directory of the run.
+      dataset: the name of the source of the pictures.
+      examples: the pictures.
+      flags: the text of `flags.txt`, or None.
 
     Raises:
       UserError: if the workdir cannot be written to.
@@ -72,10 +78,10 @@ def write_description(workdir: Workdir, dataset: str, examples: Sources, flags: 
 
 
 def read_description(workdir: str | Path) -> Description:
-    """Reads what a run was trained on.
+    """Reads the description of the pictures that a run was trained on.
 
     Raises:
-      UserError: where the workdir does not say.
+      UserError: if it is missing or damaged.
     """
     path = Workdir(workdir).dataset
     try:
@@ -90,7 +96,7 @@ def read_description(workdir: str | Path) -> Description:
 
 
 def check_same_examples(workdir: Workdir, examples: Sources) -> None:
-    """Raises a UserError where the checkpoints of a workdir are of other pictures, or nothing tells of which."""
+    """Raises a UserError if the checkpoints of a workdir are of other pictures, or if their description is lost."""
     if not has_checkpoints(workdir):
         return
     if not workdir.dataset.exists():

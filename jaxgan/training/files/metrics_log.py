@@ -1,4 +1,4 @@
-"""The numbers of a run, a JSON object a line, readable while it is written and whole after any death."""
+"""Log of a run's metrics: one JSON object per line, readable while it is written and intact after a crash."""
 
 import json
 import math
@@ -16,8 +16,8 @@ class MetricsLog:
     """Appends lines to a file such as `metrics.jsonl`.
 
     Args:
-      path: the file; made if it is missing.
-      last_step: the step from which the run goes on: later lines, and a torn last one, are cut off.
+      path: the file; created if it is missing.
+      last_step: the step from which the run continues: later lines and an incomplete last one are cut off.
     """
 
     def __init__(self, path: str | Path, last_step: int) -> None:
@@ -28,13 +28,13 @@ class MetricsLog:
         self._file = AppendedFile(path)
 
     def append(self, step: int, values: Mapping[str, float]) -> Line:
-        """Writes the line that `make_line` makes, and returns it."""
+        """Appends the line that `make_line` builds, and returns it."""
         line = make_line(step, values)
         self._file.append(_format(line).encode())
         return line
 
     def sync(self) -> None:
-        """Waits until everything is on the disk, so that no checkpoint saved afterwards knows more than the log."""
+        """Waits until everything is on disk, so that no later checkpoint is ahead of the log."""
         self._file.sync()
 
     def close(self) -> None:
@@ -51,11 +51,11 @@ class MetricsLog:
 
 
 def make_line(step: int, values: Mapping[str, float]) -> Line:
-    """What a log says of a step.
+    """Builds the line of the log for a step.
 
     Args:
-      step: the step that the values belong to; it comes first.
-      values: numbers by name. Those that are not finite are left out, and named under `non_finite`.
+      step: the step of the values; it comes first.
+      values: numbers by name. Those that are not finite are left out, and their names listed under `non_finite`.
     """
     finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
     line: Line = {"step": step, **finite}
@@ -65,10 +65,10 @@ def make_line(step: int, values: Mapping[str, float]) -> Line:
 
 
 def read(path: str | Path) -> list[Line]:
-    """Reads the lines of a log in order; a line that is torn or is not one of `MetricsLog`'s is passed over.
+    """Reads the lines of a log in order; incomplete lines, and those that `MetricsLog` did not write, are skipped.
 
     Returns:
-      One dictionary a line, each with an integer `step`; none if there is no file.
+      One dictionary per line, each with an integer `step`; none if there is no file.
     """
     path = Path(path)
     if not path.is_file():
@@ -86,7 +86,7 @@ def _parse(text: bytes) -> Line | None:
 
 
 def _is_line(line: Line) -> bool:
-    """Whether these are a step, finite numbers, and the names of others."""
+    """Whether a line holds a step, finite numbers, and the names of those that are not finite."""
     values = {name: value for name, value in line.items() if name not in ("step", "non_finite")}
     names = line.get("non_finite", [])
     return (

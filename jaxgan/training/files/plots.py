@@ -1,4 +1,4 @@
-"""The plot of a run's metrics."""
+"""Plot of a run's metrics."""
 
 import itertools
 import textwrap
@@ -17,11 +17,18 @@ if TYPE_CHECKING:
 
 
 COLORS = ("#1f6fb4", "#d95f02", "#2a8f5b", "#a0418e", "#b58900", "#c2334d", "#2aa198", "#6c6c6c")
-"""Of the curves, in the order of the report, over and over."""
+"""Colours of the curves in the order of the report, repeated as needed."""
 
 
 def save_metrics(path: str | Path, lines: Sequence[Line], report: Report, *, title: str) -> bool:
-    """Saves `draw_metrics` as PNG; returns whether there was anything to plot."""
+    """Saves the plot of `draw_metrics` as PNG; returns whether there was anything to plot.
+
+    Args:
+      path: the file.
+      lines: see `draw_metrics`.
+      report: see `draw_metrics`.
+      title: the title of the plot.
+    """
     if not lines:
         return False
     figure = draw_metrics(lines, report, title=title)
@@ -30,12 +37,12 @@ def save_metrics(path: str | Path, lines: Sequence[Line], report: Report, *, tit
 
 
 def draw_metrics(lines: Sequence[Line], report: Report, *, title: str) -> "Figure":
-    """Plots the metrics of a run over its steps, the panels of the report one below the other.
+    """Plots the metrics of a run over its steps, with the panels of the report one below the other.
 
     Args:
-      lines: what `jaxgan.training.files.metrics_log.read` returns, none, a few or a hundred thousand.
-      report: one panel or more; metrics that a line lacks are passed over.
-      title: what was trained.
+      lines: the lines that `jaxgan.training.files.metrics_log.read` returns; any number.
+      report: one panel or more; metrics that a line lacks are skipped.
+      title: the title of the plot.
     """
     from matplotlib.figure import Figure  # Slow to import, and not pyplot: no window, no global state.
 
@@ -56,7 +63,7 @@ def draw_metrics(lines: Sequence[Line], report: Report, *, title: str) -> "Figur
 
 
 def _plot(axes: Any, lines: Sequence[Line], series: dict[str, tuple[str, str]]) -> None:
-    """Draws each series as the mean of its bins, over a band from their least to their greatest value."""
+    """Draws each series as the means of its bins, over a band from the minimum to the maximum of each bin."""
     for name, (label, color) in series.items():
         points = np.array([(line["step"], line[name]) for line in lines if name in line], float).reshape(-1, 2)
         if not len(points):

@@ -1,4 +1,4 @@
-"""What a run writes as it goes: log lines, events, grids; and at its end an animation and a plot."""
+"""Recorder of a run: log lines, events and grids while it trains, an animation and a plot at its end."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,17 +17,17 @@ from jaxgan.training.files.workdir import Workdir
 
 
 class Recorder:
-    """Writes the files of a run; on opening, cuts off what lies beyond the step from which the run goes on.
+    """Writes the files of a run; on opening, cuts off what lies beyond the step from which the run continues.
 
-    A line of the log holds means over the steps since the last line. The unfinished sums of a line belong into every
-    checkpoint (`memory`), so that a resumed run writes the same lines.
+    A line of the log holds means over the steps since the last line. The unfinished sums of a line are saved in every
+    checkpoint (see `memory`), so that a resumed run writes the same lines.
 
     Args:
-      workdir: where to write.
-      step: the step from which the run goes on.
-      memory: what `memory` returned then; empty at the start.
-      examples_before: step -> the examples that all steps before it take, for `images_per_sec`.
-      data_wait: the seconds spent waiting for data since the process began.
+      workdir: the directory of the run.
+      step: the step from which the run continues.
+      memory: the result of `memory` at that step; empty at the start.
+      examples_before: step -> the number of examples that all steps before it take, for `images_per_sec`.
+      data_wait: returns the seconds spent waiting for data since the process began.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class Recorder:
             self._events = EventLog(workdir.tensorboard, step)
 
     def memory(self) -> dict[str, Any]:
-        """The unfinished sums, as JSON can hold them."""
+        """Returns the unfinished sums, as JSON can hold them."""
         return {"sums": dict(self._sums), "steps": self._steps}
 
     def add(self, metrics: Mapping[str, np.ndarray]) -> int:
         """Takes the metrics of one call, each of shape (count,); returns count.
 
-        They are summed step by step, so that the sums do not depend on how the steps were divided into calls.
+        They are summed step by step, so that rounding does not depend on how the steps are grouped into calls.
         """
         [count] = {len(values) for values in metrics.values()}
         for name, values in metrics.items():
@@ -71,7 +71,7 @@ class Recorder:
         return count
 
     def write_line(self, step: int, scores: Mapping[str, float] | None = None) -> Line:
-        """Writes the means since the last line, and the scores of this step if there are any; returns the line."""
+        """Writes and returns a line of the log: means since the last line, and the scores of this step if any."""
         values = {name: total / self._steps for name, total in self._sums.items()}
         values |= {**self.clock.rates(), **(scores or {})}
         line = self._log.append(step, values)
@@ -80,7 +80,13 @@ class Recorder:
         return line
 
     def save_grid(self, step: int, pictures: np.ndarray, columns: int) -> None:
-        """Saves pictures, uint8 (N, height, width, channels), as the grid of a step; or later, if that fails."""
+        """Saves the grid of a step; if that fails, the next `sync` tries again.
+
+        Args:
+          step: the step of the pictures.
+          pictures: uint8 (N, height, width, channels).
+          columns: pictures in a row.
+        """
         grid = images.grid(pictures, columns)
         self._unsaved_grids[step] = grid
         with suppress(OSError):
@@ -88,32 +94,32 @@ class Recorder:
         self._events.add_image(step, "samples", grid)
 
     def sync(self) -> None:
-        """Waits until everything is on the disk, so that no checkpoint knows more than the files do.
+        """Waits until everything is on disk, so that no checkpoint is ahead of the files.
 
         Raises:
-          OSError: if that cannot be. Nothing is lost: what is missing is written by the next call.
+          OSError: if something cannot be written. The next call tries again, so nothing is lost.
         """
         self._save_grids()
         self._log.sync()
         self._events.sync()
 
     def _save_grids(self) -> None:
-        self._workdir.confirm()  # Nothing is written into another directory that has taken its place.
+        self._workdir.confirm()  # Never write into another directory that has taken the place of this one.
         for step in list(self._unsaved_grids):
             images.save_png(self._workdir.sample(step), self._unsaved_grids[step])
             del self._unsaved_grids[step]
 
     def close(self) -> None:
-        """Closes the files, the second also where the first could not be written to its end."""
+        """Closes both files, even if one of them cannot be completed."""
         with writing_to(self._workdir), closing(self._events), closing(self._log):
             pass
 
 
 class Clock:
-    """Measures what training costs, without grids and checkpoints.
+    """Measures the time of training, without that of grids and checkpoints.
 
     Args:
-      data_wait: the seconds spent waiting for data since the process began.
+      data_wait: returns the seconds spent waiting for data since the process began.
     """
 
     def __init__(self, data_wait: Callable[[], float]) -> None:
@@ -122,18 +128,18 @@ class Clock:
         self.start()
 
     def start(self) -> None:
-        """Time counts from now."""
+        """Starts counting from now."""
         self._began, self._waited_before = time.perf_counter(), self._data_wait()
 
     def lap(self, examples: int) -> None:
-        """Counts the time since the last lap or start for the steps that took these examples."""
+        """Counts the time since the last lap or start towards this number of examples."""
         self._examples += examples
         self._seconds += time.perf_counter() - self._began
         self._waited += self._data_wait() - self._waited_before
         self.start()
 
     def rates(self) -> dict[str, float]:
-        """`images_per_sec` and `data_wait` (share of the time) since the last call; nothing if nothing was measured."""
+        """Returns `images_per_sec` and `data_wait` (share of the time) since the last call; {} without any step."""
         examples, seconds, waited = self._examples, self._seconds, self._waited
         self._clear()
         if not examples or seconds <= 0:
@@ -145,24 +151,24 @@ class Clock:
 
 
 def draw_summary(workdir: Workdir, title: str, report: Report) -> None:
-    """Makes `evolution.gif` of the grids and `losses.png` of the log.
+    """Writes `evolution.gif` from the grids and `losses.png` from the log.
 
     Args:
-      workdir: of the run.
-      title: of the plot.
+      workdir: the directory of the run.
+      title: the title of the plot.
       report: see `jaxgan.training.files.plots.draw_metrics`.
 
     Raises:
       UserError: if they cannot be written.
     """
     with writing_to(workdir):
-        workdir.confirm()  # Another run may have taken the place of this one.
+        workdir.confirm()  # another run may have taken the place of this one
         images.save_evolution(workdir.evolution, workdir.samples)
         plots.save_metrics(workdir.losses, metrics_log.read(workdir.metrics), report, title=title)
 
 
 def is_drawn(workdir: Workdir) -> bool:
-    """Whether `draw_summary` came after the last line of the log."""
+    """Whether `draw_summary` has run since the last line of the log was written."""
     with writing_to(workdir):
         paths = workdir.metrics, workdir.losses, workdir.evolution
         times = [path.stat().st_mtime_ns for path in paths if path.exists()]
@@ -171,16 +177,18 @@ def is_drawn(workdir: Workdir) -> bool:
 
 @contextmanager
 def writing_to(workdir: Workdir) -> Iterator[None]:
-    """Turns a disk that is full, read-only or gone into a UserError."""
+    """Converts the OSError of a disk that is full, read-only or gone to a UserError."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(f"--workdir={workdir.path} cannot be written to ({reason}); mend that, and go on.") from error
+        raise UserError(
+            f"--workdir={workdir.path} cannot be written to ({reason}); fix this and rerun the command to resume"
+        ) from error
 
 
 def _cut_samples(workdir: Workdir, step: int) -> None:
     for path in workdir.samples.glob("*.png"):
         later = path.stem.isdecimal() and int(path.stem) > step
-        if later and path == workdir.sample(int(path.stem)):  # Other names are of pictures that were put here.
+        if later and path == workdir.sample(int(path.stem)):  # Other names belong to pictures that a user has put here.
             path.unlink()

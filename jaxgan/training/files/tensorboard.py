@@ -1,8 +1,8 @@
-"""Event files for TensorBoard, written and cut by step. tensorboardX makes the records; TensorFlow is not needed.
+"""Event files for TensorBoard, which can be cut off at a step; written with tensorboardX, without TensorFlow.
 
 tensorboardX's own writer queues events in another thread and starts a file per process, so a run that is killed and
-resumed would lose some steps and show others twice. Here a run has one file, every event is with the operating system
-when it has been added, and opening the file at a step cuts off what lies beyond.
+resumed would lose some steps and show others twice. Here a run has a single file. Every event is handed to the
+operating system as soon as it is added, and opening the file at a step cuts off what lies beyond.
 """
 
 import os
@@ -20,16 +20,16 @@ from tensorboardX.record_writer import masked_crc32c
 
 from jaxgan.host.files import AppendedFile, replace_atomically
 
-_FILE_NAME = "events.out.tfevents.0000000000.jaxgan"  # TensorBoard asks for "tfevents" in the name, no more.
-_HEADER = struct.Struct("<QI")  # The length of the record and its checksum.
+_FILE_NAME = "events.out.tfevents.0000000000.jaxgan"  # TensorBoard only requires "tfevents" in the name.
+_HEADER = struct.Struct("<QI")  # the length of the record, and its checksum
 
 
 class EventLog:
     """The events of one run.
 
     Args:
-      directory: what `tensorboard --logdir` is given; made if it is missing.
-      last_step: the step from which the run goes on: later events, and a torn last one, are cut off.
+      directory: the directory for `tensorboard --logdir`; created if it is missing.
+      last_step: the step from which the run continues: later events and an incomplete last one are cut off.
     """
 
     def __init__(self, directory: str | Path, last_step: int) -> None:
@@ -43,12 +43,18 @@ class EventLog:
         self._file = AppendedFile(path)
 
     def add_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Adds numbers, each by its name."""
+        """Adds numbers by name at a step."""
         values = [summary.scalar(name, value).value[0] for name, value in scalars.items()]
         self._add(step, summary.Summary(value=values))
 
     def add_image(self, step: int, name: str, image: np.ndarray) -> None:
-        """Adds a uint8 picture (height, width, channels)."""
+        """Adds a picture at a step.
+
+        Args:
+          step: the step.
+          name: the name of the series of pictures.
+          image: uint8 (height, width, channels).
+        """
         self._add(step, summary.image(name, image, dataformats="HWC"))
 
     def _add(self, step: int, content: Any) -> None:
@@ -56,7 +62,7 @@ class EventLog:
         self._file.append(_frame(event.SerializeToString()))
 
     def sync(self) -> None:
-        """Waits until everything is on the disk."""
+        """Waits until everything is on disk."""
         self._file.sync()
 
     def close(self) -> None:
@@ -73,7 +79,7 @@ class EventLog:
 
 
 def read_records(path: str | Path) -> Iterator[bytes]:
-    """Reads the whole records of an event file, up to its end or to the first that is damaged."""
+    """Yields the complete records of an event file, up to its end or the first damaged one."""
     if not Path(path).is_file():
         return
     with open(path, "rb") as file:
@@ -88,10 +94,10 @@ def read_records(path: str | Path) -> Iterator[bytes]:
 
 
 def _size_up_to(path: Path, last_step: int) -> int:
-    """The bytes of an event file up to the first record that is torn, or of a later step.
+    """Returns the size in bytes of an event file up to the first record that is incomplete or of a later step.
 
-    The checksums of the pictures are not looked at: Python takes seconds for a few grids, and whatever belongs to a
-    checkpoint was on the disk before it.
+    The checksums of record contents are not verified: Python takes seconds for a few grids, and everything up to a
+    checkpoint was on disk before the checkpoint was.
     """
     size = 0
     if not path.is_file():
@@ -110,7 +116,7 @@ def _size_up_to(path: Path, last_step: int) -> int:
 def _is_up_to(record: bytes, last_step: int) -> bool:
     try:
         return Event.FromString(record).step <= last_step
-    except Exception:  # protobuf's DecodeError; tensorboardX alone depends on protobuf
+    except Exception:  # protobuf's DecodeError; not named, because only tensorboardX depends on protobuf
         return False
 
 

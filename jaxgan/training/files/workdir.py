@@ -1,4 +1,4 @@
-"""The directory of a run: where everything lies, and that only one process writes there."""
+"""Workdir: the directory of a run, with the paths in it and a lock that lets a single process write there."""
 
 import contextlib
 import errno
@@ -13,12 +13,12 @@ from jaxgan.host.files import remove_temporaries
 
 
 class Workdir:
-    """The paths of a run. Within `with`, this process is the only one that writes there.
+    """The paths of a run's files. Within `with`, this process is the only one that writes there.
 
-    The lock is the kernel's (`flock`): a process that dies leaves none behind.
+    The lock is the kernel's (`flock`), so a process that dies releases it.
 
     Args:
-      path: the directory; made when it is entered.
+      path: the directory; created on entry.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -27,12 +27,12 @@ class Workdir:
 
     @property
     def flags(self) -> Path:
-        """The whole run as a flag file."""
+        """A flag file that repeats the run."""
         return self.path / "flags.txt"
 
     @property
     def dataset(self) -> Path:
-        """What the run trains on; see `jaxgan.training.files.description`."""
+        """The description of the pictures; see `jaxgan.training.files.description`."""
         return self.path / "dataset.json"
 
     @property
@@ -42,7 +42,7 @@ class Workdir:
 
     @property
     def metrics(self) -> Path:
-        """A JSON object a line; see `jaxgan.training.files.metrics_log`."""
+        """The log, one JSON object per line; see `jaxgan.training.files.metrics_log`."""
         return self.path / "metrics.jsonl"
 
     @property
@@ -52,16 +52,16 @@ class Workdir:
 
     @property
     def tensorboard(self) -> Path:
-        """Scalars and grids as TensorBoard reads them; see `jaxgan.training.files.tensorboard`."""
+        """Scalars and grids for TensorBoard; see `jaxgan.training.files.tensorboard`."""
         return self.path / "tensorboard"
 
     @property
     def samples(self) -> Path:
-        """Grids from fixed noise, one file a step."""
+        """The directory of grids from fixed noise, one file per step."""
         return self.path / "samples"
 
     def sample(self, step: int) -> Path:
-        """The grid of one step."""
+        """Returns the path of the grid of a step."""
         return self.samples / f"{step:08d}.png"
 
     @property
@@ -75,15 +75,15 @@ class Workdir:
         return self.path / "losses.png"
 
     def __enter__(self) -> "Workdir":
-        """Makes the directory, locks it, and removes what a process that died left half-written.
+        """Creates the directory, locks it, and removes unfinished files of a process that died.
 
         Raises:
-          UserError: if it cannot be written to, or another process is at work there.
+          UserError: if it cannot be written to, or another process holds the lock.
         """
         with contextlib.ExitStack() as opened:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
-                # Without a buffer, which would be written again when the file is closed.
+                # Unbuffered, because closing the file would flush a buffer again.
                 self._lock_file = opened.enter_context(open(self.path / ".lock", "a+b", buffering=0))
                 self._lock(self._lock_file)
                 self._lock_file.truncate(0)
@@ -92,7 +92,7 @@ class Workdir:
                     remove_temporaries(directory)  # of a process that died, now that no other writes here
             except OSError as error:
                 raise UserError(
-                    f"--workdir={self.path} cannot be written to ({error.strerror}); choose another."
+                    f"--workdir={self.path} cannot be written to ({error.strerror}); choose another"
                 ) from error
             opened.pop_all()
         return self
@@ -104,7 +104,7 @@ class Workdir:
         self._lock_file.close()
 
     def confirm(self) -> None:
-        """Raises OSError if the directory is not the one that was locked: it was removed, moved, or unmounted."""
+        """Raises OSError if the directory at this path is not the one that was locked, as after a move or unmount."""
         assert self._lock_file is not None
         if not os.path.samestat(os.stat(self.path / ".lock"), os.fstat(self._lock_file.fileno())):
             raise FileNotFoundError(errno.ENOENT, "It is not the directory that it was", str(self.path))
@@ -116,10 +116,10 @@ class Workdir:
             file.seek(0)
             holder = file.read().decode(errors="replace").strip() or "(unknown)"
             raise UserError(
-                f"--workdir={self.path} is in use by process {holder}: wait for it, stop it, or choose another."
+                f"--workdir={self.path} is in use by process {holder}: wait for it, stop it, or choose another"
             ) from None
         except OSError as error:
             raise UserError(
                 f"--workdir={self.path} cannot be locked ({error.strerror}): its file system has no locks; choose one"
-                " on another, such as a local disk."
+                " on another, such as a local disk"
             ) from error
