@@ -152,6 +152,7 @@ def _prepare_tpu_compiler(target: Target) -> None:
     settings = {
         "TPU_SKIP_MDS_QUERY": "1",
         "TPU_WORKER_HOSTNAMES": "localhost",
+        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # no chip is held: several programs may be compiled at once
         "TPU_ACCELERATOR_TYPE": "v5p-8" if target is TARGETS["v5p"] else "v5litepod-4",
         "TPU_LIBRARY_PATH": str(Path(found.submodule_search_locations[0]) / "libtpu.so"),
     }
