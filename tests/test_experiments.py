@@ -14,12 +14,14 @@ from jaxgan import systems
 from jaxgan.systems.gan import AdversarialSettings
 
 FLAG_FILES = REPOSITORY / "experiments" / "flags"
-NARROW = ["--generator_width=4", "--discriminator_width=4", "--batch_size=8", "--num_examples=64", "--log_every=5"]
+SMALL = ["--batch_size=8", "--num_examples=64", "--log_every=5"]
+NARROW = ["--generator_width=4", "--discriminator_width=4", *SMALL]
 EXPERIMENTS = {
-    "gan": ("mnist.flags", ["--dataset=avatars", "--image_size=16"]),
-    "dcgan": ("anime.flags", ["--image_size=32"]),
-    "cgan": ("cgan.flags", ["--image_size=16"]),
-    "wgan": ("wgan.flags", ["--image_size=32"]),
+    "gan": ("mnist.flags", [*NARROW, "--dataset=avatars", "--image_size=16"]),
+    "dcgan": ("anime.flags", [*NARROW, "--image_size=32"]),
+    "cgan": ("cgan.flags", [*NARROW, "--image_size=16"]),
+    "wgan": ("wgan.flags", [*NARROW, "--image_size=32"]),
+    "vae": ("vae_avatars.flags", [*SMALL, "--width=4", "--image_size=16"]),
 }
 
 
@@ -49,7 +51,7 @@ def test_no_two_flag_files_write_into_one_workdir():
 @pytest.mark.parametrize("command", EXPERIMENTS)
 def test_twenty_steps_and_on(command, tmp_path):
     flagfile, smaller = EXPERIMENTS[command]
-    flags = [f"--flagfile={flagfile}", *NARROW, *smaller, f"--workdir={tmp_path / 'run'}"]
+    flags = [f"--flagfile={flagfile}", *smaller, f"--workdir={tmp_path / 'run'}"]
     for steps in (20, 25):
         done = run(command, *flags, f"--steps={steps}")
         assert done.returncode == 0, done.stderr
