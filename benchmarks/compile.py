@@ -9,7 +9,6 @@ the GPU, so there products of matrices may be done by other kernels than those c
 """
 
 import dataclasses
-import functools
 import json
 import math
 import tempfile
@@ -27,9 +26,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
 from benchmarks import hlo, plain, targets
-from experiments.cli import command
-from experiments.run.recipes import Recipe, resolve
-from jaxgan import models
+from experiments.cli import command, schema
+from experiments.run.recipes import Recipe, all_options, resolve
+from jaxgan import models, systems
 from jaxgan.errors import UserError
 from jaxgan.models.layers import Conv, ConvTranspose
 from jaxgan.training import parallel
@@ -71,24 +70,21 @@ def training(recipe: Recipe, pictures: int) -> Training:
     """Builds what the training command would compile for a recipe; the one place that knows how."""
     from benchmarks.arithmetic import step_operations
     from benchmarks.jax_side import random_pictures
-    from experiments.run import systems
-    from jaxgan.systems import adversarial
+    from experiments.run.start import build_system
 
-    example = random_pictures(dataclasses.replace(recipe, batch_size=1), batches=1)
-    gan = systems.build_gan(recipe, example.image_shape[-1], example.condition_dim)
-    rules = systems.build_rules(recipe, gan)
-    data = {"image": jax.ShapeDtypeStruct((pictures, *gan.image_shape), jnp.uint8)}
-    if gan.condition_dim:
-        data["condition"] = jax.ShapeDtypeStruct((pictures, gan.condition_dim), jnp.uint8)
-    usual = SHORT_STEPS_PER_CALL if recipe.model.startswith("mlp") else STEPS_PER_CALL
+    system = build_system(recipe, random_pictures(dataclasses.replace(recipe, batch_size=1), batches=1))
+    rules = system.step.keywords["rules"]  # type: ignore[attr-defined]
+    data = {"image": jax.ShapeDtypeStruct((pictures, *system.image_shape), jnp.uint8)}
+    if rules.gan.condition_dim:
+        data["condition"] = jax.ShapeDtypeStruct((pictures, rules.gan.condition_dim), jnp.uint8)
     return Training(
-        step=functools.partial(adversarial.train_step, rules=rules),
-        init=functools.partial(adversarial.init_state, rules=rules),
-        batches=systems.build_rounds(recipe).usual,
+        step=system.step,
+        init=system.init,
+        batches=system.schedule.batches_per_step,
         data=data,
-        kernels=kernel_sides(gan.generator) | kernel_sides(gan.discriminator),
+        kernels=kernel_sides(rules.gan.generator) | kernel_sides(rules.gan.discriminator),
         operations=step_operations(rules, recipe.batch_size),
-        steps_per_call=recipe.steps_per_call or usual,
+        steps_per_call=recipe.steps_per_call or (SHORT_STEPS_PER_CALL if system.short_step else STEPS_PER_CALL),
     )
 
 
@@ -231,7 +227,7 @@ def roofline(
 
 def main() -> None:
     """The command."""
-    recipe = resolve(command.given_flags(Recipe), tuple(models.names()))
+    recipe = resolve(schema.given_flags(all_options()), systems.names())
     lacking = targets.missing(_TARGET.value)
     if lacking is not None:
         raise UserError(f"--target={_TARGET.value}: {lacking}")
@@ -244,5 +240,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.define_flags(Recipe)
-    command.run(main)
+    command.run(main, schema.define_flags(all_options()))

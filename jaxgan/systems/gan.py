@@ -3,7 +3,6 @@
 The networks are in `jaxgan.models`, the training step in `jaxgan.systems.adversarial`.
 """
 
-import dataclasses
 import functools
 import inspect
 from typing import Any
@@ -21,141 +20,15 @@ from jaxgan.models.inference import generate
 from jaxgan.ops import augment
 from jaxgan.systems import adversarial
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, two_player_report
+from jaxgan.systems.adversarial_settings import AdversarialSettings, is_conditional
 from jaxgan.systems.outputs import LatentOutput, Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
-from jaxgan.systems.settings import (
-    LONGEST_CALL,
-    Family,
-    SystemSettings,
-    option,
-    require_positive,
-    require_shares,
-)
+from jaxgan.systems.settings import Family
 from jaxgan.systems.system import Preview, System, preview_key
 
 GRID = 64  # pictures in a preview, 8×8
 CONDITION_COLUMNS = 5  # pictures of each condition in the preview of tagged faces
 SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate", "initial_std")
-LABELLED_LOSSES = ("nonsaturating", "minimax")  # those of real and fake as labels
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AdversarialSettings(SystemSettings):
-    """What a system of a generator and a discriminator can be told."""
-
-    latent_dim: int | None = option(None, "Length of the latent z; default: the model's own", group="Model")
-    generator_width: int | None = option(
-        None, "Smallest number of channels in the generator; default: the model's own", group="Model"
-    )
-    discriminator_width: int | None = option(
-        None, "Smallest number of channels in the discriminator; default: the model's own", group="Model"
-    )
-    dropout_rate: float | None = option(
-        None, "Dropout rate of the discriminator, where the model has dropout; default: the model's own", group="Model"
-    )
-    initial_std: float | None = option(
-        None, "Standard deviation of the initial weights; default: the model's own", group="Model"
-    )
-    average_decay: float | None = option(
-        None, "Sample from a moving average of the generator with this decay; default: no average", group="Model"
-    )
-
-    loss: str = option("nonsaturating", "Pair of losses", tuple(ADVERSARIAL_LOSSES), group="Loss")
-    label_smoothing: float = option(
-        0.0, "Target for real images is 1 minus this (minimax and nonsaturating losses)", group="Loss"
-    )
-    matching_aware: bool = option(
-        False, "Also show the discriminator wrong conditions and wrong pictures", group="Loss"
-    )
-    wrong_in_one: bool = option(
-        False,
-        "With --matching_aware: make a wrong condition wrong in one attribute, such as hair or eyes",
-        group="Loss",
-    )
-    joint_batch: bool = option(
-        False, "Pass real and generated examples through the discriminator as one batch", group="Loss"
-    )
-    reuse_noise: bool = option(False, "Use the discriminator's noise for the generator's step too", group="Loss")
-    sync_batch_norm: bool = option(
-        True, "Take batch statistics over the global batch instead of each device's share", group="Loss"
-    )
-    flip: bool = option(False, "Mirror real pictures left and right at random", group="Loss")
-    rotation: float = option(0.0, "Rotate real pictures by up to this many degrees at random", group="Loss")
-
-    critic_steps: int = option(1, "Discriminator steps per generator step", group="Critic")
-    new_batch_each_critic_step: bool = option(
-        False, "Give each discriminator step pictures and noise of its own", group="Critic"
-    )
-    critic_warmup: bool = option(
-        False, "Take 100 critic steps in each of the first 25 generator steps and in every 500th", group="Critic"
-    )
-    clip: float | None = option(
-        None, "Clip every discriminator parameter to this bound after each step; default: no clipping", group="Critic"
-    )
-    clip_normalization: bool = option(True, "Clip scales and biases of batch normalisation too", group="Critic")
-
-    optimizer: str = option("adam", "Optimiser of both networks", ("adam", "rmsprop", "sgd"), group="Optimiser")
-    generator_learning_rate: float = option(2e-4, "Learning rate of the generator", group="Optimiser")
-    discriminator_learning_rate: float = option(2e-4, "Learning rate of the discriminator", group="Optimiser")
-    beta1: float = option(0.5, "Adam's decay of the gradient's mean", group="Optimiser")
-    beta2: float = option(0.999, "Adam's decay of the gradient's square (RMSprop's is 0.9)", group="Optimiser")
-    epsilon_in_root: bool = option(
-        True, "Have RMSprop divide by √(v + 1e-7), as Keras 3; otherwise by √v + 1e-7, as Keras 2", group="Optimiser"
-    )
-    decay_every: int | None = option(
-        None, "Multiply both learning rates by --decay_rate every this many steps; default: never", group="Optimiser"
-    )
-    decay_rate: float = option(0.5, "Factor of --decay_every", group="Optimiser")
-
-    conditions: str | None = option(
-        None,
-        "File with one condition per line, for the preview of a conditional model; default: a selection",
-        group="Model",
-        path=True,
-        may_change=True,
-    )
-
-    def check(self) -> None:
-        """Raises a UserError for a value out of range, or for settings that contradict each other."""
-        super().check()
-        require_positive(self, "decay_every", "clip")
-        if not 1 <= self.critic_steps <= LONGEST_CALL:
-            raise UserError(f"--critic_steps={self.critic_steps}: must be from 1 to {LONGEST_CALL:,}")
-        for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UserError(f"--{name}={getattr(self, name)}: must be 0 or more")
-        for name in ("initial_std", "decay_rate"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise UserError(f"--{name}={value}: must be above 0")
-        require_shares(self, "beta1", "beta2", "label_smoothing", "average_decay", "dropout_rate")
-        self._check_conditions()
-        self._check_losses()
-        self._check_critic()
-
-    def _check_conditions(self) -> None:
-        for name in ("matching_aware", "conditions"):
-            if getattr(self, name) and not is_conditional(self.model):
-                raise UserError(f"--{name}: {self.model} has no condition; use a model of experiments.cgan")
-        if self.wrong_in_one and not self.matching_aware:
-            raise UserError("--wrong_in_one: says how a condition is wrong; give --matching_aware too")
-
-    def _check_losses(self) -> None:
-        for name in ("matching_aware", "joint_batch"):
-            if getattr(self, name) and self.loss not in LABELLED_LOSSES:
-                raise UserError(f"--loss={self.loss}: --{name} has a loss of its own; give --no{name} too")
-            if getattr(self, name) and self.label_smoothing:
-                raise UserError(f"--label_smoothing: --{name} has a loss without it; give --no{name} too")
-
-    def _check_critic(self) -> None:
-        if self.reuse_noise and self.new_batch_each_critic_step:
-            raise UserError("--new_batch_each_critic_step: its noise is new too; give --noreuse_noise")
-        if self.critic_warmup and not self.new_batch_each_critic_step:
-            raise UserError(
-                "--critic_warmup: each of its steps takes a new batch; give --new_batch_each_critic_step too"
-            )
-        if self.critic_warmup and self.decay_every is not None:
-            raise UserError("--decay_every: counts steps with as many critic steps each; leave out --critic_warmup")
 
 
 def build(settings: AdversarialSettings, examples: Examples) -> System:
@@ -216,11 +89,6 @@ def build_gan(settings: AdversarialSettings, channels: int, condition_dim: int) 
         if "initial_std" in lacking:
             raise UserError(f"--initial_std: {settings.model} has initial weights of its own; leave it out") from error
         raise UserError(f"--model={settings.model}: {error}") from error
-
-
-def is_conditional(model: str) -> bool:
-    """Whether the networks of a model take a condition."""
-    return models.build(model).condition_dim > 0
 
 
 def schedule(settings: AdversarialSettings) -> BatchSchedule:
