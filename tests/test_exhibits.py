@@ -171,8 +171,8 @@ def test_as_many_pictures_as_whole_rows_take():
 
 
 def test_the_best_keep_their_own_conditions(monkeypatch):
-    state = types.SimpleNamespace(sampling_variables=None, discriminator=types.SimpleNamespace(variables=None))
-    monkeypatch.setattr(sampling, "best", lambda *_: (np.zeros((2, 16, 16, 3), np.uint8), np.array([3, 1])))
+    monkeypatch.setattr(sampling, "best", lambda scores, count: np.array([3, 1]))
+    state = jax.jit(DIGITS.system.init)(jax.random.key(0))
     _, labels = sample.draw_samples(dataclasses.replace(DIGITS, state=state), sample.Sample(num=2, best_of=5))
     assert labels.argmax(axis=1).tolist() == [3, 1]  # of 0, 1, 2, 3 and 4
 
@@ -230,7 +230,7 @@ def test_a_projection_shows_the_target_and_what_was_found(tmp_path, monkeypatch)
 def test_a_projection_has_the_condition_of_its_candidate(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sample, "DESCENT", 5)
     asked = sample.Sample(project=str(tmp_path / "target.png"), seed=3)
-    z, labels = sample._noise(FACES, asked, 9), sample.conditions(FACES, None, 9)
+    z, labels = sample._latents(FACES, asked, 9), sample.conditions(FACES, None, 9)
     save_png(tmp_path / "target.png", drawn(FACES, z[8:], labels[8:])[0])
     exhibit = sample._projection(FACES, asked)
     np.testing.assert_array_equal(exhibit.labels, labels[[8, 8]])

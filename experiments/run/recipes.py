@@ -133,7 +133,7 @@ def recipe_class(settings: type[SystemSettings]) -> type[Recipe]:
 
 @functools.cache
 def _recipe_class(settings: Any) -> type[Recipe]:
-    return dataclasses.make_dataclass("Recipe", [], bases=(Recipe, settings), frozen=True, kw_only=True)
+    return dataclasses.make_dataclass("Recipe", [], bases=(settings, Recipe), frozen=True, kw_only=True)
 
 
 @functools.cache
@@ -195,7 +195,7 @@ def read_recipe_flags(path: Path) -> dict[str, Any]:
 def all_options() -> type:
     """Returns a dataclass with the fields of every family, for a flag file that names no system that is known."""
     kinds = dict.fromkeys(family.settings for family in systems.families().values())
-    return dataclasses.make_dataclass("AllOptions", [], bases=(Recipe, *kinds), frozen=True, kw_only=True)
+    return dataclasses.make_dataclass("AllOptions", [], bases=(*kinds, Recipe), frozen=True, kw_only=True)
 
 
 def total_steps(recipe: Recipe, examples: int, examples_per_step: int) -> int:
