@@ -103,7 +103,7 @@ def test_no_line_is_longer_than_100_columns_and_example_calls_stay_whole():
         for call in re.findall(r"python -m .*?(?=\s+#|$)", module.__doc__, re.MULTILINE):
             assert f"  {call}" in text
             calls += 1
-    assert calls == 10
+    assert calls == 11
 
 
 def test_every_flag_of_a_training_command_has_a_group_and_a_place():
@@ -120,7 +120,7 @@ def test_help_is_help_whatever_else_is_asked_for_and_in_any_encoding(command):
     done = run(command, "--nonsense", "--help", "--workdir=", environment=ASCII)
     assert (done.returncode, done.stderr) == (0, "")
     assert "--workdir" in done.stdout and done.stdout.isascii()
-    assert done.stdout.startswith(("Draws pictures", "Prints what a run holds"))
+    assert done.stdout.startswith(("Draws pictures", "Prints a description of a run"))
 
 
 def test_help_shows_the_defaults_of_the_model_that_is_asked_for(tmp_path):
