@@ -36,7 +36,7 @@ from jaxgan.training import parallel
 _TARGET = flags.DEFINE_string(
     "target", "h100", f"{', '.join(targets.TARGETS)}; of a TPU also the topology, as in v5e:4x4; default: one chip"
 )
-_PICTURES = flags.DEFINE_integer("pictures", 30_000, "pictures in the device's memory", lower_bound=1)
+_PICTURES = flags.DEFINE_integer("resident_pictures", 30_000, "pictures in the device's memory", lower_bound=1)
 _PLAIN = flags.DEFINE_bool("plain_flax", False, "with XLA's own convolutions, as flax.linen calls them")
 
 STEPS_PER_CALL = 20  # of a command on an accelerator, where the recipe leaves it open

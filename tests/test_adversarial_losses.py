@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.run import recipes, systems
+from experiments.run.recipes import default_recipe
 from jaxgan import losses
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, two_player_report
+from jaxgan.systems.adversarial_settings import AdversarialSettings
 from jaxgan.systems.checks import HopelessGenerator, SaturatedDiscriminator
+from jaxgan.systems.gan import build_gan, build_rules
 
 # Name -> the functions' own names, whether probabilities are logged, and what the watch looks for.
 EXPECTED = {
@@ -22,7 +24,8 @@ EXPECTED = {
 
 
 def test_every_loss_of_the_commands_is_in_the_table():
-    assert tuple(EXPECTED) == tuple(ADVERSARIAL_LOSSES) == recipes.LOSSES
+    [choices] = [field.metadata["choices"] for field in dataclasses.fields(AdversarialSettings) if field.name == "loss"]
+    assert tuple(EXPECTED) == tuple(ADVERSARIAL_LOSSES) == choices
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -31,8 +34,8 @@ def test_a_name_stands_for_a_pair_of_losses(name):
     pair = ADVERSARIAL_LOSSES[name]
     assert pair.discriminator_loss is getattr(losses, f"{discriminator}_discriminator_loss")
     assert pair.generator_loss is getattr(losses, f"{generator}_generator_loss")
-    recipe = dataclasses.replace(recipes.RECIPES["mlp_b"], loss=name)
-    rules = systems.build_rules(recipe, systems.build_gan(recipe, 1, 0))
+    recipe = dataclasses.replace(default_recipe("mlp_b"), loss=name)
+    rules = build_rules(recipe, build_gan(recipe, 1, 0))
     assert (rules.discriminator_loss, rules.generator_loss, rules.score) == pair[:3]
 
 

@@ -64,7 +64,7 @@ def test_the_alarm_of_a_systems_own_check_is_told_once(tmp_path, capsys):
 
 
 def test_the_alarm_of_a_systems_own_check_stops_the_run(tmp_path):
-    with pytest.raises(Collapsed, match=re.escape(f"{ALARM} Stopped: ")):
+    with pytest.raises(Collapsed, match=re.escape(f"{ALARM} Stopped; ")):
         run(tmp_path, job=encoder(), watch=WATCH, steps=30, on_collapse="stop")
     assert Checkpoints(tmp_path / "checkpoints").steps() == [7, 14]
 

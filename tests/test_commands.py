@@ -314,9 +314,8 @@ def test_mistakes_of_sampling(whole, tmp_path, flags, named):
     assert named in done.stderr and done.stderr.count("error:") == 1
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_no_answer_is_lost_to_a_character_that_the_terminal_lacks(whole, tmp_path, encoding):
-    narrow = {"PYTHONIOENCODING": encoding}
+def test_no_answer_is_lost_to_a_character_that_the_terminal_lacks(whole, tmp_path):
+    narrow = {"PYTHONIOENCODING": "ascii"}
     table = ("--num=200", "--features=thumbnails", "--format=table")
     done = run("evaluate", f"--workdir={whole}", *table, environment=narrow)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

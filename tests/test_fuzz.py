@@ -24,7 +24,7 @@ from jaxgan.host.digest import digest, digest_leaves
 from jaxgan.metrics import store
 from jaxgan.systems.gan import AdversarialSettings, build_gan
 from jaxgan.systems.settings import flag_lines
-from jaxgan.training.files import checkpoint_format, metrics_log
+from jaxgan.training.files import checkpoint_format, metrics_log, plots
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.description import read_description
 from jaxgan.training.files.metrics_log import MetricsLog
@@ -252,7 +252,7 @@ def logs(directory):
         lines = metrics_log.read(path)
         assert lines[-1] == {"step": 21, "d_loss": 1.0} and all(line["step"] <= 21 for line in lines)
         axes = MagicMock()  # drawing takes Matplotlib a tenth of a second
-        images._plot(axes, lines, {"d_loss": ("", ""), "g_loss": ("", "")})
+        plots._plot(axes, lines, {"d_loss": ("", ""), "g_loss": ("", "")})
         assert all(np.isfinite(call.args).all() for call in axes.plot.call_args_list)
 
     with MetricsLog(path, 0) as log:

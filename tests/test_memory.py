@@ -9,7 +9,7 @@ import pytest
 # each, 40 MB are written: the system gives no page before that.
 STEPS = """
 import ctypes, resource, sys, threading
-from experiments import command
+from experiments.cli import process
 
 library = ctypes.CDLL(None)
 library.malloc.restype = ctypes.c_void_p
@@ -39,7 +39,7 @@ def steps():
 
 size = int(sys.argv[1])
 if "keep" in sys.argv:
-    command._keep_freed_memory()
+    process._keep_freed_memory()
 thread = threading.Thread(target=steps)
 thread.start()
 thread.join()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxgan import models, sampling
-from jaxgan.metrics import generator_path_length, path_length, spherical_interpolation
+from jaxgan.metrics import generator_path_length, path_length
+from jaxgan.ops.latent_paths import spherical_interpolation
 
 
 def test_path_length_of_a_linear_network_in_closed_form():

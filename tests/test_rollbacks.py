@@ -60,7 +60,9 @@ def test_a_rollback_works_though_the_states_were_donated(tmp_path):
         return state, jax.tree.map(lambda value: jnp.full(count, value + bad), metrics)
 
     rolled_back = []
-    job = Job("a", step_fn, preview, 1, REPORT, branch=lambda state, count: rolled_back.append(count) or state)
+    job = Job(
+        "a", step_fn, preview, lambda step: step, REPORT, branch=lambda state, count: rolled_back.append(count) or state
+    )
     with Workdir(tmp_path) as workdir:
         schedule = Schedule(4, log_every=1, on_collapse="rollback")
         state = train(first, job, schedule, workdir, watch=Watch(metrics_every=1))

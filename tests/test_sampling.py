@@ -27,10 +27,9 @@ def test_the_best_are_those_that_the_discriminator_scores_highest():
     scores = sampling.scores(GAN.discriminator, D, images)
     expected = GAN.discriminator.apply(D, pixels.normalize(jnp.asarray(images)), train=False)
     np.testing.assert_allclose(scores, expected, atol=1e-4)
-    best, chosen = sampling.best(GAN.generator, G, GAN.discriminator, D, Z, 5)
+    chosen = sampling.best(scores, 5)
     assert sorted(scores)[-5:] == sorted(scores[chosen])
     assert (np.diff(scores[chosen]) <= 0).all()
-    np.testing.assert_array_equal(best, images[chosen])
 
 
 def test_latents_have_the_models_own_spread():

@@ -334,7 +334,7 @@ def test_the_last_good_checkpoint_outlives_the_bad_ones(tmp_path):
 
 
 def test_an_alarm_can_stop_the_run(tmp_path):
-    with pytest.raises(Collapsed, match=r"Step 15: not finite: d_loss since step 10\. .*Stopped: --on_collapse=warn"):
+    with pytest.raises(Collapsed, match=r"Step 15: not finite: d_loss since step 10\. .*Stopped; --on_collapse=warn"):
         run(tmp_path, job=make_job(bad_until_branched(12)), watch=WATCH, on_collapse="stop")
 
 
