@@ -16,7 +16,8 @@ from jaxgan.training.distributed import heartbeat
 PROGRAM = """
 import os, signal, sys, threading, time
 import jax
-from experiments import cluster, command
+from experiments.cli import command, schema
+from experiments.run import cluster
 from jaxgan.training.signals import Interrupted
 
 def terminate():
