@@ -185,13 +185,13 @@ def test_processes_with_other_flags_are_refused(tmp_path):
 def test_one_device_for_several_processes_is_refused(tmp_path):
     for status, _, err in [finish(process) for process in start_two(tmp_path / "run", "--parallel=jit")]:
         assert status in (1, 2)
-        assert "--parallel=jit: is one device; 2 processes take pmap or shard_map" in err
+        assert "--parallel=jit: uses one device; 2 processes need pmap or shard_map" in err
 
 
 def test_a_cluster_that_is_not_there_is_said_to_be_missing(tmp_path):
     status, _, err = finish(start(tmp_path / "run", "--distributed"))
     assert status == 2
-    assert err.startswith("error: --distributed: there is no SLURM")
+    assert err.startswith("error: --distributed: no SLURM")
     assert len(err.splitlines()) == 1
 
 
