@@ -29,7 +29,7 @@ from benchmarks import hlo, plain, targets
 from experiments.cli import command, schema
 from experiments.run.recipes import Recipe, all_options, resolve
 from jaxgan import models, systems
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models.layers import Conv, ConvTranspose
 from jaxgan.training import parallel
 

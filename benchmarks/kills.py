@@ -25,7 +25,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from benchmarks.machine import describe
 from experiments.cli import command, schema
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import option
 from jaxgan.training.files import metrics_log
 from jaxgan.training.files.checkpoints import Checkpoints

@@ -27,8 +27,8 @@ from experiments.run.references import load_pictures
 from experiments.run.restore import load_run
 from jaxgan import models, systems
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
 from jaxgan.host import images
+from jaxgan.host.errors import UserError
 from jaxgan.metrics import measured_colours, scores
 from jaxgan.training.distributed.processes import Processes
 

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 LAUNCH_SECONDS = 3e-6  # that a GPU needs from one kernel to the next where no command buffer holds them
 

@@ -17,7 +17,7 @@ from benchmarks import machine, torch_networks
 from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 CONDITION_DIMS = {"cgan_anime": 23, "cgan_mnist": 10}
 REUSES_FAKES = ("mlp_a", "dcgan_mnist_a", "cgan_mnist")  # their source keeps the pictures of D's step for G's step

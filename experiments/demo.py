@@ -19,7 +19,7 @@ from typing import Any
 
 from experiments.cli import command, schema
 from experiments.page.shelf import Shelf
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import option
 
 

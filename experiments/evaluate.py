@@ -21,7 +21,7 @@ from experiments.run.recipes import FEATURES, FEATURES_HELP, Recipe
 from experiments.run.references import load_pictures
 from experiments.run.restore import TrainedRun, load_run
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.metrics.entries import Scores
 from jaxgan.systems.settings import check_seed, option
 

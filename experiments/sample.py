@@ -29,8 +29,8 @@ from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.data.conditions import in_turn, name_of
 from jaxgan.data.decode import decode
-from jaxgan.errors import UserError
 from jaxgan.host import images, progress
+from jaxgan.host.errors import UserError
 from jaxgan.host.files import replace_atomically
 from jaxgan.sampling import projection
 from jaxgan.systems.settings import check_seed, option

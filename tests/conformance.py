@@ -8,8 +8,8 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.errors import UserError
 from jaxgan.host.digest import digest
+from jaxgan.host.errors import UserError
 from jaxgan.training import parallel
 from jaxgan.training.files.metrics_log import read as read_metrics
 from jaxgan.training.files.workdir import Workdir

@@ -12,7 +12,7 @@ from jaxgan.data.avatars import curves, traits
 from jaxgan.data.avatars.dice import Dice, mix
 from jaxgan.data.avatars.palette import EYE_PAINTS, HAIR_PAINTS
 from jaxgan.data.avatars.scene import paint
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 
 def test_hash_is_splitmix64():

@@ -5,7 +5,7 @@ import os
 import pytest
 from test_training import make_job, run, several_steps
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 
 @pytest.mark.parametrize("on_collapse", ["warn", "rollback"])

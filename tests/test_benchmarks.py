@@ -18,7 +18,7 @@ from benchmarks import arithmetic, comparison, jax_side, machine, memory, plain,
 from benchmarks.process import Process, SideFailed
 from experiments.run.recipes import default_recipe, resolve
 from jaxgan import models, ops
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems import adversarial
 from jaxgan.systems.gan import build_gan, build_rules
 

@@ -18,7 +18,7 @@ import pytest
 
 from jaxgan.data import cache, workers
 from jaxgan.data.workers import Chunk
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 SHAPE = (4, 5, 3)
 NAMES = ("a", "b", "c")

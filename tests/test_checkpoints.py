@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.errors import UserError
 from jaxgan.host.digest import digest, digest_leaves, host_leaves
+from jaxgan.host.errors import UserError
 from jaxgan.training.files import checkpoint_format, checkpoints
 from jaxgan.training.files.checkpoints import CheckpointError, Checkpoints
 

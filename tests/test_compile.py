@@ -17,7 +17,7 @@ from benchmarks import compile as compiling
 from benchmarks import hlo, scaling, targets
 from experiments.run.recipes import resolve
 from jaxgan import models
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.training import parallel
 
 REPOSITORY = Path(__file__).resolve().parent.parent

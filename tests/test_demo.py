@@ -17,8 +17,8 @@ from experiments import sample
 from experiments.page import draw, guard, requests, status
 from experiments.page.shelf import Shelf
 from experiments.run.restore import load_run
-from jaxgan.errors import UserError
 from jaxgan.host import images
+from jaxgan.host.errors import UserError
 from jaxgan.training.files.workdir import Workdir
 
 TAGS = NAMES["tags"]

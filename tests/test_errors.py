@@ -1,4 +1,4 @@
-from jaxgan.errors import UserError, named, one_line, printable
+from jaxgan.host.errors import UserError, named, one_line, printable
 
 
 def test_what_is_quoted_is_printable_and_short():

@@ -14,7 +14,7 @@ from experiments.run.recipes import resolve
 from experiments.run.restore import TrainedRun
 from jaxgan.data import avatars, tags
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.metrics import features
 from jaxgan.systems.outputs import Measure
 from jaxgan.training.fitting import initial_state

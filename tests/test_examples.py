@@ -9,7 +9,7 @@ import pytest
 from jaxgan import data
 from jaxgan.data import cache
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 4, 5, 3), np.uint8)
 LABELS = np.array([2, 0, 1, 1, 0, 1])

@@ -18,7 +18,7 @@ from experiments.run.restore import TrainedRun
 from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.host.images import save_png
 
 

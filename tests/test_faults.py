@@ -14,7 +14,7 @@ from PIL import Image
 from test_training import files_of, first_state, make_job, several_steps
 
 from jaxgan.data import decode, folder
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.training import trainer
 from jaxgan.training.files.checkpoints import CheckpointError, Checkpoints
 from jaxgan.training.files.workdir import Workdir

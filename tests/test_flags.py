@@ -12,7 +12,7 @@ from experiments.evaluate import Evaluate
 from experiments.run.recipes import recipe_class, resolve
 from experiments.sample import Sample
 from jaxgan import models
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems import settings
 from jaxgan.systems.gan import AdversarialSettings
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from jaxgan.data import cache, decode, folder
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 CORNERS = np.array([[RED, GREEN], [BLUE, WHITE]], np.uint8)  # one pixel a corner

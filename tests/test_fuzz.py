@@ -18,9 +18,9 @@ from experiments.cli import command, schema
 from experiments.run.recipes import read_recipe_flags, recipe_class, resolve
 from jaxgan import interop, models, systems
 from jaxgan.data import cache, decode, folder, tags
-from jaxgan.errors import UserError, one_line
 from jaxgan.host import images
 from jaxgan.host.digest import digest, digest_leaves
+from jaxgan.host.errors import UserError, one_line
 from jaxgan.metrics import store
 from jaxgan.systems.gan import AdversarialSettings, build_gan
 from jaxgan.systems.settings import flag_lines

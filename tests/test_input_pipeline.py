@@ -11,7 +11,7 @@ import pytest
 
 from jaxgan.data import order
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.schedule import BatchSchedule, Phase
 from jaxgan.training import input_pipeline, parallel
 

@@ -6,7 +6,7 @@ import pytest
 from reference.cases import CASES, random_variables
 
 from jaxgan import interop, models
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.interop import definition
 
 

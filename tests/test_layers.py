@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models import layers
 
 ONES = nn.initializers.ones

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.metrics import features, store
 from jaxgan.metrics.classifiers import ClassifierRecipe
 from jaxgan.metrics.rotations import rotated

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.metrics.inception_v3 import inception_v3
 
 torch = pytest.importorskip("torch")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan import models
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 
 def conv(kernel, inputs, outputs):

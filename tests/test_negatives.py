@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgan.data import tags
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems import negatives
 
 ATTRIBUTES = (12, 11)

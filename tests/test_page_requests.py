@@ -15,7 +15,7 @@ from small_run import small_run
 from experiments import sample
 from experiments.page import draw, requests
 from experiments.run.restore import load_run
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 pytestmark = [
     pytest.mark.slow,

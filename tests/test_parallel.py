@@ -10,8 +10,8 @@ import optax
 import pytest
 
 from jaxgan import losses, models
-from jaxgan.errors import UserError
 from jaxgan.host.digest import digest
+from jaxgan.host.errors import UserError
 from jaxgan.systems import adversarial
 from jaxgan.training import parallel
 

@@ -14,7 +14,7 @@ import pytest
 
 from experiments.run import cluster
 from experiments.run.cluster import Cluster, check
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.training import parallel
 from jaxgan.training.distributed import heartbeat
 from jaxgan.training.distributed.crash_message import CrashMessage

@@ -16,7 +16,7 @@ from experiments.run.recipes import default_recipe, recipe_class, resolve
 from jaxgan import models, systems
 from jaxgan.data import tags
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems import gan as gan_systems
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.gan import AdversarialSettings

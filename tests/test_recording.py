@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from test_training import bad_until_branched, files_of, lines_of, make_job, run, several_steps
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.host.files import AppendedFile
 from jaxgan.systems.schedule import BatchSchedule, Phase
 from jaxgan.training import trainer

@@ -24,8 +24,8 @@ from test_training import (
     several_steps,
 )
 
-from jaxgan.errors import UserError
 from jaxgan.host.digest import digest
+from jaxgan.host.errors import UserError
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.signals import Interrupted

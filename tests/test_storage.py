@@ -10,8 +10,8 @@ import pytest
 from test_checkpoints import make_state, open_checkpoints, save_steps
 from test_training import make_job, run
 
-from jaxgan.errors import UserError
 from jaxgan.host.digest import host_leaves
+from jaxgan.host.errors import UserError
 from jaxgan.training.files import checkpoint_format, checkpoints
 
 # When one array cannot be read, Orbax leaves the loop in which TensorStore still reads the others: noise, no harm.

@@ -10,7 +10,7 @@ import pytest
 
 from jaxgan.data import order, stream
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 SIZE, SHAPE = 37, (6, 5, 3)
 

@@ -10,7 +10,7 @@ import pytest
 import sketches
 
 from jaxgan import data, systems
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 SMALL = {"generator_width": 2, "discriminator_width": 2, "width": 4, "latent_dim": 4, "batch_size": 4}
 SIZES = {"dcgan_anime_a": 32, "dcgan_anime_b": 24, "wgan_anime": 32, "cgan_anime": 16, "dcgan_64": 16}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxgan.data import tags
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 
 def one_hot(*positions, length=23):

@@ -9,7 +9,7 @@ import pytest
 
 from jaxgan import data
 from jaxgan.data import tfds
-from jaxgan.errors import NoSuchSplit, UserError
+from jaxgan.host.errors import NoSuchSplit, UserError
 
 SPLIT = "train[:200]"
 

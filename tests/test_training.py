@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.errors import UserError
 from jaxgan.host.digest import digest
+from jaxgan.host.errors import UserError
 from jaxgan.systems.adversarial_losses import two_player_report
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.tensorboard import read_records

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_training import files_of, lines_of, make_job, run, several_steps
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.training.files import recording
 from jaxgan.training.signals import Interrupted
 

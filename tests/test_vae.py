@@ -12,7 +12,7 @@ import pytest
 from reference.jax_play import flatten
 
 from jaxgan import interop, losses, models
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models import inference
 from jaxgan.models import vae as networks
 from jaxgan.systems import variational

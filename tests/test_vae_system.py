@@ -14,7 +14,7 @@ from experiments.run.recipes import resolve
 from experiments.run.restore import TrainedRun
 from jaxgan import data, systems
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems import vae, variational
 from jaxgan.training.fitting import initial_state
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.host.files import AppendedFile, remove_temporaries, replace_atomically, sync, write_text
 from jaxgan.training.files.workdir import Workdir
 

@@ -14,8 +14,8 @@ from experiments.cli import flag_files, help_page
 from experiments.cli.messages import in_words
 from experiments.cli.process import accept_any_character, set_up_process
 from experiments.cli.schema import FlagTable
-from jaxgan.errors import UserError, one_line, printable
 from jaxgan.host.console import silence
+from jaxgan.host.errors import UserError, one_line, printable
 from jaxgan.training.signals import Interrupted, stop_by_exceptions
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxgan.errors import UserError, printable
+from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.settings import unquote
 
 SHIPPED = Path(__file__).resolve().parent.parent / "flags"

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 from absl import flags
 
 from experiments.cli.flag_files import is_flag, read_text
-from jaxgan.errors import UserError, printable
+from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.settings import unquote
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 
 def show_user_errors(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from experiments.sample import Sample
 from jaxgan.data import tags
 from jaxgan.data.conditions import are_tags
-from jaxgan.errors import UserError, printable
+from jaxgan.host.errors import UserError, printable
 
 COUNTS = (1, 4, 9, 16, 25, 36, 49, 64)
 """How many pictures: square grids, so that few programs have to be compiled."""

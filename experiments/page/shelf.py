@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.run.restore import TrainedRun, load_run, renewed
-from jaxgan.errors import UserError, printable
+from jaxgan.host.errors import UserError, printable
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.workdir import Workdir
 

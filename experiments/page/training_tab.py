@@ -9,8 +9,8 @@ import gradio as gr
 from experiments.page import requests, status
 from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
-from jaxgan.errors import UserError
 from jaxgan.host import images
+from jaxgan.host.errors import UserError
 
 SECONDS = 2.0  # between two looks at the run
 GRID = "Preview"  # samples from fixed latents, or what else the system shows

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import jax
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import option
 from jaxgan.training.distributed.crash_message import CrashMessage
 from jaxgan.training.distributed.heartbeat import SILENCE, Heartbeat

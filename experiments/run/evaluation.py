@@ -10,7 +10,7 @@ import numpy as np
 from experiments.run.recipes import Recipe
 from experiments.run.references import reference_pictures, reference_split, resizing, teaching_pictures
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.host.progress import bar
 from jaxgan.metrics import features, generator_path_length, measured_colours, scores
 from jaxgan.metrics.classifiers import FEATURES

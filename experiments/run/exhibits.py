@@ -7,7 +7,7 @@ import numpy as np
 from experiments.run.references import reference_pictures, reference_split, training_pictures
 from experiments.run.restore import TrainedRun
 from jaxgan.data.conditions import every, row_length
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.metrics.neighbours import nearest_neighbours
 from jaxgan.ops import latent_paths
 from jaxgan.systems.outputs import Exhibit

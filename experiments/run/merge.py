@@ -6,7 +6,7 @@ from typing import Any
 from experiments.cli import schema
 from experiments.run.recipes import Recipe, read_recipe_flags, recipe_class, resolve
 from jaxgan import systems
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import Family
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.description import has_checkpoints, lost

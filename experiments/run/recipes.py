@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.cli import schema
 from jaxgan import systems
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import (
     LARGEST,
     LONGEST_CALL,

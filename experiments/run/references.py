@@ -7,7 +7,7 @@ import numpy as np
 from experiments.run.recipes import Recipe
 from jaxgan import data
 from jaxgan.data.examples import Examples
-from jaxgan.errors import NoSuchSplit, UserError
+from jaxgan.host.errors import NoSuchSplit, UserError
 
 RESIZING = "middle square, bicubic with anti-aliasing where the size differs"
 

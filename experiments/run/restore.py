@@ -6,7 +6,7 @@ from typing import Any
 from experiments.run.recipes import Recipe, read_recipe_flags, resolve
 from jaxgan import systems
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError, printable
+from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.outputs import LatentOutput
 from jaxgan.systems.system import System
 from jaxgan.training.files.checkpoints import Checkpoints

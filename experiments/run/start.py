@@ -12,7 +12,7 @@ from experiments.run.recipes import Recipe, default_recipe, recipe_class, total_
 from experiments.run.references import load_pictures
 from jaxgan import systems
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import Family, flag_lines
 from jaxgan.systems.system import System
 from jaxgan.training import parallel

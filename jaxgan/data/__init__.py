@@ -7,7 +7,7 @@ that is not in the cache yet.
 import os
 
 from jaxgan.data.examples import Examples, from_arrays
-from jaxgan.errors import NoSuchSplit, UserError, printable
+from jaxgan.host.errors import NoSuchSplit, UserError, printable
 
 __all__ = ["Examples", "from_arrays", "load"]
 

@@ -26,8 +26,8 @@ from jaxgan.data import workers
 from jaxgan.data.arrays import ArraysWriter, BrokenEntryError, open_array
 from jaxgan.data.examples import Examples, digest_of
 from jaxgan.data.workers import Chunk
-from jaxgan.errors import UserError, printable
 from jaxgan.host import progress
+from jaxgan.host.errors import UserError, printable
 from jaxgan.host.files import sync
 
 Draw = Callable[[int], tuple[np.ndarray, np.ndarray | None]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.errors import UserError, printable
+from jaxgan.host.errors import UserError, printable
 
 _MOST_CLASSES = 10_000  # a larger label is an identifier, and one-hot conditions of it would fill the memory
 

@@ -16,7 +16,7 @@ from jaxgan.data.decode import EXTENSIONS, decode, is_colour
 from jaxgan.data.examples import Examples
 from jaxgan.data.tags import CONDITION_NAMES, read_tags
 from jaxgan.data.workers import Chunk
-from jaxgan.errors import UserError, printable
+from jaxgan.host.errors import UserError, printable
 
 TAG_FILE = "tags.csv"
 _WORST_UNREADABLE_SHARE = 0.1

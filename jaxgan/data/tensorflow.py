@@ -4,7 +4,7 @@ import contextlib
 import os
 from typing import Any
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 
 def import_tensorflow(purpose: str) -> Any:

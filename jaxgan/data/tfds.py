@@ -15,8 +15,8 @@ from jaxgan.data.decode import fit
 from jaxgan.data.examples import Examples
 from jaxgan.data.tensorflow import import_tensorflow
 from jaxgan.data.workers import Chunk
-from jaxgan.errors import NoSuchSplit, UserError, printable
 from jaxgan.host import console
+from jaxgan.host.errors import NoSuchSplit, UserError, printable
 
 _NAME = re.compile(r"\w+(/[\w.+-]+)?(:(\d+|\*)(\.(\d+|\*)){2})?", re.ASCII)  # builder, configuration, version
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models import Network
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.interop import definition
 from jaxgan.models import Network
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.errors import UserError, printable
+from jaxgan.host.errors import UserError, printable
 from jaxgan.interop import definition
 from jaxgan.interop.definition import Entry
 from jaxgan.models import Network

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 
 from jaxgan.data.examples import Examples
 from jaxgan.data.heads import Head, heads_of
-from jaxgan.errors import UserError
 from jaxgan.host.digest import digest_leaves
+from jaxgan.host.errors import UserError
 from jaxgan.metrics import store
 from jaxgan.metrics.classifiers import Classifier, ClassifierRecipe, Variables, train_classifier
 from jaxgan.metrics.distances import slabs

@@ -7,7 +7,7 @@ Reference:
 import numpy as np
 
 from jaxgan.data.heads import Head
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 ROTATIONS = (Head("rotation", ("0°", "90°", "180°", "270°")),)
 """The single head of a network that predicts the rotation of a picture."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.cache import cache_directory
-from jaxgan.errors import UserError, printable
 from jaxgan.host.digest import digest_leaves
+from jaxgan.host.errors import UserError, printable
 from jaxgan.host.files import replace_atomically, write_text
 
 Arrays = dict[str, np.ndarray]

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models.cgan import cgan_anime, cgan_mnist
 from jaxgan.models.dcgan import dcgan_64, dcgan_anime_a, dcgan_anime_b
 from jaxgan.models.dcgan_mnist import dcgan_mnist_a, dcgan_mnist_keras

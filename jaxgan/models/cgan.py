@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models.blocks import ConvolutionalNetwork
 from jaxgan.models.dcgan import HALVE
 from jaxgan.models.dcgan_mnist import grow_from_quarter, judge, quarters

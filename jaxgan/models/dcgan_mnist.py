@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models.layers import Conv, ConvTranspose, Dense, Dropout, keras_kernel_init, leaky_relu, to_image
 from jaxgan.models.network import GAN, Network
 

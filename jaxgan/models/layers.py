@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan import ops
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.ops import noise
 
 Initializer = Callable[..., jax.Array]

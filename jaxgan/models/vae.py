@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan import models
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models.layers import Conv, ConvTranspose, Dense, to_image, torch_kernel_init
 from jaxgan.models.network import Network
 

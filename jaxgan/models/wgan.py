@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models.blocks import ConvolutionalNetwork
 from jaxgan.models.dcgan import HALVE, Discriminator
 from jaxgan.models.network import GAN

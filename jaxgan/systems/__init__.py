@@ -11,7 +11,7 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 if TYPE_CHECKING:
     from jaxgan.data.examples import Examples

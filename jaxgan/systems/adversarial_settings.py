@@ -3,7 +3,7 @@
 import dataclasses
 
 from jaxgan import models
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.settings import LONGEST_CALL, SystemSettings, option, require_positive, require_shares
 

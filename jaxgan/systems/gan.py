@@ -15,7 +15,7 @@ import optax
 from jaxgan import losses, models
 from jaxgan.data import conditions, tags
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models.inference import generate
 from jaxgan.ops import augment
 from jaxgan.systems import adversarial

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.ops import noise
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models import Network, inference
 from jaxgan.models.inference import fixed_latents
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.system import System
 
 LARGEST = 2**31 - 1  # steps and sizes are counted in 32 bits

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.models import vae as networks
 from jaxgan.models.inference import chunks, generate
 from jaxgan.models.vae import Autoencoder

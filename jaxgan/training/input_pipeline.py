@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxgan.data import order
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.training.parallel import Program
 

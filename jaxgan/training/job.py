@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.systems.system import Report
 from jaxgan.training.watch import Watch
 

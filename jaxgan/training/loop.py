@@ -15,8 +15,8 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxgan.errors import UserError
 from jaxgan.host import console, progress
+from jaxgan.host.errors import UserError
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.recording import Recorder, draw_summary

@@ -21,7 +21,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 AXIS = "batch"
 MODES = ("jit", "pmap", "shard_map")

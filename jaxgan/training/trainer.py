@@ -10,8 +10,8 @@ same steps, receive the initial state from it, and stop or roll back when it doe
 import contextlib
 from typing import Any
 
-from jaxgan.errors import UserError
 from jaxgan.host import console
+from jaxgan.host.errors import UserError
 from jaxgan.training import parallel
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.checkpoints import Checkpoints

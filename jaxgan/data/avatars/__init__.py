@@ -19,7 +19,7 @@ from jaxgan.data.avatars.palette import CONDITION_NAMES, EYE_COLOURS, HAIR_COLOU
 from jaxgan.data.avatars.scene import paint
 from jaxgan.data.avatars.traits import Traits, choose
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 
 __all__ = [
     "CONDITION_NAMES",

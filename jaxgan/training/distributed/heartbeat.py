@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from jaxgan.errors import UserError, named, one_line
+from jaxgan.host.errors import UserError, named, one_line
 from jaxgan.training.distributed.processes import FOREVER
 from jaxgan.training.signals import Interrupted, StopSignals
 

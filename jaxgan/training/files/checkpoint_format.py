@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from jaxgan.errors import UserError
 from jaxgan.host.digest import digest_leaves, is_key, key_data, path_name
+from jaxgan.host.errors import UserError
 from jaxgan.host.files import sync
 
 TEMPORARY = ".orbax-checkpoint-tmp"  # the suffix of what Orbax has not finished writing

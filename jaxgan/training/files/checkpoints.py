@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.errors import UserError, named
 from jaxgan.host import console
 from jaxgan.host.digest import host_leaves
+from jaxgan.host.errors import UserError, named
 from jaxgan.training.files import checkpoint_format
 from jaxgan.training.files.checkpoint_format import Retention, SavedCheckpoint, UnreadableCheckpoint
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.examples import Examples
-from jaxgan.errors import UserError
 from jaxgan.host import images
+from jaxgan.host.errors import UserError
 from jaxgan.host.files import write_text
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.workdir import Workdir

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.errors import UserError
 from jaxgan.host import images
+from jaxgan.host.errors import UserError
 from jaxgan.systems.system import Report
 from jaxgan.training.files import metrics_log, plots
 from jaxgan.training.files.metrics_log import Line, MetricsLog

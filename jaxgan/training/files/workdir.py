@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from jaxgan.errors import UserError
+from jaxgan.host.errors import UserError
 from jaxgan.host.files import remove_temporaries
 
 
