@@ -27,7 +27,7 @@ class Layer:
 
 
 def layers(network: models.Network, conditions: int = 1) -> list[Layer]:
-    """The layers with weights, in the order in which they are called, for one example under so many conditions."""
+    """Lists the layers with weights, in the order they are called, for one example under so many conditions."""
     found = []
 
     def record(call: Any, inputs: Any, keywords: Any, context: nn.module.InterceptorContext) -> Any:

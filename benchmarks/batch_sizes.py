@@ -18,7 +18,7 @@ _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["16", "64", "256"], "pictures i
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     given = schema.given_flags(all_options())
     recipe = resolve(given, systems.names())
     sides = {

@@ -66,7 +66,7 @@ class Outcome:
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     asked = Collapse(**schema.given_flags(Collapse))
     outcomes = {}
     for remedy, changes in REMEDIES.items():
@@ -99,7 +99,7 @@ def run(changes: dict[str, Any], seed: int, data_dir: str | None) -> Outcome:
 
 
 def measured(recipe: Recipe, lines: list[metrics_log.Line], said: str) -> Outcome:
-    """The scores of a run's last checkpoint, and what the watch had to say."""
+    """Measures the scores of a run's last checkpoint, and collects what the watch had to say."""
     trained = load_run(recipe.workdir)
     evaluator = make_evaluator(recipe, trained.system, num=10_000, progress=False)
     scores = evaluator(trained.state)
@@ -113,7 +113,7 @@ def measured(recipe: Recipe, lines: list[metrics_log.Line], said: str) -> Outcom
 
 
 def draw(outcomes: dict[str, Outcome]) -> Any:
-    """A panel a remedy: the generator's loss over the pictures seen, the tutorial's in grey, and 16 samples."""
+    """Draws a panel for each remedy: the generator's loss, the tutorial's in grey, and 16 samples."""
     from matplotlib.figure import Figure
 
     columns = 6
@@ -145,7 +145,7 @@ def draw(outcomes: dict[str, Outcome]) -> Any:
 
 
 def grid(samples: np.ndarray) -> np.ndarray:
-    """16 pictures (16, H, W, 1) side by side, (4·H, 4·W)."""
+    """Tiles 16 pictures (16, H, W, 1) into one, (4·H, 4·W)."""
     height, width = samples.shape[1:3]
     return samples.reshape(4, 4, height, width).transpose(0, 2, 1, 3).reshape(4 * height, 4 * width)
 

@@ -26,7 +26,7 @@ class InThisProcess:
 
 @contextlib.contextmanager
 def processes(sides: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Process]]:
-    """The sides, each in its process, ended at the end."""
+    """Starts the sides, each in its process, and ends them at the end."""
     with contextlib.ExitStack() as stack:
         running = {}
         for name, description in sides.items():
@@ -39,7 +39,7 @@ def processes(sides: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, Process
 
 @contextlib.contextmanager
 def in_this_process(sides: Mapping[str, dict[str, Any]]) -> Iterator[dict[str, InThisProcess]]:
-    """All sides in this process: for forms of one program, whose difference is smaller than that of two processes.
+    """Keeps all sides in this process: forms of one program differ by less than two processes do.
 
     Two processes of one program were 10 % apart on a CPU. The peak of memory is that of all.
     """
@@ -76,7 +76,7 @@ def report(
     measured: Mapping[str, dict[str, Any]],
     rate: float,
 ) -> dict[str, Any]:
-    """The rows of all sides; a ratio says how many times as many images a second the first side trains on."""
+    """Returns the rows of all sides; a ratio says how many times as many images a second the first side trains on."""
     (ours, *others) = seconds
     rows = {
         name: {

@@ -193,7 +193,7 @@ def report(text: str, recipe: Recipe, what: Training) -> dict[str, Any]:
 
 
 def largest_batch(target: targets.Target, arguments: float, temporary: float, share: int) -> int:
-    """The examples for which a chip's memory is enough, if all temporaries grow with the batch; 0 if none."""
+    """Returns how many examples fit a chip's memory, if all temporaries grow with the batch; 0 if none."""
     free = target.share * target.memory - arguments
     return max(0, math.floor(free / temporary * share)) if temporary else 0
 
@@ -206,7 +206,7 @@ def roofline(
     launches: dict[str, int] | None,
     together: dict[str, dict[str, int]],
 ) -> dict[str, Any]:
-    """The least that a step can take on a chip by each of its limits, in µs, and by which one.
+    """Estimates the least time that a step takes on a chip by each of its limits, in µs, and names the limit.
 
     Arithmetic at the peak rate, memory as if nothing were cached, a GPU's host at 3 µs for each hand-over, and a ring's
     all-reduce, 2 (n − 1) / n of the bytes over the link of a chip, as 2.
@@ -226,7 +226,7 @@ def roofline(
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     recipe = resolve(schema.given_flags(all_options()), systems.names())
     lacking = targets.missing(_TARGET.value)
     if lacking is not None:

@@ -15,7 +15,7 @@ from jaxgan import systems
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     given = {"steps_per_call": 10, **schema.given_flags(all_options())}
     recipe = resolve(given, systems.names())
     given["model"] = recipe.model

@@ -52,7 +52,7 @@ class Instruction:
         return "/".join(dict.fromkeys((modules[0], modules[-1]))) + gradient
 
     def attribute(self, pattern: str) -> str:
-        """The first group of a pattern within the line, or ""."""
+        """Returns the first group of a pattern within the line, or ""."""
         found = re.search(pattern, self.text)
         return found[1] if found else ""
 
@@ -81,7 +81,7 @@ class Program:
                     current[instruction.name] = instruction
 
     def step(self) -> list[tuple[int, str, Instruction]]:
-        """The instructions of a step: how often each runs, in which computation, and what it is.
+        """Lists the instructions of a step: how often each runs, in which computation, and what it is.
 
         Raises:
           ValueError: where the program has no loop.
@@ -108,7 +108,7 @@ class Program:
                 yield times, name, instruction
 
     def inside(self, instruction: Instruction) -> Iterator[Instruction]:
-        """What a fusion is made of, or the instruction itself."""
+        """Lists what a fusion is made of, or the instruction itself."""
         called = self._called(instruction, "calls") if instruction.opcode == "fusion" else ""
         if not called:
             yield instruction
@@ -116,7 +116,7 @@ class Program:
             yield from self.inside(inner) if inner.opcode == "fusion" else (inner,)
 
     def traffic(self, computation: str, instruction: Instruction) -> int:
-        """The bytes that an instruction reads and writes; of what it gathers from, those that it takes."""
+        """Counts the bytes that an instruction reads and writes; of what it gathers from, those that it takes."""
         if instruction.opcode in FREE:
             return 0
         shapes = self.computations[computation]
@@ -276,7 +276,7 @@ def collectives(program: Program) -> dict[str, dict[str, int]]:
 
 
 def bytes_moved(program: Program) -> int:
-    """The bytes that the instructions of a step read and write, were nothing cached."""
+    """Counts the bytes that the instructions of a step read and write, were nothing cached."""
     return sum(times * program.traffic(computation, one) for times, computation, one in program.step())
 
 
@@ -316,7 +316,7 @@ def launches(text: str, turns: list[int]) -> dict[str, int]:
 
 
 def inner_turns(program: Program) -> list[int]:
-    """How often the loops within a step turn, in their order."""
+    """Counts how often the loops within a step turn, in their order."""
     loops = [i for i in program.computations[program.entry].values() if i.opcode == "while"]
     bodies = [program._called(loop, "body") for loop in loops]
     body = max(bodies, key=lambda name: len(program.computations[name]))

@@ -23,7 +23,7 @@ from jaxgan.training.input_pipeline import InputPipeline
 
 
 def build(description: dict[str, Any]) -> "JaxSide":
-    """The side that a worker's description asks for: "flags" of a recipe, "side", and perhaps "folder"."""
+    """Builds the side that a worker's description asks for: "flags" of a recipe, "side", and perhaps "folder"."""
     process.set_up_process()
     recipe = resolve(description["flags"], (description["flags"]["model"],))
     folder = description.get("folder")
@@ -66,7 +66,7 @@ class JaxSide:
         self._operations = step_operations(system.step.keywords["rules"], recipe.batch_size) * self._steps
 
     def facts(self) -> dict[str, Any]:
-        """What a comparison needs to know."""
+        """Returns what a comparison needs to know."""
         device = jax.local_devices()[0]
         return {
             "images_per_call": self._images,
@@ -77,7 +77,7 @@ class JaxSide:
         }
 
     def compiled_text(self) -> str:
-        """The compiled program, for a profile: which instruction came from which layer."""
+        """Returns the compiled program, for a profile: which instruction came from which layer."""
         draws = self._feed._draws(0, self._steps)
         arguments = (self._state, draws, np.int32(self._steps), self._feed._data)
         return self._feed._program._run.lower(*arguments).compile().as_text()
@@ -99,7 +99,7 @@ class JaxSide:
         return seconds
 
     def measure(self) -> dict[str, Any]:
-        """Peak memory, and the seconds of all turns so far and of waiting for data within them."""
+        """Measures peak memory, the seconds of all turns so far, and those of waiting for data within them."""
         statistics = jax.local_devices()[0].memory_stats() or {}
         peak = statistics.get("peak_bytes_in_use", 0) / 1e6
         return {
@@ -114,13 +114,13 @@ class JaxSide:
 
 
 def images_per_call(recipe: Recipe, steps: int) -> int:
-    """The real pictures that so many steps take."""
+    """Counts the real pictures that so many steps take."""
     schedule = gan.schedule(recipe)
     return schedule.batch_size * schedule.batches_per_step * steps
 
 
 def random_pictures(recipe: Recipe, batches: int = 8) -> Examples:
-    """Noise of the shape that a recipe trains on: the speed does not depend on what the pictures show."""
+    """Draws noise of the shape that a recipe trains on: the speed does not depend on what the pictures show."""
     size, rng = recipe.picture_size, np.random.default_rng(0)
     colours = models.build(recipe.model).image_shape[-1]
     count = max(batches * recipe.batch_size, 256)

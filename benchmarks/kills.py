@@ -71,7 +71,7 @@ def first_step(process: subprocess.Popen) -> int | None:
 
 
 def died_in(workdir: Path) -> str:
-    """What a killed process was doing, by what it left."""
+    """Tells what a killed process was doing, by what it left."""
     if any((workdir / "checkpoints").glob("*tmp*")):
         return "a save"
     if any((workdir / "samples").glob(".*.tmp")):
@@ -110,7 +110,7 @@ def left_by(workdir: Path) -> dict[str, Any]:
 
 
 def run_with_kills(family: str, workdir: Path, moments: random.Random, wanted: int, seconds: float) -> list[dict]:
-    """A run to its end through at most so many deaths; what is known of each."""
+    """Runs to the end through at most so many deaths; returns what is known of each."""
     deaths: list[dict] = []
     while True:
         process = start(family, workdir)

@@ -11,7 +11,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "numpy", "tensorflow", "t
 
 
 def describe() -> dict[str, Any]:
-    """The machine and the versions; loads no framework."""
+    """Describes the machine and the versions; loads no framework."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -56,7 +56,7 @@ def _version(package: str) -> str | None:
 
 
 def peak_memory_mb() -> float:
-    """The most memory that this process ever held, in megabytes."""
+    """Returns the most memory that this process ever held, in megabytes."""
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))

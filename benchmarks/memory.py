@@ -32,7 +32,7 @@ class PeakMemory:
 
 
 def family(pid: int) -> list[int]:
-    """A process and its descendants."""
+    """Lists a process and its descendants."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -22,7 +22,7 @@ _REPEATS = flags.DEFINE_integer("repeats", 3, "how often each is timed", lower_b
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     random = np.random.default_rng(0)
     shape = (_COUNT.value, _DIMENSION.value)
     real, generated = random.normal(size=shape).astype(np.float32), random.normal(0.1, 1.1, shape).astype(np.float32)

@@ -59,7 +59,7 @@ class Gradients:
         self._arrays, self._times = (x, kernel, cotangent), times
 
     def run(self, calls: int) -> float:
-        """The seconds of so many passes."""
+        """Measures the seconds of so many passes."""
         start = time.perf_counter()
         for _ in range(calls):
             jax.block_until_ready(self._call(*self._arrays))
@@ -67,7 +67,7 @@ class Gradients:
 
 
 def compare(layer: tuple, batch_size: int, transposed: bool) -> dict:
-    """One row: the two sides take turns."""
+    """Measures one row: the two sides take turns."""
     size, stride, padding, height, channels, small_height, features = layer
     keys = jax.random.split(jax.random.key(0), 3)
     big = jax.random.normal(keys[0], (batch_size, height, height, channels))
@@ -89,7 +89,7 @@ def compare(layer: tuple, batch_size: int, transposed: bool) -> dict:
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     rows = {
         f"{'transposed ' if transposed else ''}{name}": compare(layer, _BATCH_SIZE.value, transposed)
         for name, layer in LAYERS.items()

@@ -38,7 +38,7 @@ print(json.dumps({"pictures": len(pictures), "seconds": seconds, "cache_mb": pic
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     given = schema.given_flags(all_options())
     recipe = resolve(given, systems.names())
     size = recipe.image_size or models.build(recipe.model).image_shape[0]
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def write_pictures(folder: Path, count: int) -> str:
-    """JPEG files of 96×96 in ten subfolders: soft blots of colour, which compress about as drawn faces do."""
+    """Writes JPEG files of 96×96 in ten subfolders: soft blots of colour, which compress about as drawn faces do."""
     import numpy as np
     from PIL import Image
 
@@ -91,7 +91,7 @@ def open_folder(folder: str, size: int) -> dict[str, Any]:
 
 
 def share_of_waiting(given: dict[str, Any], seconds: float) -> float:
-    """The share of training that is spent waiting for data, after the first call."""
+    """Measures the share of training that is spent waiting for data, after the first call."""
     side = Process({"side": "jaxgan", "flags": given, "folder": given["data_dir"]})
     try:
         side.run(1)

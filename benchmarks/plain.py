@@ -14,12 +14,12 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Any = 0) -> jax.Array:
-    """What ``flax.linen.Conv`` calls; the arguments of ``jaxgan.ops.conv``."""
+    """Computes what `flax.linen.Conv` does, with the arguments of `jaxgan.ops.conv`."""
     return lax.conv_general_dilated(x, kernel, (stride, stride), _sides(padding), dimension_numbers=LAYOUT)
 
 
 def conv_transpose(y: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Any = 0) -> jax.Array:
-    """What ``flax.linen.ConvTranspose`` calls; the arguments of ``jaxgan.ops.conv_transpose``."""
+    """Computes what `flax.linen.ConvTranspose` does, with the arguments of `jaxgan.ops.conv_transpose`."""
     sides = [
         (size - 1 - before, size - 1 - after)
         for size, (before, after) in zip(kernel.shape[:2], _sides(padding), strict=True)
@@ -52,7 +52,7 @@ def _python_loop(body: Callable[[Any, Any], tuple[Any, Any]], carry: Any, inputs
 
 
 def compile_step(step: parallel.Step, devices: Sequence[jax.Device]) -> parallel.Program:
-    """One step a call, without the loop of ``jaxgan.training.parallel``."""
+    """Compiles one step a call, without the loop of `jaxgan.training.parallel`."""
 
     def run(state: Any, draws: Any, count: Any, examples: Any) -> tuple[Any, Any]:
         del count

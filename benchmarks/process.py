@@ -48,11 +48,11 @@ class Process:
         return self._ask("run", calls)
 
     def measure(self) -> dict[str, Any]:
-        """What else the side has measured: its peak memory, and more."""
+        """Returns what else the side has measured: its peak memory, and more."""
         return self._ask("measure")
 
     def matmul_rate(self) -> float:
-        """What the device can do at best; only sides that use JAX know it."""
+        """Measures what the device can do at best; only sides that use JAX know it."""
         return self._ask("matmul_rate")
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class Process:
 
 @contextlib.contextmanager
 def environment(**variables: str) -> Iterator[None]:
-    """Environment variables for the processes that are started meanwhile."""
+    """Sets environment variables for the processes that are started meanwhile."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

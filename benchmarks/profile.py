@@ -26,7 +26,7 @@ _NETWORKS = {"Generator", "Discriminator"}
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     import jax
 
     from benchmarks.jax_side import JaxSide
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def operations(path: Path) -> Iterator[tuple[str, float]]:
-    """(name, seconds) of every operation of the program in a trace, but loops: their time is that of their bodies."""
+    """Yields (name, seconds) of every operation in a trace, but loops: their time is that of their bodies."""
     import jax
 
     for plane in jax.profiler.ProfileData.from_file(str(path)).planes:
@@ -69,12 +69,12 @@ def operations(path: Path) -> Iterator[tuple[str, float]]:
 
 
 def source_of(text: str) -> dict[str, str]:
-    """From the name of each instruction of a compiled program to the path of the layer that it comes from."""
+    """Maps the name of each instruction of a compiled program to the path of the layer that it comes from."""
     return dict(re.findall(r'%?([\w.\-]+) = .*metadata=\{.*?op_name="([^"]*)"', text))
 
 
 def layer_of(source: str) -> str:
-    """The layer in an operation's path, and whether it belongs to a gradient; "other" for what is in no layer."""
+    """Finds the layer in an operation's path, and whether it belongs to a gradient; "other" if in no layer."""
     parts = re.split(r"[/()]", source)
     network = next(
         (part for part in parts if part.endswith(tuple(_NETWORKS)) or part.startswith(tuple(_NETWORKS))), None
@@ -87,13 +87,13 @@ def layer_of(source: str) -> str:
 
 
 def kind_of(name: str, source: str) -> str:
-    """The kind of an instruction: its name without the number."""
+    """Returns the kind of an instruction: its name without the number."""
     del source
     return re.sub(r"[.\d]+$", "", name)
 
 
 def shares(events: list[tuple[str, float]], key: Any) -> dict[str, float]:
-    """The share of all seconds that belongs to each key, the largest first."""
+    """Computes the share of all seconds that belongs to each key, the largest first."""
     seconds: dict[str, float] = collections.defaultdict(float)
     for name, duration in events:
         seconds[key(name)] += duration

@@ -39,7 +39,7 @@ _GRIDS = flags.DEFINE_string("grids", None, "a folder for a grid of the first 64
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     recipe = resolve(schema.given_flags(all_options()), systems.names())
     if wrong := [side for side in _SIDES.value if side not in ("jaxgan", "pytorch")]:
         raise UserError(f"--sides={wrong[0]}: choose of jaxgan and pytorch")
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def pictures_seen(recipe: Recipe, pictures: int) -> int:
-    """Real pictures that the discriminator was shown, repeats of one batch counted once."""
+    """Counts the real pictures that the discriminator was shown; repeats of one batch count once."""
     batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
     return total_steps(recipe, pictures, batches * recipe.batch_size) * batches * recipe.batch_size
 

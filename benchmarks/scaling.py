@@ -21,7 +21,7 @@ LATENCY = {"h100": 15e-6, "a100": 15e-6, "l4": 30e-6, "t4": 30e-6, "v5e": 5e-6, 
 
 
 def step_seconds(chips: int, local: float, carried: float, collectives: float, link: float, latency: float) -> float:
-    """The seconds of a step on so many chips.
+    """Estimates the seconds of a step on so many chips.
 
     Args:
       chips: how many share the batch.
@@ -73,7 +73,7 @@ def simulate(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     for path in sys.argv[1:]:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
         settings = {name: found[name] for name in ("target", "model", "batch_size", "precision")}

@@ -27,7 +27,7 @@ _STARTS = flags.DEFINE_integer("starts", 3, "starts of each kind", lower_bound=1
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     given = schema.given_flags(all_options())
     recipe = resolve(given, systems.names())
     given = {"num_examples": max(64, recipe.batch_size), **given, "model": recipe.model}
@@ -64,7 +64,7 @@ def start(given: dict[str, Any], workdir: str) -> dict[str, float]:
 
 
 def medians(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The median of each column."""
+    """Computes the median of each column."""
     return {name: round(statistics.median(row[name] for row in rows), 3) for name in rows[0]}
 
 

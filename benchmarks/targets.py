@@ -119,7 +119,7 @@ def _is_installed(module: str) -> bool:
 
 
 def devices(text: str) -> list[Any]:
-    """The devices of a target, to compile for; nothing can run on them.
+    """Returns the devices of a target, to compile for; nothing can run on them.
 
     Raises:
       UserError: where the compiler is not installed, or there is no such topology.
@@ -161,7 +161,7 @@ def _prepare_tpu_compiler(target: Target) -> None:
 
 
 def description(target: Target) -> str:
-    """The text that XLA takes for a GPU."""
+    """Returns the text that XLA takes for a GPU."""
     gpu = target.gpu
     assert gpu is not None
     major, minor = gpu["capability"]

@@ -14,7 +14,7 @@ from tests.reference import torch_networks as tutorials
 
 
 def build(name: str, **sizes: Any) -> tuple[nn.Module, nn.Module]:
-    """(generator, discriminator) of a system; ``sizes`` as in ``jaxgan.models.build``, those that it knows."""
+    """Builds (generator, discriminator) of a system; `sizes` as in `jaxgan.models.build`, those that it knows."""
     written_here = {"mlp_keras": mlp_keras, "dcgan_mnist_keras": dcgan_mnist_keras, "wgan_anime": wgan_anime}
     builder = written_here.get(name) or getattr(tutorials, name)
     known = inspect.signature(builder).parameters

@@ -34,7 +34,7 @@ SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "
 
 
 def build(description: dict[str, Any]) -> "TorchSide":
-    """The side that a worker's description asks for: "flags" of a recipe, and how it is run."""
+    """Builds the side that a worker's description asks for: "flags" of a recipe, and how it is run."""
     torch.backends.cudnn.benchmark = True
     recipe = resolve(description["flags"], (description["flags"]["model"],))
     check(recipe)
@@ -128,7 +128,7 @@ class TorchSide:
         return torch.optim.Adam(network.parameters(), lr=rate, betas=(self.recipe.beta1, self.recipe.beta2))
 
     def facts(self) -> dict[str, Any]:
-        """What a comparison needs to know."""
+        """Returns what a comparison needs to know."""
         name = torch.cuda.get_device_name(0) if self.device.type == "cuda" else f"{torch.get_num_threads()} threads"
         batches = self.recipe.critic_steps if self.recipe.new_batch_each_critic_step else 1
         return {"images_per_call": self.recipe.batch_size * batches, "device": f"{self.device.type} {name}"}
@@ -143,13 +143,13 @@ class TorchSide:
         return time.perf_counter() - began
 
     def measure(self) -> dict[str, Any]:
-        """Peak memory."""
+        """Measures peak memory."""
         if self.device.type == "cuda":
             return {"peak_memory_mb": round(torch.cuda.max_memory_allocated() / 1e6, 1)}
         return {"peak_memory_mb": machine.peak_memory_mb()}
 
     def step(self) -> None:
-        """The critic's steps and the generator's step."""
+        """Takes the critic's steps and the generator's step."""
         recipe = self.recipe
         real, condition = self.draw()
         noise = self.noise()
@@ -169,7 +169,7 @@ class TorchSide:
         self.generator_step(shared, condition)
 
     def draw(self) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The next batch: pictures in [−1, 1], and the condition where there is one."""
+        """Draws the next batch: pictures in [−1, 1], and the condition where there is one."""
         if self.position + self.recipe.batch_size > self.count:
             self.order, self.position = torch.randperm(self.count, device=self.device), 0
         numbers = self.order[self.position : self.position + self.recipe.batch_size]
@@ -182,25 +182,25 @@ class TorchSide:
         return pictures, [self.conditions[numbers]] if self.condition_dim else []
 
     def noise(self) -> torch.Tensor:
-        """New noise for a batch."""
+        """Draws new noise for a batch."""
         return self.latent_std * torch.randn(self.recipe.batch_size, self.latent_dim, device=self.device)
 
     def autocast(self) -> torch.autocast:
-        """In bfloat16 where the recipe computes in it."""
+        """Computes in bfloat16 where the recipe does."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
 
     def fake(self, noise: torch.Tensor, condition: list[torch.Tensor]) -> torch.Tensor:
-        """Generated pictures."""
+        """Generates pictures."""
         with self.autocast():
             return self.generator(noise, *condition)
 
     def logits(self, pictures: torch.Tensor, condition: list[torch.Tensor]) -> torch.Tensor:
-        """The discriminator's opinion, in float32."""
+        """Returns the discriminator's logits, in float32."""
         with self.autocast():
             return self.discriminator(pictures, *condition).float()
 
     def discriminator_step(self, real: torch.Tensor, condition: list[torch.Tensor], fake: torch.Tensor) -> None:
-        """One step of the discriminator or critic, its bound included."""
+        """Takes one step of the discriminator or critic, its bound included."""
         optimizer = self.optimizers[1]
         optimizer.zero_grad()
         self.discriminator_loss(real, condition, fake).backward()
@@ -211,7 +211,7 @@ class TorchSide:
                     parameter.clamp_(-self.recipe.clip, self.recipe.clip)
 
     def discriminator_loss(self, real: torch.Tensor, condition: list[torch.Tensor], fake: torch.Tensor) -> torch.Tensor:
-        """Of logits, as the recipe has it."""
+        """Computes the loss from logits, as the recipe has it."""
         if self.recipe.joint_batch:
             logits = self.logits(torch.cat([fake.float(), real]), condition).chunk(2)
             return (cross_entropy(logits[0], 0.0) + cross_entropy(logits[1], 1.0)) / 2
@@ -229,7 +229,7 @@ class TorchSide:
         return cross_entropy(self.logits(real, condition), 1.0) + cross_entropy(self.logits(fake, condition), 0.0)
 
     def generator_step(self, fake: torch.Tensor, condition: list[torch.Tensor]) -> None:
-        """One step of the generator."""
+        """Takes one step of the generator."""
         optimizer = self.optimizers[0]
         optimizer.zero_grad()
         logits = self.logits(fake, condition)
@@ -255,12 +255,12 @@ def _default_latent_dim(model: str) -> int:
 
 
 def cross_entropy(logits: torch.Tensor, target: float) -> torch.Tensor:
-    """Mean binary cross-entropy against one target."""
+    """Computes the mean binary cross-entropy against one target."""
     return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
 def rotated(pictures: torch.Tensor, degrees: float) -> torch.Tensor:
-    """Each picture turned by its own random angle."""
+    """Rotates each picture by its own random angle."""
     angles = torch.deg2rad((2 * torch.rand(len(pictures), device=pictures.device) - 1) * degrees)
     cos, sin, zero = torch.cos(angles), torch.sin(angles), torch.zeros_like(angles)
     turns = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)

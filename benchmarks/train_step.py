@@ -22,7 +22,7 @@ _PEER = flags.DEFINE_enum("peer", "torch", PEERS, "what jaxgan is compared with"
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     given = schema.given_flags(all_options())
     recipe = resolve(given, systems.names())
     given = {**given, "model": recipe.model}
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[str, Any]]:
-    """The sides that jaxgan is compared with, by name."""
+    """Returns the sides that jaxgan is compared with, by name."""
     if peer == "none":
         return {}
     if peer == "plain_flax":
@@ -63,7 +63,7 @@ def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[st
 def against_the_fastest(
     rows: Mapping[str, dict[str, Any]], sides: Mapping[str, dict[str, Any]], precision: str
 ) -> dict[str, Any]:
-    """The ratio to the fastest of the peers that compute in the same precision and do what the tutorial does."""
+    """Computes the ratio to the fastest peer of the same precision that does what the tutorial does."""
 
     def is_like(description: dict[str, Any]) -> bool:
         same = description["flags"].get("precision", precision) == precision

@@ -64,7 +64,7 @@ def _calls_in(side: Side, seconds: float) -> int:
 
 
 def ratios(slower: Sequence[float], faster: Sequence[float]) -> dict[str, Any]:
-    """How many times faster the second side is: the median of the rounds, and the least and the greatest."""
+    """Computes how many times faster the second side is: the median of the rounds, and the least and the greatest."""
     each = [a / b for a, b in zip(slower, faster, strict=True)]
     return {"ratio": _rounded(statistics.median(each)), "ratio_range": [_rounded(min(each)), _rounded(max(each))]}
 

@@ -61,7 +61,7 @@ class Checkout:
     cache: Path
 
     def python(self, *arguments: str) -> str:
-        """What Python prints, begun in the checkout, so that it imports what lies there."""
+        """Returns what Python prints, begun in the checkout, so that it imports what lies there."""
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,
@@ -102,7 +102,7 @@ def training(model: str) -> list[str]:
 
 
 def metrics_of(workdir: Path) -> list[dict[str, Any]]:
-    """The lines of a log, with fractions as they are written: as numbers, 0 and -0 would be equal."""
+    """Reads the lines of a log, with fractions as they are written: as numbers, 0 and -0 would be equal."""
     lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line, parse_float=str) for line in lines]
 
@@ -125,12 +125,12 @@ def checked_out(commit: str, folder: Path) -> Iterator[None]:
 
 
 def made_with(model: str) -> dict[str, Any]:
-    """All that decides the bits, besides the commit."""
+    """Returns all that decides the bits, besides the commit."""
     return {"command": training(model), "steps": [HALF, STEPS], "machine": describe()}
 
 
 def read_kept(folder: Path, model: str) -> dict[str, Any] | None:
-    """What the commit's whole run left, if it was made as it would be made now."""
+    """Reads what the commit's whole run left, if it was made as it would be made now."""
     if not (folder / "whole.json").exists():
         return None
     kept = json.loads((folder / "whole.json").read_text(encoding="utf-8"))
@@ -233,7 +233,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def difference_of_metrics(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> str | None:
-    """The first number that differs, in words; None if none does."""
+    """Returns the first number that differs, in words; None if none does."""
     steps = [[line["step"] for line in lines] for lines in (old, new)]
     if steps[0] != steps[1] or not steps[0]:
         return f"metrics of steps {steps[1]}, not {steps[0]}"

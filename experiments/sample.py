@@ -30,6 +30,7 @@ from jaxgan.data import tags
 from jaxgan.data.conditions import in_turn, name_of
 from jaxgan.data.decode import decode
 from jaxgan.host import images, progress
+from jaxgan.host.captions import captioned_grid
 from jaxgan.host.errors import UserError
 from jaxgan.host.files import replace_atomically
 from jaxgan.sampling import projection
@@ -220,12 +221,26 @@ def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
     drawn = "" if labels is None else f", as {name_of(labels[found.candidate], run.condition_names)}"
     command.answer(f"Nearest: root mean square difference {found.difference:.3f}, of pixels in [-1, 1]{drawn}")
     both = np.zeros((2, 0), np.uint8) if labels is None else np.repeat(labels[found.candidate][None], 2, axis=0)
-    return Exhibit(np.stack([target, found.picture]), both, columns=2, apart=1)
+    return Exhibit(np.stack([target, found.picture]), both, columns=2, apart=1, heads=("given", "found"))
 
 
 def square_grid(pictures: np.ndarray) -> np.ndarray:
     """Tiles pictures, uint8 (N, H, W, C), into one that is as square as possible, uint8 (H', W', C)."""
     return images.grid(pictures, math.isqrt(len(pictures) - 1) + 1)
+
+
+def tiled(exhibit: Exhibit) -> np.ndarray:
+    """Tiles an exhibit, with its captions, into one picture, uint8 (H', W', C)."""
+    if exhibit.columns is None:
+        return square_grid(exhibit.images)
+    return captioned_grid(
+        exhibit.images,
+        exhibit.columns,
+        rows=exhibit.rows,
+        heads=exhibit.heads,
+        apart=exhibit.apart,
+        together=exhibit.together,
+    )
 
 
 def command_line(asked: Sample) -> str:
@@ -269,12 +284,11 @@ def conditions(run: TrainedRun, text: str | None, count: int) -> np.ndarray | No
 
 def write(path: Path, exhibit: Exhibit) -> None:
     """Writes pictures in the format that the suffix of the path names."""
-    pictures, columns = exhibit.images, exhibit.columns
+    pictures = exhibit.images
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":
-            tiled = square_grid(pictures) if columns is None else images.grid(pictures, columns, apart=exhibit.apart)
-            images.save_png(path, tiled)
+            images.save_png(path, tiled(exhibit))
         elif path.suffix == ".gif":
             images.save_animation(path, pictures)
         elif path.suffix == ".npz":

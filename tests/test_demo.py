@@ -214,6 +214,14 @@ def test_a_walk_leads_from_the_first_face_of_one_seed_to_that_of_another(faces):
     assert not np.array_equal(other, way)
 
 
+def test_a_walk_without_a_condition_keeps_one_all_the_way(faces):
+    walk = requests.walk(None, 3, 5, 0)
+    way = draw.on_the_way(faces, walk, np.linspace(0, 1, 4))
+    for face, fraction in zip(way, np.linspace(0, 1, 4), strict=True):
+        alone = draw.on_the_way(faces, walk, np.array([fraction]))[0]
+        assert np.abs(alone.astype(int) - face).max() <= 1  # other rounding in a batch of another size
+
+
 def test_models_of_classes_and_models_without_conditions_draw_too(tmp_path):
     digits = load_run(str(small_run(tmp_path / "digits", model="cgan_mnist", names="digits", channels=1)))
     plain = load_run(str(small_run(tmp_path / "plain", model="dcgan_64", names="none")))

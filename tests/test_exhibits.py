@@ -137,7 +137,7 @@ def test_reconstructions_stand_below_pictures_that_the_run_has_not_seen():
     training = load_pictures(run.recipe).images
     for num, columns, rows in ((64, 8, 8), (20, 8, 2), (5, 2, 2), (1, 1, 2)):
         exhibit = sample._exhibit(run, sample.Sample(show="reconstructions", num=num))
-        assert exhibit.columns == columns and exhibit.rows == ("real", "reconstruction") * (rows // 2)
+        assert exhibit.columns == columns and exhibit.rows == ("real", "reconstruction") and exhibit.together == 2
         shown = exhibit.images.reshape(rows, columns, 16, 16, 3)
         np.testing.assert_array_equal(shown[1::2], 255 - shown[::2])
         assert not any((training == picture).all(axis=(1, 2, 3)).any() for picture in shown[0])

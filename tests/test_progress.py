@@ -1,5 +1,6 @@
 import io
 import sys
+from types import SimpleNamespace
 
 from jaxgan.host import progress
 
@@ -32,3 +33,17 @@ def test_a_log_file_gets_a_line_each_half_minute_and_a_terminal_more(monkeypatch
 def test_a_bar_that_is_not_shown_says_nothing(capsys):
     assert list(progress.bar(range(3), delay=0, shown=False)) == [0, 1, 2]
     assert capsys.readouterr().err == ""
+
+
+def test_the_time_left_is_told_once_some_work_is_done():
+    with progress.bar(total=1000, delay=0, shown=False) as bar:
+        assert progress.time_left(bar) is None
+    for elapsed, done, expected in (
+        (9, 100, None),  # too early
+        (20, 100, "about 3 min"),
+        (600, 100, "about 1 h 30 min"),
+        (20, 990, None),  # less than a minute
+        (20, 0, None),
+    ):
+        bar = SimpleNamespace(format_dict={"elapsed": elapsed}, n=50 + done, initial=50, total=1050)
+        assert progress.time_left(bar) == expected

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import jaxgan
+from jaxgan import models, systems
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -105,6 +106,28 @@ def test_everything_public_is_documented(package):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert ast.get_docstring(tree), f"{path.relative_to(REPOSITORY)} does not say what it is"
         assert not undocumented(tree), path.relative_to(REPOSITORY)
+
+
+def functions_of(tree):
+    """Public functions and methods that are no properties; of models those are left out that `models.names()` lists."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from functions_of(node)
+        is_property = any("property" in ast.dump(decorator) for decorator in getattr(node, "decorator_list", ()))
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not is_property:
+            yield node
+
+
+@pytest.mark.parametrize("package", ["jaxgan", "experiments", "benchmarks"])
+def test_docstrings_of_functions_begin_with_a_verb(package):
+    wrong = []
+    for path in sorted((REPOSITORY / package).rglob("*.py")):
+        for function in functions_of(ast.parse(path.read_text(encoding="utf-8"))):
+            first = (ast.get_docstring(function) or "Whether").split()[0]
+            # What `models.names()` lists is the description of a network, and `Whether` stands for `Returns whether`.
+            if first != "Whether" and function.name not in models.names() | dict.fromkeys(systems.names()):
+                wrong += [] if re.fullmatch("[A-Z][a-z-]+s,?", first) else [f"{path}: {function.name}: {first}"]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_comparisons_with_pytorch_carry_the_mark_that_ci_selects():

@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -265,6 +266,13 @@ def test_a_disk_that_fails_is_the_users_mistake(tmp_path):
 def test_a_schedule_counts_from_one(flag):
     with pytest.raises(UserError, match=f"--{flag} must be at least 1, not 0"):
         Schedule(**{"total_steps": 5} | {"total_steps" if flag == "steps" else flag: 0})
+
+
+def test_early_samples_come_closer_together_until_the_usual_ones_take_over():
+    early = Schedule(5000, sample_every=150, sample_early=True)
+    assert [step for step in range(1, 460) if early.is_sample(step)] == [1, 2, 5, 10, 20, 50, 100, 150, 300, 450]
+    assert [step for step in range(1, 5) if Schedule(5000).is_sample(step)] == []
+    assert early.call_end(0, None) == 1 and dataclasses.replace(early, steps_per_call=50).call_end(2, None) == 5
 
 
 # Signals

@@ -147,7 +147,7 @@ def check_readable(name: str, path: str) -> None:
 
 
 def flag_values(schema: type) -> flags.FlagValues:
-    """The flags of a dataclass' fields alone, not parsed yet."""
+    """Returns the flags of a dataclass' fields alone, not parsed yet."""
     values = flags.FlagValues()
     hints = get_type_hints(schema)
     for field in dataclasses.fields(schema):
@@ -171,7 +171,7 @@ def find_value(path: Path, name: str) -> str | None:
 
 
 def read_flag_lines(schema: type, path: Path) -> dict[str, Any]:
-    """What a flag file written by ``jaxgan.systems.settings.flag_lines`` says, by the names of a dataclass' fields.
+    """Reads a flag file written by `jaxgan.systems.settings.flag_lines`, by the names of a dataclass' fields.
 
     Raises:
       UserError: where the file is not such a file.

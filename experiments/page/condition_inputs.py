@@ -10,7 +10,7 @@ from jaxgan.data.conditions import are_tags
 
 
 def drop_downs() -> list[gr.Dropdown]:
-    """Hair, eyes and class, each hidden until a run is shown that knows it."""
+    """Makes drop-downs for hair, eyes and class, each hidden until a run is shown that knows it."""
     with gr.Row(elem_classes="conditions"):
         hair = gr.Dropdown([ANY, *tags.HAIR], value=ANY, label="Hair", visible=False, min_width=120)
         eyes = gr.Dropdown([ANY, *tags.EYES], value=ANY, label="Eyes", visible=False, min_width=120)
@@ -19,7 +19,7 @@ def drop_downs() -> list[gr.Dropdown]:
 
 
 def fitting(names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """What makes the drop-downs fit a run with these names of conditions: () without any."""
+    """Returns updates that make the drop-downs fit a run with these names of conditions; () hides them."""
     tagged = are_tags(names)
     return [
         gr.update(visible=tagged, value=ANY),

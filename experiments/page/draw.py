@@ -18,14 +18,14 @@ FILES_KEPT = 100
 
 
 def created(run: TrainedRun, asked: sample.Sample) -> np.ndarray:
-    """The grid that ``experiments.sample`` writes for the same flags, uint8 (height, width, channels)."""
+    """Draws the grid that `experiments.sample` writes for the same flags, uint8 (height, width, channels)."""
     sample.check(asked)
     pictures, _ = sample.draw_samples(run, asked)
     return sample.square_grid(pictures)
 
 
 def on_the_way(run: TrainedRun, walk: Walk, fractions: np.ndarray) -> np.ndarray:
-    """The faces at some places of a walk along the great arc between two latents.
+    """Draws the faces at some places of a walk along the great arc between two latents.
 
     Args:
       run: the run to draw from.
@@ -40,7 +40,8 @@ def on_the_way(run: TrainedRun, walk: Walk, fractions: np.ndarray) -> np.ndarray
     """
     start, end = (run.latent.latents(jax.random.key(seed), 1) for seed in (walk.first, walk.second))
     z = spherical_interpolation(start, end, np.asarray(fractions, np.float32))
-    condition = sample.conditions(run, walk.condition, len(fractions))
+    condition = sample.conditions(run, walk.condition, 1)  # one for the whole walk, also where none is asked for
+    condition = None if condition is None else np.repeat(condition, len(fractions), axis=0)
     return run.latent.images(run.state, z, condition)
 
 

@@ -28,7 +28,7 @@ STYLE = """
 
 
 def build(shelf: Shelf, directory: Path) -> gr.Blocks:
-    """The page.
+    """Builds the page.
 
     Args:
       shelf: the runs that it shows.
@@ -59,7 +59,7 @@ def build(shelf: Shelf, directory: Path) -> gr.Blocks:
 
 
 def theme() -> gr.themes.Base:
-    """A look that needs no fonts from elsewhere."""
+    """Returns a theme that loads no fonts from elsewhere."""
     soft = gr.themes.Soft(
         primary_hue="indigo",
         neutral_hue="slate",

@@ -41,7 +41,7 @@ class Walk:
 
 
 def condition(names: tuple[str, ...], hair: Any, eyes: Any, label: Any) -> str | None:
-    """The text of a condition, such as "blue hair red eyes"; None: it is left open.
+    """Returns the text of a condition, such as "blue hair red eyes"; None leaves it open.
 
     Args:
       names: what the elements of the model's condition stand for; () without conditions.
@@ -62,7 +62,7 @@ def condition(names: tuple[str, ...], hair: Any, eyes: Any, label: Any) -> str |
 
 
 def pictures(workdir: str, condition: str | None, seed: Any, count: Any, candidates: Any, std: Any) -> Sample:
-    """The flags of ``experiments.sample`` for what was asked.
+    """Converts what was asked to the flags of `experiments.sample`.
 
     Args:
       workdir: the directory of the run.
@@ -87,7 +87,7 @@ def pictures(workdir: str, condition: str | None, seed: Any, count: Any, candida
 
 
 def walk(condition: str | None, first: Any, second: Any, fraction: Any) -> Walk:
-    """A walk from one seed to another; each is a whole number from 0 to LARGEST_SEED, the fraction is from 0 to 1.
+    """Checks a walk between two seeds, whole numbers from 0 to LARGEST_SEED; the fraction is from 0 to 1.
 
     Raises:
       UserError: for anything else.
@@ -96,7 +96,7 @@ def walk(condition: str | None, first: Any, second: Any, fraction: Any) -> Walk:
 
 
 def position(index: Any, length: int) -> int:
-    """A place in a list of ``length`` things, counted from 1; one beyond the end is the last.
+    """Checks a place in a list of `length` items, counted from 1; one beyond the end is the last.
 
     Raises:
       UserError: for anything but a whole number of at least 1.

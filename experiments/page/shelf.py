@@ -34,11 +34,11 @@ class Shelf:
             raise UserError(f"--workdir={folder}: holds no run (no flags.txt in it, nor in a folder in it)")
 
     def names(self) -> list[str]:
-        """The names of the runs that are there now, in alphabetical order."""
+        """Lists the names of the runs that are there now, in alphabetical order."""
         return sorted(self._workdirs())
 
     def workdir(self, name: Any) -> Workdir:
-        """Where a run lies.
+        """Returns the workdir of a run.
 
         Raises:
           UserError: where no run has this name.
@@ -49,12 +49,12 @@ class Shelf:
         return Workdir(path)
 
     def path(self, name: Any) -> str:
-        """The same as a person would write it after ``--workdir``."""
+        """Returns the workdir of a run as a person would write it after `--workdir`."""
         self.workdir(name)
         return str(self._workdirs()[name])
 
     def run(self, name: Any) -> TrainedRun:
-        """A run at its newest intact checkpoint.
+        """Loads a run at its newest intact checkpoint.
 
         Raises:
           UserError: where no run has this name, or it has no checkpoint yet.

@@ -41,7 +41,7 @@ def read(workdir: Workdir) -> RunStatus:
 
 
 def signature(workdir: Workdir) -> str:
-    """A text that differs when the run has gone on: much sooner made than the lines are read."""
+    """Returns a text that changes when the run goes on; much faster than reading the log."""
     try:
         status = workdir.metrics.stat()
         written = (status.st_size, status.st_mtime_ns)
@@ -52,7 +52,7 @@ def signature(workdir: Workdir) -> str:
 
 
 def describe(workdir: Workdir, status: RunStatus) -> str:
-    """A line about a run: the model, its pictures, and how far it has come."""
+    """Describes a run in a line: the model, its pictures, and how far it has come."""
     recipe = workdir_recipe(str(workdir.path))
     height, width, _ = read_description(workdir.path).shape
     parts = [f"**{recipe.model}** on {recipe.dataset}, {height}×{width}"]
@@ -72,7 +72,7 @@ def curves(workdir: Workdir, status: RunStatus) -> "Figure | None":
 
 
 def read_grid(path: Path) -> np.ndarray:
-    """A grid of samples, uint8 (height, width, 3).
+    """Reads a grid of samples, uint8 (height, width, 3).
 
     Raises:
       OSError: if it is no longer there, or damaged.

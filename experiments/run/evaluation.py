@@ -77,7 +77,7 @@ class Evaluator:
         return found
 
     def draw_images(self, state: Any) -> np.ndarray:
-        """The pictures that are measured, uint8 (n, H, W, C)."""
+        """Draws the pictures that are measured, uint8 (n, H, W, C)."""
         latent = self.system.outputs.require("latent", self.system.name)
         parts = [slice(start, start + _SLAB) for start in range(0, len(self.z), _SLAB)]
         return np.concatenate(
@@ -88,7 +88,7 @@ class Evaluator:
         )
 
     def path_length(self, state: Any) -> dict[str, Any]:
-        """How smooth the generator's latent space is, as a score."""
+        """Measures how smooth the generator's latent space is, as a score."""
         key = jax.random.fold_in(jax.random.key(self.seed), len(self.z))  # the pictures' latents took those before it
         network = self.reference.network
         latent = self.system.outputs.require("latent", self.system.name)
@@ -196,7 +196,7 @@ def make_measurer(
 
 
 def during_training(recipe: Recipe, system: System) -> Callable[[Any], dict[str, float]]:
-    """What the loop writes into the log now and then: from a state to a few scores, by name.
+    """Returns a function that the loop calls now and then: from a state to a few scores, by name.
 
     Raises:
       UserError: for a system of which nothing can be measured.
@@ -221,12 +221,12 @@ def check_measurable(system: System, flag: str) -> None:
 
 
 def values_of(found: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> dict[str, float]:
-    """The bare values of the scores with these names, of every head."""
+    """Returns the bare values of the scores with these names, of every head."""
     return {name: found[name]["value"] for name in found if plain_name(name) in names}
 
 
 def plain_name(name: str) -> str:
-    """What a score is, whichever head it is of and whatever found the classes: "hair/measured_…" -> "…"."""
+    """Strips the head and the source of the classes from a score's name: "hair/measured_…" -> "…"."""
     return name.rpartition("/")[2].removeprefix("measured_")
 
 

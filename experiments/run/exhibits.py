@@ -1,12 +1,14 @@
 """What ``experiments.sample`` shows beside plain samples: ways through latent space, all conditions, neighbours."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.run.references import reference_pictures, reference_split, training_pictures
 from experiments.run.restore import TrainedRun
-from jaxgan.data.conditions import every, row_length
+from jaxgan.data.conditions import captions, every, row_length
 from jaxgan.host.errors import UserError
 from jaxgan.metrics.neighbours import nearest_neighbours
 from jaxgan.ops import latent_paths
@@ -19,7 +21,7 @@ STATION = 16  # frames of a walk from one station to the next
 
 
 def interpolation(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None) -> Exhibit:
-    """From one noise to another: a row along the straight line, and below it a row along the arc.
+    """Draws pictures between latents: a row along the straight line, and below it a row along the arc.
 
     Args:
       run: the run.
@@ -30,17 +32,17 @@ def interpolation(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None) 
     ways = [latent_paths.between(start, end, STEPS, straight=straight) for straight in (True, False)]
     points = jnp.stack(ways, axis=1).reshape(-1, z.shape[1])
     chosen = None if conditions is None else np.repeat(conditions[0::2], 2 * STEPS, axis=0)
-    return _drawn(run, points, chosen, STEPS)
+    return _drawn(run, points, chosen, STEPS, together=2, rows=("straight", "arc"))
 
 
 def walk(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None, frames: int) -> Exhibit:
-    """A closed walk past all the noises (n, latent_dim), under the first condition: one picture a frame."""
+    """Draws a closed walk past all the latents (n, latent_dim), under the first condition: one picture a frame."""
     points = latent_paths.walk(z, frames)
     return _drawn(run, points, None if conditions is None else np.repeat(conditions[:1], frames, axis=0), frames)
 
 
 def all_conditions(run: TrainedRun, z: jax.Array, *, one_noise: bool) -> Exhibit:
-    """Every condition of the run, once a set: digits in a row, faces with a row a hair and a column an eye colour.
+    """Draws every condition, once a set: digits in a row, faces by hair (rows) and eyes (columns).
 
     Args:
       run: of a conditional model.
@@ -52,11 +54,13 @@ def all_conditions(run: TrainedRun, z: jax.Array, *, one_noise: bool) -> Exhibit
     if one_noise:
         z = jnp.repeat(z[:sets], len(asked), axis=0)
     columns = row_length(run.condition_names, len(asked))
-    return _drawn(run, z, np.tile(asked, (sets, 1)), columns)
+    rows, heads = captions(run.condition_names)
+    together = len(rows)  # a set of faces has a row for each hair colour, one of digits is a single row
+    return _drawn(run, z, np.tile(asked, (sets, 1)), columns, together=together, rows=rows, heads=heads)
 
 
 def neighbours(run: TrainedRun, pictures: np.ndarray, labels: np.ndarray) -> Exhibit:
-    """Each picture, and beside it the training pictures that are nearest to it, pixel by pixel."""
+    """Puts beside each picture the training pictures that are nearest to it, pixel by pixel."""
     training = training_pictures(run.recipe, run.pictures_digest)
     if len(training) < NEAREST:
         raise UserError(f"--show=neighbours: the run has only {len(training)} training pictures")
@@ -68,7 +72,8 @@ def neighbours(run: TrainedRun, pictures: np.ndarray, labels: np.ndarray) -> Exh
         beside = np.zeros((*nearest.shape, labels.shape[1]), np.uint8)
     all_labels = np.concatenate([labels[:, None], beside], axis=1)
     shown, columns = rows.reshape(-1, *pictures.shape[1:]), 1 + NEAREST
-    return Exhibit(shown, all_labels.reshape(len(shown), -1), columns, apart=1)
+    heads = ("sample", "nearest training picture", *(f"{number}." for number in range(2, NEAREST + 1)))
+    return Exhibit(shown, all_labels.reshape(len(shown), -1), columns, apart=1, heads=heads)
 
 
 def reconstructions(run: TrainedRun, count: int, seed: int) -> Exhibit:
@@ -90,17 +95,18 @@ def reconstructions(run: TrainedRun, count: int, seed: int) -> Exhibit:
     real = real[: len(real) // columns * columns]
     rows = [images.reshape(-1, columns, *real.shape[1:]) for images in (real, reconstruct(run.state, real))]
     shown = np.stack(rows, axis=1).reshape(-1, *real.shape[1:])
-    captions = len(rows[0]) * ("real", "reconstruction")
-    return Exhibit(shown, np.zeros((len(shown), 0), np.uint8), columns, rows=captions)
+    pair = ("real", "reconstruction")
+    return Exhibit(shown, np.zeros((len(shown), 0), np.uint8), columns, together=len(pair), rows=pair)
 
 
 def conditions_of(run: TrainedRun) -> np.ndarray:
-    """Every condition that can be asked for, uint8 (k, c): the classes, or hair by hair each eye colour."""
+    """Lists every condition that can be asked for, uint8 (k, c): the classes, or hair by hair each eye colour."""
     if not run.condition_dim:
         raise UserError(f"--show: {run.recipe.model} takes no condition; train a model of experiments.cgan")
     return every(run.condition_names, run.condition_dim)
 
 
-def _drawn(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None, columns: int) -> Exhibit:
+def _drawn(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None, columns: int, **arrangement: Any) -> Exhibit:
     pictures = run.latent.images(run.state, z, conditions)
-    return Exhibit(pictures, np.zeros((len(pictures), 0), np.uint8) if conditions is None else conditions, columns)
+    labels = np.zeros((len(pictures), 0), np.uint8) if conditions is None else conditions
+    return Exhibit(pictures, labels, columns, **arrangement)

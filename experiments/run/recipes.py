@@ -53,6 +53,9 @@ class RunOptions:
     )
     log_every: int = option(100, "Log metrics every this many steps", group="Run", may_change=True)
     sample_every: int = option(1000, "Save a grid of samples every this many steps", group="Run", may_change=True)
+    sample_early: bool = option(
+        True, "Save grids at steps 1, 2, 5, 10, 20, 50, 100, 200 and 500 too", group="Run", may_change=True
+    )
     checkpoint_every: int = option(1000, "Save a checkpoint every this many steps", group="Run", may_change=True)
     keep_checkpoints: int = option(3, "Number of newest checkpoints to keep", group="Run", may_change=True)
     keep_checkpoints_every: int | None = option(

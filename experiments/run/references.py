@@ -13,7 +13,7 @@ RESIZING = "middle square, bicubic with anti-aliasing where the size differs"
 
 
 def load_pictures(recipe: Recipe, split: str = "train") -> Examples:
-    """The pictures that a recipe trains on, or another split of them."""
+    """Loads the pictures that a recipe trains on, or another split of them."""
     return data.load(
         str(recipe.dataset),
         image_size=recipe.picture_size,
@@ -25,7 +25,7 @@ def load_pictures(recipe: Recipe, split: str = "train") -> Examples:
 
 
 def training_pictures(recipe: Recipe, digest: str) -> Examples:
-    """The pictures that a run was trained on.
+    """Loads the pictures that a run was trained on.
 
     Raises:
       UserError: if those that are there now have another digest.
@@ -40,7 +40,7 @@ def training_pictures(recipe: Recipe, digest: str) -> Examples:
 
 
 def reference_split(recipe: Recipe) -> str:
-    """The split that a generator is measured against: one that it has not seen, where there is one."""
+    """Returns the split that a generator is measured against: one that it has not seen, where there is one."""
     if recipe.dataset != "avatars":  # these have one, and would be drawn to find out
         try:
             load_pictures(recipe, "test")
@@ -50,7 +50,7 @@ def reference_split(recipe: Recipe) -> str:
 
 
 def reference_pictures(recipe: Recipe, split: str, count: int, seed: int) -> Examples:
-    """At most `count` pictures of a split, chosen by the seed; avatars are drawn for it, as many as are asked for."""
+    """Loads at most `count` pictures of a split, chosen by the seed; avatars are drawn as asked for."""
     if recipe.dataset == "avatars" and split != "train":
         recipe = dataclasses.replace(recipe, num_examples=count)
     pictures = load_pictures(recipe, split)
@@ -61,7 +61,7 @@ def reference_pictures(recipe: Recipe, split: str, count: int, seed: int) -> Exa
 
 
 def teaching_pictures(recipe: Recipe) -> tuple[Examples, Examples]:
-    """What a feature network learns from, and what it is tested on.
+    """Loads what a feature network learns from, and what it is tested on.
 
     Avatars: 10,000 and 2,000, so that runs on any number of them share one network. TFDS: the splits "train" and
     "test". A folder, or a data set without a test split: a tenth of the pictures, the last, are kept for the test.
@@ -78,5 +78,5 @@ def teaching_pictures(recipe: Recipe) -> tuple[Examples, Examples]:
 
 
 def resizing(recipe: Recipe) -> str:
-    """How real pictures come to the size that the networks work at."""
+    """Describes how real pictures come to the size that the networks work at."""
     return "none: drawn at this size" if recipe.dataset == "avatars" else RESIZING

@@ -65,6 +65,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
             total_steps=total_steps(recipe, len(pictures), per_step),
             log_every=recipe.log_every,
             sample_every=recipe.sample_every,
+            sample_early=recipe.sample_early,
             checkpoint_every=recipe.checkpoint_every,
             evaluate_every=recipe.evaluate_every,
             keep=recipe.keep_checkpoints,

@@ -60,6 +60,11 @@ def row_length(names: tuple[str, ...], condition_dim: int) -> int:
     return len(tags.EYES) if are_tags(names) else condition_dim
 
 
+def captions(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the captions of the rows and of the columns of a grid of every condition, see `row_length`."""
+    return (names[: len(tags.HAIR)], names[len(tags.HAIR) :]) if are_tags(names) else ((), names)
+
+
 def attribute_sizes(names: tuple[str, ...]) -> tuple[int, ...]:
     """Returns the number of columns of each attribute of a condition, such as (12, 11) for hair and eyes."""
     return tuple(len(head.classes) for head in heads_of(names))

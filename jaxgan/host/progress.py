@@ -44,3 +44,23 @@ def bar(
         dynamic_ncols=watched,
         mininterval=0.2 if watched else 30,
     )
+
+
+def time_left(bar: Any, *, after: float = 10.0) -> str | None:
+    """Estimates the time that is left of a bar, in words such as "about 1 h 20 min".
+
+    Args:
+      bar: from `bar`.
+      after: seconds of work before which there is no estimate.
+
+    Returns:
+      The estimate; None before `after` seconds, or if less than a minute is left.
+    """
+    seconds, done = bar.format_dict["elapsed"], bar.n - bar.initial
+    if seconds < after or not done:
+        return None
+    minutes = round((bar.total - bar.n) * seconds / done / 60)
+    if minutes < 1:
+        return None
+    hours, minutes = divmod(minutes, 60)
+    return f"about {hours} h {minutes} min" if hours else f"about {minutes} min"

@@ -25,7 +25,7 @@ Operation = Callable[..., jax.Array]  # of (x, kernel, geometry)
 
 
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Padding = 0) -> jax.Array:
-    """Convolution (cross-correlation, as deep learning has it).
+    """Convolves (cross-correlation, as deep learning has it).
 
     Args:
       x: (N, H, W, in).
@@ -51,7 +51,7 @@ def conv(x: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Padding =
 
 
 def conv_transpose(y: jax.Array, kernel: jax.Array, *, stride: int = 1, padding: Padding = 0) -> jax.Array:
-    """Transposed convolution: the map that carries gradients back through `conv` with the same kernel.
+    """Applies a transposed convolution: the map that carries gradients back through `conv` with the same kernel.
 
     PyTorch's `ConvTranspose2d` with padding p and output_padding o has padding ((p, p - o), (p, p - o)) here.
 
@@ -80,7 +80,7 @@ def conv_transpose(y: jax.Array, kernel: jax.Array, *, stride: int = 1, padding:
 
 
 def transpose(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    """`x.transpose(axes)` of examples (N, …), so that axes[0] is 0; on a CPU apart from what stands before and behind.
+    """Computes `x.transpose(axes)` of examples (N, …), axes[0] = 0; on a CPU apart from what is before and behind.
 
     XLA would fuse it into its neighbours, which then jump about in memory: a tenth of the step of `dcgan_mnist_a`. Only
     a loop keeps them apart; a barrier does not.

@@ -21,14 +21,18 @@ class Exhibit:
       labels: the condition of each, uint8 (N, c); c = 0 without conditions.
       columns: pictures in a row; None: about as many as there are rows.
       apart: how many columns at the left stand apart from the others.
-      rows: a caption for each row, or ().
+      together: how many rows belong together, apart from the others; 0: all.
+      rows: a caption for each row, repeated if there are more rows, or ().
+      heads: a caption for each column, or ().
     """
 
     images: np.ndarray
     labels: np.ndarray
     columns: int | None = None
     apart: int = 0
+    together: int = 0
     rows: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
 
 
 class Measure(NamedTuple):

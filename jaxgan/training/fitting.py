@@ -62,6 +62,7 @@ def fit(
     workdir: str | Path | None = None,
     log_every: int = 100,
     sample_every: int = 1000,
+    sample_early: bool = True,
     checkpoint_every: int = 1000,
     keep_checkpoints: int = 3,
     keep_checkpoints_every: int | None = None,
@@ -79,6 +80,7 @@ def fit(
         returned state remains.
       log_every: steps between two lines of metrics.jsonl.
       sample_every: steps between two grids of samples.
+      sample_early: whether to save grids at steps 1, 2, 5, 10, 20, 50, 100, 200 and 500 too, before `sample_every`.
       checkpoint_every: steps between two checkpoints.
       keep_checkpoints: number of newest checkpoints to keep.
       keep_checkpoints_every: checkpoints at multiples of this step are kept forever; None: none are.
@@ -97,6 +99,7 @@ def fit(
         total_steps=steps,
         log_every=log_every,
         sample_every=sample_every,
+        sample_early=sample_early,
         checkpoint_every=checkpoint_every,
         keep=keep_checkpoints,
         keep_every=keep_checkpoints_every,
@@ -160,6 +163,7 @@ def train_system(
         evaluate=None if evaluate is None else lambda state: evaluate(parallel.local(state)),
         examples_before=system.schedule.examples_before,
         columns=system.preview.columns,
+        rows=system.preview.rows,
         report=system.report,
         branch=lambda state, count: state.replace(key=jax.random.fold_in(state.key, count)),
         data_wait=lambda: pipeline.waited,

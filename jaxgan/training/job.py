@@ -10,6 +10,9 @@ from jaxgan.training.watch import Watch
 
 OnCollapse = Literal["warn", "stop", "rollback"]
 
+EARLY = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+"""Steps of the first grids, so that there is something to see at once and how faces come about."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -25,6 +28,7 @@ class Job:
       evaluate: `state -> {name: number}`, numbers for the log such as scores of samples, deterministic. None: the log
         has no such numbers.
       columns: pictures in a row of a grid.
+      rows: a caption for each row of a grid, or ().
       branch: `(state, rollbacks) -> state` gives a state another future, such as another key, after a rollback.
       compile: `(state, first_step) -> state` prepares `step_fn` for its first step without taking it, so that
         compilation does not count towards the time of a step. The state may be donated.
@@ -39,6 +43,7 @@ class Job:
     report: Report
     evaluate: Callable[[Any], Mapping[str, float]] | None = None
     columns: int = 8
+    rows: tuple[str, ...] = ()
     branch: Callable[[Any, int], Any] | None = None
     compile: Callable[[Any, int], Any] = lambda state, first_step: state
     data_wait: Callable[[], float] = lambda: 0.0
@@ -54,6 +59,7 @@ class Schedule:
       steps_per_call: the largest number of steps in one call of the step function.
       log_every: steps between two lines of the log.
       sample_every: steps between two grids of samples.
+      sample_early: whether grids are also due at the steps `EARLY`, as far as they come before `sample_every`.
       checkpoint_every: steps between two checkpoints.
       evaluate_every: steps between two calls of `Job.evaluate`, each of which writes a line of the log; None: never.
       keep: number of newest checkpoints to keep.
@@ -70,6 +76,7 @@ class Schedule:
     steps_per_call: int = 1
     log_every: int = 100
     sample_every: int = 1000
+    sample_early: bool = False
     checkpoint_every: int = 1000
     evaluate_every: int | None = None
     keep: int = 3
@@ -89,13 +96,18 @@ class Schedule:
         """Whether something with this interval is due at a step."""
         return step % interval == 0 or step == self.total_steps
 
+    def is_sample(self, step: int) -> bool:
+        """Whether a grid of samples is due at a step."""
+        early = self.sample_early and step in EARLY and step < self.sample_every
+        return early or self.is_turn(step, self.sample_every)
+
     def is_evaluation(self, step: int) -> bool:
         """Whether the state is evaluated at a step."""
         return self.evaluate_every is not None and self.is_turn(step, self.evaluate_every)
 
     def is_pause(self, step: int, watch: Watch | None) -> bool:
         """Whether the state itself is needed at a step, and not only its metrics."""
-        due = any(self.is_turn(step, interval) for interval in (self.sample_every, self.checkpoint_every))
+        due = self.is_sample(step) or self.is_turn(step, self.checkpoint_every)
         return due or self.is_evaluation(step) or (watch is not None and watch.is_preview(step))
 
     def call_end(self, step: int, watch: Watch | None) -> int:

@@ -189,6 +189,7 @@ class WritingPass(Pass):
 
     workdir: Workdir
     saver: Checkpoints
+    told: set[str] = field(default_factory=set, init=False)  # what has been said once
 
     def __post_init__(self) -> None:
         step, memory = self.position.step, self.position.memory
@@ -219,6 +220,9 @@ class WritingPass(Pass):
         """Records the metrics of a call and passes them to the watch."""
         metrics = jax.device_get(dict(metrics))
         self.bar.update(self.recorder.add(metrics))
+        left = progress.time_left(self.bar)
+        if left is not None:
+            self._say_once("time", f"At this speed, {self.schedule.total_steps:,} steps are reached in {left}.")
         return self.watch.see_call(step, metrics) if self.watch is not None else []
 
     def write_line(self, step: int, to_evaluate: Any) -> None:
@@ -230,13 +234,14 @@ class WritingPass(Pass):
 
     def look(self, step: int, state: Any) -> list[Alarm]:
         """Draws the preview if it is due to be saved or checked."""
-        to_save = self.schedule.is_turn(step, self.schedule.sample_every)
+        to_save = self.schedule.is_sample(step)
         to_watch = self.watch is not None and self.watch.is_preview(step)
         if not (to_save or to_watch):
             return []
         pictures = np.asarray(self.job.preview(state))
         if to_save:
-            self.recorder.save_grid(step, pictures, self.job.columns)
+            self.recorder.save_grid(step, pictures, self.job.columns, self.job.rows)
+            self._say_once("samples", f"Samples of step {step:,}: {self.workdir.sample(step)}")
         return self.watch.see_preview(step, pictures) if self.watch is not None and to_watch else []
 
     def save(self, step: int, state: Any, finished: bool, stopped: bool) -> str:
@@ -251,6 +256,11 @@ class WritingPass(Pass):
             draw_summary(self.workdir, self.job.description, self.job.report)
         where = self.workdir.checkpoints / str(step)
         return f"Stopped at step {step}, saved in {where}; rerun the same command to resume."
+
+    def _say_once(self, subject: str, message: str) -> None:
+        if subject not in self.told:
+            self.told.add(subject)
+            say(message)
 
     def _memory(self) -> dict[str, Any]:
         """Returns what a checkpoint holds besides the state, so that a resumed run continues as if uninterrupted."""

@@ -1,13 +1,14 @@
 """Recorder of a run: log lines, events and grids while it trains, an animation and a plot at its end."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
 from jaxgan.host import images
+from jaxgan.host.captions import captioned_grid
 from jaxgan.host.errors import UserError
 from jaxgan.systems.system import Report
 from jaxgan.training.files import metrics_log, plots
@@ -79,15 +80,16 @@ class Recorder:
         self._sums, self._steps = {}, 0
         return line
 
-    def save_grid(self, step: int, pictures: np.ndarray, columns: int) -> None:
+    def save_grid(self, step: int, pictures: np.ndarray, columns: int, rows: Sequence[str] = ()) -> None:
         """Saves the grid of a step; if that fails, the next `sync` tries again.
 
         Args:
           step: the step of the pictures.
           pictures: uint8 (N, height, width, channels).
           columns: pictures in a row.
+          rows: a caption for each row, or ().
         """
-        grid = images.grid(pictures, columns)
+        grid = captioned_grid(pictures, columns, rows=rows) if rows else images.grid(pictures, columns)
         self._unsaved_grids[step] = grid
         with suppress(OSError):
             self._save_grids()
