@@ -45,5 +45,5 @@ def test_the_time_left_is_told_once_some_work_is_done():
         (20, 990, None),  # less than a minute
         (20, 0, None),
     ):
-        bar = SimpleNamespace(format_dict={"elapsed": elapsed}, n=50 + done, initial=50, total=1050)
+        bar = SimpleNamespace(disable=False, format_dict={"elapsed": elapsed}, n=50 + done, initial=50, total=1050)
         assert progress.time_left(bar) == expected

@@ -54,12 +54,12 @@ def time_left(bar: Any, *, after: float = 10.0) -> str | None:
       after: seconds of work before which there is no estimate.
 
     Returns:
-      The estimate; None before `after` seconds, or if less than a minute is left.
+      The estimate; None for a hidden bar, before `after` seconds, or if less than a minute is left.
     """
-    seconds, done = bar.format_dict["elapsed"], bar.n - bar.initial
-    if seconds < after or not done:
+    done = bar.n - bar.initial
+    if bar.disable or not done or bar.format_dict["elapsed"] < after:
         return None
-    minutes = round((bar.total - bar.n) * seconds / done / 60)
+    minutes = round((bar.total - bar.n) * bar.format_dict["elapsed"] / done / 60)
     if minutes < 1:
         return None
     hours, minutes = divmod(minutes, 60)
