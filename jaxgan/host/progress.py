@@ -56,10 +56,9 @@ def time_left(bar: Any, *, after: float = 10.0) -> str | None:
     Returns:
       The estimate; None for a hidden bar, before `after` seconds, or if less than a minute is left.
     """
-    done = bar.n - bar.initial
-    if bar.disable or not done or bar.format_dict["elapsed"] < after:
+    if bar.disable or bar.n == bar.initial or bar.format_dict["elapsed"] < after:
         return None
-    minutes = round((bar.total - bar.n) * bar.format_dict["elapsed"] / done / 60)
+    minutes = round((bar.total - bar.n) * bar.format_dict["elapsed"] / (bar.n - bar.initial) / 60)
     if minutes < 1:
         return None
     hours, minutes = divmod(minutes, 60)
