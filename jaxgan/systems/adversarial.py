@@ -229,15 +229,18 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
     count = batches["image"].shape[0]
     discriminator, history = jax.lax.scan(critic_step, state.discriminator, (jnp.arange(count), batches))
 
-    def generator_loss(images: jax.Array) -> jax.Array:
+    def generator_loss(images: jax.Array) -> tuple[jax.Array, Any]:
         # Folded with `count` because the critic's steps have used 0 to count − 1.
         if rules.augment_both is not None:
             images = rules.augment_both(jax.random.fold_in(keys.augment_both, count), images, axis_name)
         key = jax.random.fold_in(keys.critic, count)
-        (logits,), _ = _judge(discriminator, [(images, *last_conditions)], key, rules, gan)
-        return rules.generator_loss(logits)
+        (logits,), collections = _judge(discriminator, [(images, *last_conditions)], key, rules, gan)
+        return rules.generator_loss(logits), collections
 
-    g_loss, fake_gradient = jax.value_and_grad(generator_loss)(fakes)
+    (g_loss, collections), fake_gradient = jax.value_and_grad(generator_loss, has_aux=True)(fakes)
+    # Running statistics are of what the discriminator learns from; the vectors of spectral normalisation move with
+    # every pass, as in their source.
+    discriminator = discriminator.with_collections({**collections, "batch_stats": discriminator.batch_stats})
     (gradient,) = pull_back(fake_gradient)
     generator = update(state.generator, gradient, rules.generator_optimizer, axis_name)
     generator = generator.with_collections(generator_collections)

@@ -25,6 +25,24 @@ class AdversarialSettings(SystemSettings):
     initial_std: float | None = option(
         None, "Standard deviation of the initial weights; default: the model's own", group="Model"
     )
+    spectral_norm: bool | None = option(
+        None,
+        "Normalise the discriminator's weights by their largest singular value, where the model can; default: the"
+        " model's own",
+        group="Model",
+    )
+    attention_size: int | None = option(
+        None,
+        "Side in pixels of the pictures within both networks that self-attention sees, where the model has blocks;"
+        " default: no attention",
+        group="Model",
+    )
+    minibatch_std: int | None = option(
+        None,
+        "Show the discriminator how much this many pictures of a batch differ, where the model has blocks; default:"
+        " not at all",
+        group="Model",
+    )
     average_decay: float | None = option(
         None, "Sample from a moving average of the generator with this decay; default: no average", group="Model"
     )
@@ -87,7 +105,9 @@ class AdversarialSettings(SystemSettings):
     def check(self) -> None:
         """Raises a UserError for a value out of range, or for settings that contradict each other."""
         super().check()
-        require_positive(self, "decay_every", "clip")
+        require_positive(self, "decay_every", "clip", "attention_size", "minibatch_std")
+        if self.minibatch_std is not None and self.batch_size % self.minibatch_std:
+            raise UserError(f"--minibatch_std={self.minibatch_std}: must divide --batch_size={self.batch_size}")
         if not 1 <= self.critic_steps <= LONGEST_CALL:
             raise UserError(f"--critic_steps={self.critic_steps}: must be from 1 to {LONGEST_CALL:,}")
         for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation"):

@@ -28,7 +28,25 @@ from jaxgan.systems.system import Preview, System, preview_key
 
 GRID = 64  # pictures in a preview, 8×8
 CONDITION_COLUMNS = 5  # pictures of each condition in the preview of tagged faces
-SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate", "initial_std")
+SIZES = (
+    "image_size",
+    "latent_dim",
+    "generator_width",
+    "discriminator_width",
+    "dropout_rate",
+    "initial_std",
+    "spectral_norm",
+    "attention_size",
+    "minibatch_std",
+)
+LACKING = {
+    "dropout_rate": "has no dropout",
+    "initial_std": "has initial weights of its own",
+    "spectral_norm": "has no spectral normalisation",
+    "attention_size": "has no self-attention",
+    "minibatch_std": "has no minibatch standard deviation",
+}
+"""What a model is like that does not take a setting."""
 
 
 def build(settings: AdversarialSettings, examples: Examples) -> System:
@@ -84,10 +102,9 @@ def build_gan(settings: AdversarialSettings, channels: int, condition_dim: int) 
         return models.build(settings.model, channels=channels, **overrides)
     except TypeError as error:
         lacking = str(error).partition(";")[0]
-        if "dropout_rate" in lacking:
-            raise UserError(f"--dropout_rate: {settings.model} has no dropout; leave it out") from error
-        if "initial_std" in lacking:
-            raise UserError(f"--initial_std: {settings.model} has initial weights of its own; leave it out") from error
+        for name, what in LACKING.items():
+            if name in lacking:
+                raise UserError(f"--{name}: {settings.model} {what}; leave it out") from error
         raise UserError(f"--model={settings.model}: {error}") from error
 
 
@@ -201,6 +218,14 @@ def native_image_size(model: str) -> int:
     return models.build(model).image_shape[0]
 
 
+_HINGE: dict[str, Any] = {"loss": "hinge", "batch_size": 64}
+_RESIDUAL: dict[str, Any] = {
+    **_HINGE,
+    "beta1": 0.0,
+    "beta2": 0.9,
+    "critic_steps": 5,
+    "new_batch_each_critic_step": True,
+}
 _GAN: dict[str, Any] = {"reuse_noise": True, "beta1": 0.9, "batch_size": 64}
 _MNIST_A: dict[str, Any] = {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-5}
 _KERAS: dict[str, Any] = {
@@ -265,6 +290,7 @@ FAMILIES = (
                 {"epochs": 100, "sample_every": 5000, "checkpoint_every": 5000},
             ),
             "cgan_mnist": (_MNIST_A, {"epochs": 100}),
+            "projection_gan": (_RESIDUAL, {"steps": 100_000}),
         },
         conditional=True,
     ),
@@ -285,6 +311,14 @@ FAMILIES = (
                 },
                 {"steps": 100_000},
             ),
+        },
+    ),
+    _family(
+        "sngan",
+        {
+            "resnet_gan": (_RESIDUAL, {"steps": 100_000}),
+            "sngan_32": (_RESIDUAL, {"steps": 50_000}),
+            "sndcgan": (_HINGE, {"steps": 100_000}),
         },
     ),
 )
