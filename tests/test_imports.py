@@ -25,6 +25,7 @@ ROWS = {
     "models": 2,
     "ops": 1,
     "losses": 1,
+    "penalties": 1,
     "transforms": 1,
     "data": 2,
     "metrics": 4,

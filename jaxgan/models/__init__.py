@@ -19,6 +19,8 @@ from jaxgan.models.dcgan import dcgan_64, dcgan_anime_a, dcgan_anime_b
 from jaxgan.models.dcgan_mnist import dcgan_mnist_a, dcgan_mnist_keras
 from jaxgan.models.mlp import mlp_a, mlp_b, mlp_keras
 from jaxgan.models.network import GAN, Network
+from jaxgan.models.resnet import projection_gan, resnet_gan, sngan_32
+from jaxgan.models.sndcgan import sndcgan
 from jaxgan.models.wgan import wgan_anime
 
 __all__ = ["GAN", "Network", "build", "init", "names"]
@@ -40,6 +42,10 @@ _BUILDERS: dict[str, Callable[..., GAN]] = {
         wgan_anime,
         cgan_anime,
         cgan_mnist,
+        sngan_32,
+        resnet_gan,
+        sndcgan,
+        projection_gan,
     )
 }
 
@@ -58,7 +64,8 @@ def build(name: str, **overrides: Any) -> GAN:
         `generator_width`, `discriminator_width` (the smallest number of channels of each network, from which the others
         follow) and `dtype` (the compute dtype). Conditional systems have `condition_dim`, systems with dropout
         `dropout_rate`, and the convolutional systems for faces `initial_std`, the standard deviation of the initial
-        weights.
+        weights. Those with spectral normalisation in the discriminator have `spectral_norm`, and residual ones
+        `attention_size` and `minibatch_std`.
 
     Raises:
       UserError: if the id is unknown, or the network cannot have this size.

@@ -50,13 +50,17 @@ class _Weighted(nn.Module):
 
     def weights(self, x: jax.Array, shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array, jax.Array | None]:
         """Returns the input, the kernel of this shape and the bias, all in the compute dtype."""
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        kernel = self.effective(self.param("kernel", self.kernel_init, shape, jnp.float32))
         bias = None
         if self.use_bias:
             fan_in = kernel.size // shape[-1]
             bias = self.param("bias", self.bias_init or uniform_init(fan_in**-0.5), (self.features,), jnp.float32)
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         return x, kernel, bias
+
+    def effective(self, kernel: jax.Array) -> jax.Array:
+        """Returns the kernel that the layer applies, of the same shape; reparametrised layers override this."""
+        return kernel
 
 
 def uniform_init(bound: float) -> Initializer:
@@ -83,17 +87,25 @@ class Dense(_Weighted):
 
 
 class Conv(_Weighted):
-    """Convolution with a square kernel (kernel_size, kernel_size, in, out)."""
+    """Convolution with a square kernel (kernel_size, kernel_size, in, out).
+
+    Another `operation` of the picture and the kernel, such as `resampling.pooled_conv`, may stand in the place of the
+    plain one; stride and padding are then its own.
+    """
 
     kernel_size: int = 3
     stride: int = 1
     padding: Padding = 0
+    operation: Callable[[jax.Array, jax.Array], jax.Array] | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (N, H, W, in) to (N, ⌊(H + padding − kernel_size) / stride⌋ + 1, …, features)."""
         x, kernel, bias = self.weights(x, (self.kernel_size, self.kernel_size, x.shape[-1], self.features))
-        y = ops.conv(x, kernel, stride=self.stride, padding=self.padding)
+        if self.operation is None:
+            y = ops.conv(x, kernel, stride=self.stride, padding=self.padding)
+        else:
+            y = self.operation(x, kernel)
         return y if bias is None else y + bias
 
 
@@ -112,20 +124,8 @@ class ConvTranspose(_Weighted):
         return y if bias is None else y + bias
 
 
-class BatchNorm(nn.Module):
-    """Batch normalisation over all axes but the last, synchronised over `axis_name`.
-
-    Without `sync_batch_norm` each device normalises its share of the batch by the statistics of that share. The running
-    statistics then move by the mean of all devices' statistics, so they remain equal on all devices.
-
-    Running statistics are updated as running ← momentum · running + (1 − momentum) · batch: `momentum` is that of Flax
-    and Keras, one minus PyTorch's. PyTorch updates the running variance with the UNBIASED variance (divided by n − 1),
-    although it normalises with the biased one; Keras uses the biased one for both. `unbiased_running_variance` selects
-    PyTorch's way.
-
-    Reference:
-      Ioffe and Szegedy, "Batch Normalization", 2015.
-    """
+class _BatchNormalization(nn.Module):
+    """Base class of `BatchNorm` and `ConditionalBatchNorm`: the statistics, and the settings of both."""
 
     momentum: float = 0.9
     epsilon: float = 1e-5
@@ -136,16 +136,19 @@ class BatchNorm(nn.Module):
     sync_batch_norm: bool = True
     dtype: Any = None
 
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Normalises (N, …, C) and, if `train`, updates the collection "batch_stats".
+    def normalised(self, x: jax.Array, scale: jax.Array, bias: jax.Array, train: bool) -> jax.Array:
+        """Normalises (N, …, C), scales and shifts; if `train`, updates the collection "batch_stats".
+
+        Args:
+          x: (N, …, C).
+          scale: (C,), or what broadcasts to x.
+          bias: of the shape of the scale.
+          train: whether to use and update the statistics of the batch.
 
         Raises:
           UserError: if `train` and the statistics are those of a single number.
         """
         features = x.shape[-1]
-        scale = self.param("scale", self.scale_init, (features,), jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (features,), jnp.float32)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, (features,), jnp.float32)
         running_variance = self.variable("batch_stats", "var", jnp.ones, (features,), jnp.float32)
 
@@ -179,6 +182,59 @@ class BatchNorm(nn.Module):
             mean, mean_of_squares = jax.lax.pmean((mean, mean_of_squares), self.axis_name)
             count *= jax.lax.axis_size(self.axis_name)
         return mean, jnp.maximum(mean_of_squares - jnp.square(mean), 0.0), count
+
+
+class BatchNorm(_BatchNormalization):
+    """Batch normalisation over all axes but the last, synchronised over `axis_name`.
+
+    Without `sync_batch_norm` each device normalises its share of the batch by the statistics of that share. The running
+    statistics then move by the mean of all devices' statistics, so they remain equal on all devices.
+
+    Running statistics are updated as running ← momentum · running + (1 − momentum) · batch: `momentum` is that of Flax
+    and Keras, one minus PyTorch's. PyTorch updates the running variance with the UNBIASED variance (divided by n − 1),
+    although it normalises with the biased one; Keras uses the biased one for both. `unbiased_running_variance` selects
+    PyTorch's way.
+
+    Reference:
+      Ioffe and Szegedy, "Batch Normalization", 2015.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Normalises (N, …, C) and, if `train`, updates the collection "batch_stats".
+
+        Raises:
+          UserError: if `train` and the statistics are those of a single number.
+        """
+        scale = self.param("scale", self.scale_init, x.shape[-1:], jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, x.shape[-1:], jnp.float32)
+        return self.normalised(x, scale, bias, train)
+
+
+class ConditionalBatchNorm(_BatchNormalization):
+    """Batch normalisation whose scale and shift depend on each example's condition y.
+
+    The scale is 1 + y·S and the shift y·B, with S and B (condition_dim, C), initially 0. For a one-hot y that is a
+    scale and a shift of each class, as in the papers. A condition of several ones, such as hair and eyes, adds their
+    effects.
+
+    Reference:
+      Dumoulin et al., "A Learned Representation For Artistic Style", 2017; Miyato and Koyama, "cGANs with Projection
+      Discriminator", 2018.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
+        """Normalises (N, …, C) under conditions (N, condition_dim); if `train`, updates "batch_stats".
+
+        Raises:
+          UserError: if `train` and the statistics are those of a single number.
+        """
+        shape = (y.shape[-1], x.shape[-1])
+        scale = y @ self.param("scale", nn.initializers.zeros, shape, jnp.float32)
+        bias = y @ self.param("bias", nn.initializers.zeros, shape, jnp.float32)
+        over_pixels = (len(x), *(1,) * (x.ndim - 2), x.shape[-1])
+        return self.normalised(x, 1 + scale.reshape(over_pixels), bias.reshape(over_pixels), train)
 
 
 class Dropout(nn.Module):

@@ -79,8 +79,9 @@ class Rules:
       discriminator_penalty: added to the discriminator's loss: (judge, real, fake, key, axis_name) -> scalar, or None.
         `judge` maps images (N, H, W, C) to logits (N,) under the real examples' conditions; both sets of pictures are
         passed as the discriminator sees them. Its metric is "d_penalty".
-      penalty_every: critic steps between two evaluations of the penalty, which is then multiplied by this number (a
-        lazy penalty).
+      penalty_every: critic steps between two evaluations of the penalty. Above 1 (a lazy penalty) it is multiplied by
+        this number, and the optimiser takes a step of its own on it, after that of the critic step: with k steps
+        between two, k + 1 updates take the place of k.
       sync_batch_norm: whether batch statistics are taken over the global batch, or by each device over its own share.
       score: maps logits to the logged score: a probability (default), or the identity for critics.
     """
@@ -223,21 +224,32 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
         # As in tutorial 000, a batch that is judged several times keeps its negatives.
         wrong = jax.random.fold_in(keys.negatives, index) if rules.new_batch_each_critic_step else keys.negatives
         examples = _examples(images, conditions, generated, wrong, rules, axis_name)
-        penalty = _penalty(images, conditions, generated, state.step * rules.critic_steps + index, keys, rules)
-        return _discriminator_update(discriminator, examples, penalty, critic_key, rules, gan, axis_name)
+        updates = state.step * rules.critic_steps + index
+        penalty = _penalty(images, conditions, generated, updates, keys, rules)
+        if rules.penalty_every == 1:
+            return _discriminator_update(discriminator, examples, penalty, critic_key, rules, gan, axis_name)
+        discriminator, metrics = _discriminator_update(discriminator, examples, None, critic_key, rules, gan, axis_name)
+        if penalty is None:
+            return discriminator, metrics
+        its_turn = updates % rules.penalty_every == 0
+        discriminator, d_penalty = _penalty_update(discriminator, penalty, its_turn, rules, gan, axis_name)
+        return discriminator, {**metrics, "d_penalty": d_penalty}
 
     count = batches["image"].shape[0]
     discriminator, history = jax.lax.scan(critic_step, state.discriminator, (jnp.arange(count), batches))
 
-    def generator_loss(images: jax.Array) -> jax.Array:
+    def generator_loss(images: jax.Array) -> tuple[jax.Array, Any]:
         # Folded with `count` because the critic's steps have used 0 to count − 1.
         if rules.augment_both is not None:
             images = rules.augment_both(jax.random.fold_in(keys.augment_both, count), images, axis_name)
         key = jax.random.fold_in(keys.critic, count)
-        (logits,), _ = _judge(discriminator, [(images, *last_conditions)], key, rules, gan)
-        return rules.generator_loss(logits)
+        (logits,), collections = _judge(discriminator, [(images, *last_conditions)], key, rules, gan)
+        return rules.generator_loss(logits), collections
 
-    g_loss, fake_gradient = jax.value_and_grad(generator_loss)(fakes)
+    (g_loss, collections), fake_gradient = jax.value_and_grad(generator_loss, has_aux=True)(fakes)
+    # Running statistics are of what the discriminator learns from; the vectors of spectral normalisation move with
+    # every pass, as in their source.
+    discriminator = discriminator.with_collections({**collections, "batch_stats": discriminator.batch_stats})
     (gradient,) = pull_back(fake_gradient)
     generator = update(state.generator, gradient, rules.generator_optimizer, axis_name)
     generator = generator.with_collections(generator_collections)
@@ -312,12 +324,33 @@ def _penalty(
             # Batch statistics are taken over these pictures, but do not enter the running averages.
             return _judge(discriminator, [(pictures, *conditions)], judge_key, rules, gan)[0][0]
 
-        def value() -> jax.Array:
-            return every * penalty(judge, images, fakes, penalty_key, axis_name).astype(jnp.float32)
-
-        return value() if every == 1 else jax.lax.cond(critic_updates % every == 0, value, lambda: jnp.zeros(()))
+        return every * penalty(judge, images, fakes, penalty_key, axis_name).astype(jnp.float32)
 
     return of
+
+
+def _penalty_update(
+    discriminator: Player,
+    penalty: Callable[[Player, models.GAN, str | None], jax.Array],
+    its_turn: jax.Array,
+    rules: Rules,
+    gan: models.GAN,
+    axis_name: str | None,
+) -> tuple[Player, jax.Array]:
+    """Takes a step of the discriminator on a lazy penalty alone, if it is its turn; returns it with the penalty, or 0.
+
+    Reference:
+      Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, appendix B.
+    """
+
+    def penalise(player: Player) -> tuple[Player, jax.Array]:
+        value, gradient = jax.value_and_grad(lambda params: penalty(player.replace(params=params), gan, axis_name))(
+            player.params
+        )
+        player = update(player, gradient, rules.bounded_discriminator_optimizer, axis_name)
+        return player, mean_over_devices(value, axis_name)
+
+    return jax.lax.cond(its_turn, penalise, lambda player: (player, jnp.zeros(())), discriminator)
 
 
 def _discriminator_update(

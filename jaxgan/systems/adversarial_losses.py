@@ -1,6 +1,6 @@
 """The pairs of losses that two players can be trained with, by name, and what is reported of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -46,12 +46,16 @@ ADVERSARIAL_LOSSES = {
 }
 """The losses by name."""
 
+PENALTY = Panel("penalty", {"d_penalty": "discriminator's"})
+"""The panel of a penalty of the discriminator."""
 
-def two_player_report(loss_name: str) -> Report:
+
+def two_player_report(loss_name: str, further: Sequence[Panel] = ()) -> Report:
     """Returns the report of a system of two players, whose step returns `d_loss`, `g_loss`, `d_real` and `d_fake`.
 
     Args:
       loss_name: a key of `ADVERSARIAL_LOSSES`.
+      further: panels of what else the step returns, such as `PENALTY`.
 
     Raises:
       KeyError: for another name.
@@ -60,7 +64,7 @@ def two_player_report(loss_name: str) -> Report:
     loss = Panel("loss", {"d_loss": "discriminator", "g_loss": "generator"})
     opinions = {"d_real": "D(x), real", "d_fake": "D(G(z)), generated"}
     return Report(
-        panels=(loss, Panel(f"mean {value}", opinions, probabilities=value == "probability")),
+        panels=(loss, Panel(f"mean {value}", opinions, probabilities=value == "probability"), *further),
         bar=("d_loss", "g_loss"),
         checks=_checks(loss_name),
         unit="generator steps",

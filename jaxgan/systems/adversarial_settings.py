@@ -4,7 +4,9 @@ import dataclasses
 
 from jaxgan import models
 from jaxgan.host.errors import UserError
+from jaxgan.ops.differentiable_augmentation import POLICIES
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
+from jaxgan.systems.adversarial_penalties import PENALTIES, WEIGHT
 from jaxgan.systems.settings import LONGEST_CALL, SystemSettings, option, require_positive, require_shares
 
 
@@ -24,6 +26,24 @@ class AdversarialSettings(SystemSettings):
     )
     initial_std: float | None = option(
         None, "Standard deviation of the initial weights; default: the model's own", group="Model"
+    )
+    spectral_norm: bool | None = option(
+        None,
+        "Normalise the discriminator's weights by their largest singular value, where the model can; default: the"
+        " model's own",
+        group="Model",
+    )
+    attention_size: int | None = option(
+        None,
+        "Side in pixels of the pictures within both networks that self-attention sees, where the model has blocks;"
+        " default: no attention",
+        group="Model",
+    )
+    minibatch_std: int | None = option(
+        None,
+        "Show the discriminator how much this many pictures of a batch differ, where the model has blocks; default:"
+        " not at all",
+        group="Model",
     )
     average_decay: float | None = option(
         None, "Sample from a moving average of the generator with this decay; default: no average", group="Model"
@@ -50,6 +70,31 @@ class AdversarialSettings(SystemSettings):
     )
     flip: bool = option(False, "Mirror real pictures left and right at random", group="Loss")
     rotation: float = option(0.0, "Rotate real pictures by up to this many degrees at random", group="Loss")
+
+    penalty: str | None = option(
+        None,
+        "Penalty on the discriminator's gradient, which takes the place of --clip: WGAN-GP's, R1, R2 or DRAGAN's; "
+        "default: none",
+        tuple(PENALTIES),
+        group="Regularisation",
+    )
+    penalty_weight: float | None = option(
+        None,
+        f"Weight of --penalty; for R1 and R2 their gamma, which they halve; default: {WEIGHT:g}",
+        group="Regularisation",
+    )
+    penalty_every: int = option(
+        1,
+        "Compute --penalty in each of so many discriminator steps, as many times as strong (StyleGAN2's lazy "
+        "regularisation)",
+        group="Regularisation",
+    )
+    diffaugment: str | None = option(
+        None,
+        f"DiffAugment all pictures that the discriminator sees: any of {', '.join(POLICIES)}, with commas between; "
+        "default: none",
+        group="Regularisation",
+    )
 
     critic_steps: int = option(1, "Discriminator steps per generator step", group="Critic")
     new_batch_each_critic_step: bool = option(
@@ -87,7 +132,9 @@ class AdversarialSettings(SystemSettings):
     def check(self) -> None:
         """Raises a UserError for a value out of range, or for settings that contradict each other."""
         super().check()
-        require_positive(self, "decay_every", "clip")
+        require_positive(self, "decay_every", "clip", "attention_size", "minibatch_std")
+        if self.minibatch_std is not None and self.batch_size % self.minibatch_std:
+            raise UserError(f"--minibatch_std={self.minibatch_std}: must divide --batch_size={self.batch_size}")
         if not 1 <= self.critic_steps <= LONGEST_CALL:
             raise UserError(f"--critic_steps={self.critic_steps}: must be from 1 to {LONGEST_CALL:,}")
         for name in ("generator_learning_rate", "discriminator_learning_rate", "rotation"):
@@ -101,6 +148,12 @@ class AdversarialSettings(SystemSettings):
         self._check_conditions()
         self._check_losses()
         self._check_critic()
+        self._check_regularisation()
+
+    @property
+    def diffaugment_policies(self) -> tuple[str, ...]:
+        """The policies of `--diffaugment`, in order."""
+        return tuple(policy.strip() for policy in self.diffaugment.split(",")) if self.diffaugment is not None else ()
 
     def _check_conditions(self) -> None:
         for name in ("matching_aware", "conditions"):
@@ -125,6 +178,15 @@ class AdversarialSettings(SystemSettings):
             )
         if self.critic_warmup and self.decay_every is not None:
             raise UserError("--decay_every: counts steps with as many critic steps each; leave out --critic_warmup")
+
+    def _check_regularisation(self) -> None:
+        require_positive(self, "penalty_weight", "penalty_every")
+        for name, unless in (("penalty_weight", None), ("penalty_every", 1)):
+            if self.penalty is None and getattr(self, name) != unless:
+                raise UserError(f"--{name}: says how a penalty is taken; give --penalty too")
+        for policy in self.diffaugment_policies:
+            if policy not in POLICIES:
+                raise UserError(f"--diffaugment={self.diffaugment}: {policy!r} is none of {', '.join(POLICIES)}")
 
 
 def is_conditional(model: str) -> bool:

@@ -17,9 +17,9 @@ from jaxgan.data import conditions, tags
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.models.inference import generate
-from jaxgan.ops import augment
-from jaxgan.systems import adversarial
-from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, two_player_report
+from jaxgan.ops import augment, differentiable_augmentation
+from jaxgan.systems import adversarial, adversarial_penalties
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, PENALTY, two_player_report
 from jaxgan.systems.adversarial_settings import AdversarialSettings, is_conditional
 from jaxgan.systems.outputs import LatentOutput, Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
@@ -28,7 +28,25 @@ from jaxgan.systems.system import Preview, System, preview_key
 
 GRID = 64  # pictures in a preview, 8×8
 CONDITION_COLUMNS = 5  # pictures of each condition in the preview of tagged faces
-SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate", "initial_std")
+SIZES = (
+    "image_size",
+    "latent_dim",
+    "generator_width",
+    "discriminator_width",
+    "dropout_rate",
+    "initial_std",
+    "spectral_norm",
+    "attention_size",
+    "minibatch_std",
+)
+LACKING = {
+    "dropout_rate": "has no dropout",
+    "initial_std": "has initial weights of its own",
+    "spectral_norm": "has no spectral normalisation",
+    "attention_size": "has no self-attention",
+    "minibatch_std": "has no minibatch standard deviation",
+}
+"""What a model is like that does not take a setting."""
 
 
 def build(settings: AdversarialSettings, examples: Examples) -> System:
@@ -43,7 +61,7 @@ def build(settings: AdversarialSettings, examples: Examples) -> System:
     """
     gan = build_gan(settings, examples.image_shape[-1], examples.condition_dim)
     rules = build_rules(settings, gan, examples.condition_names)
-    report = two_player_report(settings.loss)
+    report = two_player_report(settings.loss, [PENALTY] if settings.penalty else [])
     return System(
         name=settings.model,
         init=functools.partial(adversarial.init_state, rules=rules),
@@ -84,10 +102,9 @@ def build_gan(settings: AdversarialSettings, channels: int, condition_dim: int) 
         return models.build(settings.model, channels=channels, **overrides)
     except TypeError as error:
         lacking = str(error).partition(";")[0]
-        if "dropout_rate" in lacking:
-            raise UserError(f"--dropout_rate: {settings.model} has no dropout; leave it out") from error
-        if "initial_std" in lacking:
-            raise UserError(f"--initial_std: {settings.model} has initial weights of its own; leave it out") from error
+        for name, what in LACKING.items():
+            if name in lacking:
+                raise UserError(f"--{name}: {settings.model} {what}; leave it out") from error
         raise UserError(f"--model={settings.model}: {error}") from error
 
 
@@ -108,18 +125,21 @@ def build_rules(
         discriminator_loss=discriminator_loss(settings),
         generator_loss=loss.generator_loss,
         generator_optimizer=optimizer(settings, settings.generator_learning_rate, 1),
-        discriminator_optimizer=optimizer(settings, settings.discriminator_learning_rate, settings.critic_steps),
+        discriminator_optimizer=discriminator_optimizer(settings),
         critic_steps=settings.critic_steps,
         new_batch_each_critic_step=settings.new_batch_each_critic_step,
         reuse_noise=settings.reuse_noise,
         joint_batch=settings.joint_batch,
         matching_aware=settings.matching_aware,
         wrong_attributes=attributes if settings.wrong_in_one and attributes else None,
-        clip=settings.clip,
+        clip=None if settings.penalty else settings.clip,  # it takes the place of clipping
         clip_normalization=settings.clip_normalization,
         average_decay=settings.average_decay,
         sync_batch_norm=settings.sync_batch_norm,
         augment=augment.build(flip=settings.flip, rotation=settings.rotation),
+        augment_both=differentiable_augmentation.build(settings.diffaugment_policies),
+        discriminator_penalty=adversarial_penalties.build(settings.penalty, settings.penalty_weight),
+        penalty_every=settings.penalty_every,
         score=loss.score,
     )
 
@@ -138,19 +158,42 @@ def discriminator_loss(settings: AdversarialSettings) -> Any:
     return functools.partial(loss, label_smoothing=settings.label_smoothing)
 
 
+def discriminator_optimizer(settings: AdversarialSettings) -> optax.GradientTransformation:
+    """Builds the discriminator's optimiser.
+
+    With a lazy penalty it takes k + 1 updates in k critic steps. The learning rate is therefore multiplied by
+    c = k / (k + 1), and moving averages decay by β^c, so that they cover as many pictures as without.
+
+    Reference:
+      Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, appendix B.
+    """
+    rate, every = settings.discriminator_learning_rate, settings.penalty_every
+    if every == 1:
+        return optimizer(settings, rate, settings.critic_steps)
+    share = every / (every + 1)
+    return optimizer(settings, rate * share, settings.critic_steps / share, share)
+
+
 def optimizer(
-    settings: AdversarialSettings, learning_rate: float, updates_per_step: int
+    settings: AdversarialSettings, learning_rate: float, updates_per_step: float, power: float = 1.0
 ) -> optax.GradientTransformation:
-    """Builds one player's optimiser; with `decay_every` its rate falls in stairs, counted in generator steps."""
+    """Builds one player's optimiser; with `decay_every` its rate falls in stairs, counted in generator steps.
+
+    Args:
+      settings: of the system.
+      learning_rate: at first.
+      updates_per_step: updates in a generator step.
+      power: every β is raised to this power.
+    """
     rate: float | optax.Schedule = learning_rate
     if settings.decay_every is not None:
         every = settings.decay_every * updates_per_step
         rate = optax.exponential_decay(learning_rate, every, settings.decay_rate, staircase=True)
     if settings.optimizer == "rmsprop":
-        return optax.rmsprop(rate, decay=0.9, eps=1e-7, eps_in_sqrt=settings.epsilon_in_root)
+        return optax.rmsprop(rate, decay=0.9**power, eps=1e-7, eps_in_sqrt=settings.epsilon_in_root)
     if settings.optimizer == "sgd":
         return optax.sgd(rate)
-    return optax.adam(rate, b1=settings.beta1, b2=settings.beta2, eps=1e-8)
+    return optax.adam(rate, b1=settings.beta1**power, b2=settings.beta2**power, eps=1e-8)
 
 
 def build_preview(settings: AdversarialSettings, gan: models.GAN, examples: Examples) -> Preview:
@@ -201,6 +244,14 @@ def native_image_size(model: str) -> int:
     return models.build(model).image_shape[0]
 
 
+_HINGE: dict[str, Any] = {"loss": "hinge", "batch_size": 64}
+_RESIDUAL: dict[str, Any] = {
+    **_HINGE,
+    "beta1": 0.0,
+    "beta2": 0.9,
+    "critic_steps": 5,
+    "new_batch_each_critic_step": True,
+}
 _GAN: dict[str, Any] = {"reuse_noise": True, "beta1": 0.9, "batch_size": 64}
 _MNIST_A: dict[str, Any] = {**_GAN, "generator_learning_rate": 1e-4, "discriminator_learning_rate": 1e-5}
 _KERAS: dict[str, Any] = {
@@ -265,6 +316,7 @@ FAMILIES = (
                 {"epochs": 100, "sample_every": 5000, "checkpoint_every": 5000},
             ),
             "cgan_mnist": (_MNIST_A, {"epochs": 100}),
+            "projection_gan": (_RESIDUAL, {"steps": 100_000}),
         },
         conditional=True,
     ),
@@ -285,6 +337,14 @@ FAMILIES = (
                 },
                 {"steps": 100_000},
             ),
+        },
+    ),
+    _family(
+        "sngan",
+        {
+            "resnet_gan": (_RESIDUAL, {"steps": 100_000}),
+            "sngan_32": (_RESIDUAL, {"steps": 50_000}),
+            "sndcgan": (_HINGE, {"steps": 100_000}),
         },
     ),
 )
