@@ -1,0 +1,126 @@
+"""Ways to spoil pictures, so that feature networks learn to see them and scores can be read against them.
+
+A network that has only learned what pictures show may not notice how they are drawn: a classifier of hair colours
+calls a grey, speckled face real if the hair is right. Each way here is a fault of generators: blur, noise, faded
+colours, pixels that have lost their places, a chequered pattern, a face put together from two.
+"""
+
+import jax
+import jax.numpy as jnp
+
+KINDS = ("none", "blurred", "noised", "faded", "jittered", "chequered", "mixed")
+"""The ways to spoil a picture; the first leaves it as it is."""
+
+LIGHT, HEAVY = 0.15, 0.7
+"""Strengths, from 0 to 1, of a fault that one sees on looking twice, and of one that nobody overlooks."""
+
+_MOST_BLUR = 12  # passes of a small blur at strength 1, a standard deviation of 2.4 pixels
+_MOST_NOISE = 0.6  # standard deviation at strength 1, of pixels in [-1, 1]
+
+
+def spoil(key: jax.Array, images: jax.Array, kind: str, strength: jax.Array | float) -> jax.Array:
+    """Spoils pictures in one way.
+
+    Args:
+      key: PRNG key of what is random in it.
+      images: (N, H, W, C), floats in [−1, 1].
+      kind: one of `KINDS`.
+      strength: from 0 (as they are) to 1, one for all pictures or for each, (N,).
+
+    Returns:
+      Pictures of the same shape, in [−1, 1].
+
+    Raises:
+      KeyError: for another kind.
+    """
+    strength = jnp.broadcast_to(jnp.asarray(strength, images.dtype), images.shape[:1])[:, None, None, None]
+    return jnp.clip(_WAYS[kind](key, images, strength), -1.0, 1.0)
+
+
+def spoil_some(key: jax.Array, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Spoils half of the pictures, each in a random way and with a random strength.
+
+    Args:
+      key: PRNG key.
+      images: (N, H, W, C), floats in [−1, 1].
+
+    Returns:
+      The pictures, and how each was spoilt, one-hot in the order of `KINDS`, (N, 7).
+    """
+    kind_key, strength_key, *keys = jax.random.split(key, 2 + len(KINDS))
+    count = len(images)
+    odds = jnp.array([1.0] + [1.0 / (len(KINDS) - 1)] * (len(KINDS) - 1))
+    kinds = jax.random.categorical(kind_key, jnp.log(odds), shape=(count,))
+    # Light faults more often than heavy ones: those are harder to see.
+    strength = 0.05 + 0.95 * jax.random.uniform(strength_key, (count,)) ** 2
+    spoilt = images
+    for number, (kind, key) in enumerate(zip(KINDS, keys, strict=True)):
+        chosen = (kinds == number)[:, None, None, None]
+        spoilt = jnp.where(chosen, spoil(key, images, kind, strength), spoilt)
+    return spoilt, jax.nn.one_hot(kinds, len(KINDS))
+
+
+def _none(key: jax.Array, images: jax.Array, strength: jax.Array) -> jax.Array:
+    return images
+
+
+def _blurred(key: jax.Array, images: jax.Array, strength: jax.Array) -> jax.Array:
+    blurred, passes = images, strength * _MOST_BLUR
+    for number in range(_MOST_BLUR):
+        once = blurred
+        for axis in (1, 2):
+            once = 0.5 * once + 0.25 * (_moved(once, axis, 1) + _moved(once, axis, -1))
+        blurred += jnp.clip(passes - number, 0.0, 1.0) * (once - blurred)  # the last pass counts in part
+    return blurred
+
+
+def _moved(images: jax.Array, axis: int, by: int) -> jax.Array:
+    """Moves pictures by a pixel along an axis, repeating the border."""
+    size = images.shape[axis]
+    middle = jax.lax.slice_in_dim(images, max(0, -by), size - max(0, by), axis=axis)
+    border = jax.lax.slice_in_dim(images, size - 1 if by < 0 else 0, size if by < 0 else 1, axis=axis)
+    return jnp.concatenate([middle, border] if by < 0 else [border, middle], axis=axis)
+
+
+def _noised(key: jax.Array, images: jax.Array, strength: jax.Array) -> jax.Array:
+    return images + _MOST_NOISE * strength * jax.random.normal(key, images.shape, images.dtype)
+
+
+def _faded(key: jax.Array, images: jax.Array, strength: jax.Array) -> jax.Array:
+    """Draws colours towards grey; of grey pictures, tones towards the middle one."""
+    pale = images.mean(axis=3, keepdims=True) if images.shape[3] > 1 else images.mean(axis=(1, 2, 3), keepdims=True)
+    return images + strength * (pale - images)
+
+
+def _jittered(key: jax.Array, images: jax.Array, strength: jax.Array) -> jax.Array:
+    """Takes each pixel from a place nearby: at strength 1, twice along each axis, from either side or from its own."""
+    for step, axis in enumerate((1, 2, 1, 2)):
+        draws = jax.random.uniform(jax.random.fold_in(key, step), (*images.shape[:3], 1))
+        later, earlier = _moved(images, axis, -1), _moved(images, axis, 1)
+        images = jnp.where(draws < strength / 3, later, jnp.where(draws > 1 - strength / 3, earlier, images))
+    return images
+
+
+def _chequered(key: jax.Array, images: jax.Array, strength: jax.Array) -> jax.Array:
+    """Adds what transposed convolutions leave: a pattern that repeats every four pixels, of each picture its own."""
+    count, height, width, channels = images.shape
+    tile = jax.random.normal(key, (count, 4, 4, channels), images.dtype)
+    tile -= tile.mean(axis=(1, 2), keepdims=True)
+    pattern = jnp.tile(tile, (1, -(-height // 4), -(-width // 4), 1))[:, :height, :width]
+    return images + _MOST_NOISE * strength * pattern
+
+
+def _mixed(key: jax.Array, images: jax.Array, strength: jax.Array) -> jax.Array:
+    """Lays the next picture of the batch over each; at strength 1 both count the same."""
+    return images + 0.5 * strength * (jnp.roll(images, 1, axis=0) - images)
+
+
+_WAYS = {
+    "none": _none,
+    "blurred": _blurred,
+    "noised": _noised,
+    "faded": _faded,
+    "jittered": _jittered,
+    "chequered": _chequered,
+    "mixed": _mixed,
+}
