@@ -5,6 +5,7 @@ from flax import linen as nn
 
 from jaxgan.models.layers import Conv, ConvTranspose, Initializer, leaky_relu, normal_init, torch_kernel_init
 from jaxgan.models.network import Network
+from jaxgan.models.spectral import SpectralConv
 
 
 class ConvolutionalNetwork(Network):
@@ -32,6 +33,23 @@ class ConvolutionalNetwork(Network):
         """
         layer = Conv(features, False, self._kernel_init(), None, self.dtype, kernel_size, stride, padding)
         return layer(x)
+
+    def spectral_conv(
+        self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int, train: bool
+    ) -> jax.Array:
+        """Applies a convolution with spectral normalisation and a bias, which is initially 0.
+
+        Args:
+          x: (N, H, W, C).
+          features: number of output channels.
+          kernel_size: side of the kernel.
+          stride: stride along both axes.
+          padding: zeros added on each side.
+          train: whether the vector of spectral normalisation moves.
+        """
+        geometry = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+        init = {"kernel_init": self._kernel_init(), "bias_init": nn.initializers.zeros}
+        return SpectralConv(features, dtype=self.dtype, train=train, **init, **geometry)(x)
 
     def conv_transpose(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int) -> jax.Array:
         """Applies a transposed convolution without normalisation.

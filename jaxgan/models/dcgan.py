@@ -54,16 +54,25 @@ class Generator(ConvolutionalNetwork):
 
 
 class Discriminator(ConvolutionalNetwork):
-    """Discriminator: picture -> `head` without BN -> one halving for each further width -> `tail` to 1×1, the logit."""
+    """Discriminator: picture -> `head` without BN -> one halving for each further width -> `tail` to 1×1, the logit.
+
+    With `spectral_norm` every convolution has a bias and spectral normalisation, and there is no batch normalisation,
+    which would undo it.
+    """
 
     image_shape: tuple[int, int, int] = (96, 96, 3)
     widths: tuple[int, ...] = (64, 128, 256, 512)
     head: Geometry = HALVE
     tail: Geometry = (5, 2, 0)
+    spectral_norm: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps pictures (N, *image_shape) to logits (N,)."""
+        if self.spectral_norm:
+            for width, geometry in zip(self.widths, (self.head, *[HALVE] * len(self.widths)), strict=False):
+                x = leaky_relu(self.spectral_conv(x, width, *geometry, train))
+            return self.spectral_conv(x, 1, *self.tail, train).reshape(x.shape[0])
         x = leaky_relu(self.conv(x, self.widths[0], *self.head))
         for width in self.widths[1:]:
             x = self.down(x, width, *HALVE, train)
@@ -78,6 +87,7 @@ def dcgan_anime_a(
     generator_width: int = 64,
     discriminator_width: int = 64,
     initial_std: float | None = 0.01,
+    spectral_norm: bool = False,
     dtype: Any = None,
 ) -> GAN:
     """DCGAN of tutorial 000: 6×6 to 96×96 in four doublings, kernels 4.
@@ -101,6 +111,7 @@ def dcgan_anime_a(
         ),
         discriminator=Discriminator(
             dtype=dtype,
+            spectral_norm=spectral_norm,
             initial_std=initial_std,
             image_shape=image_shape,
             widths=tuple(discriminator_width * n for n in (1, 2, 4, 8)),
@@ -117,6 +128,7 @@ def dcgan_anime_b(
     generator_width: int = 64,
     discriminator_width: int = 64,
     initial_std: float | None = None,
+    spectral_norm: bool = False,
     dtype: Any = None,
 ) -> GAN:
     """DCGAN of tutorial 001: 4×4 to 32×32 in three doublings, then a threefold step to 96×96.
@@ -139,6 +151,7 @@ def dcgan_anime_b(
         ),
         discriminator=Discriminator(
             dtype=dtype,
+            spectral_norm=spectral_norm,
             initial_std=initial_std,
             image_shape=image_shape,
             widths=tuple(discriminator_width * n for n in factors),
@@ -156,6 +169,7 @@ def dcgan_64(
     generator_width: int = 128,
     discriminator_width: int = 128,
     initial_std: float | None = 0.02,
+    spectral_norm: bool = False,
     dtype: Any = None,
 ) -> GAN:
     """DCGAN of the paper's figure: 4×4×1024 to 64×64 in four doublings; other sizes have more or fewer doublings.
@@ -177,6 +191,7 @@ def dcgan_64(
         ),
         discriminator=Discriminator(
             dtype=dtype,
+            spectral_norm=spectral_norm,
             initial_std=initial_std,
             image_shape=image_shape,
             widths=tuple(discriminator_width * n for n in factors),
