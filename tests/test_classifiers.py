@@ -10,11 +10,12 @@ from jaxgan.data.heads import Head, heads_of
 from jaxgan.host.digest import digest
 from jaxgan.metrics import classifiers
 from jaxgan.metrics.classifiers import Classifier, ClassifierRecipe, _cross_entropy, _shift, train_classifier
+from jaxgan.metrics.spoiling import KINDS
 
 HEADS = (Head("row", ("0", "1")), Head("column", ("0", "1", "2"), start=2))
 
 
-apply = jax.jit(partial(Classifier(5).apply, train=False))
+apply = jax.jit(partial(Classifier(5 + len(KINDS)).apply, train=False))
 
 
 def bars(count, seed):
@@ -38,7 +39,7 @@ def trained():
 def test_learns_every_head(trained):
     images, conditions = bars(200, seed=1)
     features, logits = apply(trained, images)
-    assert features.shape == (200, 128) and logits.shape == (200, 5)
+    assert features.shape == (200, 128) and logits.shape == (200, 5 + len(KINDS))
     assert features.min() >= 0
     for head in HEADS:
         assert np.mean(logits[:, head.columns].argmax(1) == head.labels(conditions)) > 0.99

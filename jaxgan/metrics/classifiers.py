@@ -15,6 +15,7 @@ from flax import linen as nn
 from jaxgan.data import order
 from jaxgan.data.heads import Head
 from jaxgan.host.progress import bar
+from jaxgan.metrics.spoiling import KINDS, spoil_some
 from jaxgan.models import layers
 from jaxgan.ops import pixels
 
@@ -73,6 +74,8 @@ class ClassifierRecipe:
       learning_rate: peak learning rate, reached after a fifth of the steps; it then falls to 0 along a cosine.
       weight_decay: weight decay of AdamW.
       shift: maximum shift of a picture along each axis, in pixels.
+      spoil: whether half of the pictures are spoilt, each in one of several ways, and a further head learns to tell
+        how: the features then see how well pictures are drawn, and not only what they show.
       seed: random seed of the initial weights, the order and the shifts.
     """
 
@@ -81,6 +84,7 @@ class ClassifierRecipe:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     shift: int = 1
+    spoil: bool = True
     seed: int = 0
 
 
@@ -110,7 +114,8 @@ def train_classifier(
       progress: whether to show a progress bar.
 
     Returns:
-      {"params": ..., "batch_stats": ...} of a `Classifier` with c classes.
+      {"params": ..., "batch_stats": ...} of a `Classifier` with c classes, or with `recipe.spoil` c + 7: the last ones
+      are the kinds of `jaxgan.metrics.spoiling`.
 
     Raises:
       ValueError: if there are fewer pictures than a batch holds.
@@ -118,7 +123,7 @@ def train_classifier(
     steps = recipe.epochs * len(images) // recipe.batch_size
     if not steps:
         raise ValueError(f"{len(images)} pictures do not fill a batch of {recipe.batch_size}")
-    module = Classifier(conditions.shape[1])
+    module = Classifier(conditions.shape[1] + (len(KINDS) if recipe.spoil else 0))
     init_key, key = jax.random.split(jax.random.key(recipe.seed))
     variables = _init(module, init_key, images[:1])
     optimizer_state = _optimizer(recipe.weight_decay).init(variables["params"])
@@ -127,7 +132,7 @@ def train_classifier(
     batches = _batches(images, conditions, recipe, steps)
     for number, batch in enumerate(bar(batches, "training the feature network", total=steps, shown=progress)):
         rate = np.float32(learning_rate(number))
-        state = _train_step(module, tuple(heads), recipe.shift, recipe.weight_decay, state, number, rate, *batch)
+        state = _train_step(module, tuple(heads), recipe, state, number, rate, *batch)
     return jax.device_get(state.variables)
 
 
@@ -136,29 +141,33 @@ def _init(module: Classifier, key: jax.Array, images: jax.Array) -> Variables:
     return module.init(key, images, train=False)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=4)
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def _train_step(
     module: Classifier,
     heads: tuple[Head, ...],
-    shift: int,
-    weight_decay: float,
+    recipe: ClassifierRecipe,
     state: TrainingState,
     number: jax.Array,
     learning_rate: jax.Array,
     images: jax.Array,
     conditions: jax.Array,
 ) -> TrainingState:
-    shifted = _shift(jax.random.fold_in(state.key, number), images, shift)
+    key = jax.random.fold_in(state.key, number)
+    shown, targets = _shift(key, images, recipe.shift), conditions
+    if recipe.spoil:
+        shown, kinds = spoil_some(jax.random.fold_in(key, 1), pixels.normalize(shown))
+        heads += (Head("spoiling", KINDS, conditions.shape[1]),)
+        targets = jnp.concatenate([conditions.astype(kinds.dtype), kinds], axis=1)
 
     def loss_of(params: Any) -> tuple[jax.Array, Variables]:
         variables = {**state.variables, "params": params}
-        (_, logits), updated = module.apply(variables, shifted, train=True, mutable=["batch_stats"])
-        losses = [_cross_entropy(logits[:, head.columns], conditions[:, head.columns]) for head in heads]
+        (_, logits), updated = module.apply(variables, shown, train=True, mutable=["batch_stats"])
+        losses = [_cross_entropy(logits[:, head.columns], targets[:, head.columns]) for head in heads]
         return jnp.sum(jnp.stack(losses)), updated
 
     params = state.variables["params"]
     gradients, updated = jax.grad(loss_of, has_aux=True)(params)
-    updates, optimizer_state = _optimizer(weight_decay).update(gradients, state.optimizer_state, params)
+    updates, optimizer_state = _optimizer(recipe.weight_decay).update(gradients, state.optimizer_state, params)
     params = jax.tree.map(lambda param, update: param - learning_rate * update, params, updates)
     return TrainingState(state.key, {"params": params, **updated}, optimizer_state)
 

@@ -23,8 +23,10 @@ from jaxgan.metrics import store
 from jaxgan.metrics.classifiers import Classifier, ClassifierRecipe, Variables, train_classifier
 from jaxgan.metrics.distances import slabs
 from jaxgan.metrics.rotations import ROTATIONS, rotated
+from jaxgan.metrics.spoiling import spoil_some
+from jaxgan.ops import pixels
 
-_FORMAT = 1  # raised when networks of older versions must no longer be used
+_FORMAT = 2  # raised when networks of older versions must no longer be used
 _BATCH_SIZE = 200
 _PIXELS_SEEN = 240_000 * 28 * 28  # by a classifier in training
 _PICTURES_SEEN_AT_LEAST = 40_000
@@ -73,8 +75,9 @@ def load(
 ) -> FeatureNetwork:
     """Returns the feature network of a data set: a small classifier of its labels, trained on first use and cached.
 
-    Without labels the network learns to tell by how many right angles a picture was rotated, and has no heads (Gidaris
-    et al., "Unsupervised Representation Learning by Predicting Image Rotations", 2018).
+    Half of the pictures that it learns from are spoilt, and it learns to tell how: its features see blur, noise, faded
+    colours and the like. Without labels the network also learns to tell by how many right angles a picture was rotated,
+    and has no heads (Gidaris et al., "Unsupervised Representation Learning by Predicting Image Rotations", 2018).
 
     Args:
       dataset_name: first part of the network's name.
@@ -113,7 +116,9 @@ def load(
     return FeatureNetwork(
         name=f"{dataset_name}-classifier" if heads else f"{dataset_name}-rotations",
         digest=digest_leaves(arrays),
-        apply=partial(_apply, traverse_util.unflatten_dict(arrays, sep="/"), train.image_shape, bool(heads)),
+        apply=partial(
+            _apply, traverse_util.unflatten_dict(arrays, sep="/"), train.image_shape, len(train.condition_names)
+        ),
         heads=heads,
         accuracy=facts["accuracy"],
     )
@@ -194,7 +199,25 @@ def _train(
     variables = train_classifier(images, conditions, heads, recipe, progress=progress)
     images, conditions = _labelled(test, seed=1)
     _, logits = _embed(variables, images)
-    return variables, {head.name: _accuracy(logits[:, head.columns], head.labels(conditions)) for head in heads}
+    accuracy = {head.name: _accuracy(logits[:, head.columns], head.labels(conditions)) for head in heads}
+    if recipe.spoil:
+        accuracy["spoiling"] = _sees_spoiling(variables, images, conditions.shape[1])
+    return variables, accuracy
+
+
+def _sees_spoiling(variables: Variables, images: np.ndarray, classes: int) -> float:
+    """Returns the share of pictures of which the network tells whether and how they were spoilt."""
+    right = []
+    for number, rows in enumerate(slabs(len(images), _BATCH_SIZE)):
+        spoilt, kinds = _spoil_some(jax.random.key(number), images[rows])
+        _, logits = _embed(variables, np.asarray(spoilt))
+        right.append(logits[:, classes:].argmax(axis=1) == np.asarray(kinds).argmax(axis=1))
+    return float(np.mean(np.concatenate(right)))
+
+
+@jax.jit
+def _spoil_some(key: jax.Array, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return spoil_some(key, pixels.normalize(images))
 
 
 def _labelled(pictures: Examples, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -209,13 +232,13 @@ def _accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _apply(
-    variables: Variables, image_shape: tuple[int, ...], knows_classes: bool, images: np.ndarray | jax.Array
+    variables: Variables, image_shape: tuple[int, ...], classes: int, images: np.ndarray | jax.Array
 ) -> Embedding:
-    """Implements `FeatureNetwork.apply` for a trained classifier."""
+    """Implements `FeatureNetwork.apply` for a trained classifier; logits beyond its classes are those of spoiling."""
     if tuple(images.shape[1:]) != image_shape:
         raise ValueError(f"the feature network takes pictures of {image_shape}, got {images.shape[1:]}")
     features, logits = _embed(variables, images)
-    return Embedding(features, logits if knows_classes else None)
+    return Embedding(features, logits[:, :classes] if classes else None)
 
 
 def _embed(variables: Variables, images: np.ndarray | jax.Array) -> tuple[np.ndarray, np.ndarray]:
