@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from experiments.cli import command, schema
+from experiments.run.calibration import calibration_of
 from experiments.run.evaluation import check_measurable, make_evaluator, make_measurer, plain_name
 from experiments.run.recipes import FEATURES, FEATURES_HELP, Recipe
 from experiments.run.references import load_pictures
@@ -46,6 +47,9 @@ class Evaluate:
         None, "Inception v3's weights as an .npz: use its features instead (see README)", path=True, group="Features"
     )
     feature_sha256: str | None = option(None, "SHA-256 of the --feature_weights file", group="Features")
+    calibrate: bool = option(
+        True, "Measure real and spoilt pictures too, to read the scores against; kept for the next time"
+    )
     extrapolate: bool = option(False, "Add the FID without the bias of finite sets, which takes a minute")
     format: str = option(
         "json", "Output format; json: everything that makes a score comparable; table: easy to read", ("json", "table")
@@ -78,7 +82,7 @@ def main() -> None:
         measured = make_measurer(recipe, run.system, num=asked.num, seed=asked.seed, split=asked.split)
         found |= measured(run.state)
     if asked.format == "table":
-        command.answer(table(found))
+        command.answer(f"{headline(asked, run, found)}\n{table(found)}")
     else:
         described = _finite({"run": _described(run, training, same), "scores": found})
         command.answer(json.dumps(described, indent=2, allow_nan=False))
@@ -106,7 +110,11 @@ def _scores_of_samples(asked: Evaluate, run: TrainedRun, recipe: Recipe, trainin
     if asked.feature_weights is not None:  # Of Inception v3's features of a whole training set, a CPU takes hours.
         training_images = None
     found = evaluate(run.state, training_images=training_images, extrapolate=asked.extrapolate)
-    return found | {"path_length": evaluate.path_length(run.state)}
+    found |= {"path_length": evaluate.path_length(run.state)}
+    calibration = calibration_of(recipe, evaluate) if asked.calibrate and asked.feature_weights is None else {}
+    for name, values in calibration.items():
+        found[name] = {**found[name], "calibration": values}
+    return found
 
 
 MEANINGS = {
@@ -125,16 +133,40 @@ MEANINGS = {
 }
 
 
+CALIBRATION = {"real": "real", "lightly_spoilt": "spoilt", "heavily_spoilt": "ruined"}
+"""The head of a column of the table, by the set of pictures that it measures."""
+
+
 def table(found: Scores) -> str:
-    """Formats the scores as a table, one per line; shares of classes are left out."""
-    lines = []
+    """Formats the scores as a table, one per line; shares of classes are left out.
+
+    Where scores are calibrated, three columns say what they are for real pictures, and for real pictures that were
+    lightly and heavily spoilt.
+    """
+    calibrated = any("calibration" in score for score in found.values())
+    heads = "".join(f"{head:>9}" for head in CALIBRATION.values()) if calibrated else ""
+    lines = [f"  {'score':34} {'of this run':20}{heads}  what it says"]
     for name, score in found.items():
         value, error = score["value"], score.get("standard_error")
         if not isinstance(value, dict):
             bar = "" if error is None else f" ± {error:.2g}"
             meaning = score.get("meaning") or MEANINGS.get(plain_name(name), "")
-            lines.append(f"  {name:34} {f'{value:.4g}{bar}':20} {meaning}".rstrip())
+            others = score.get("calibration", {})
+            columns = "".join(f"{f'{others[kind]:.3g}' if others else '':>9}" for kind in CALIBRATION)
+            lines.append(f"  {name:34} {f'{value:.4g}{bar}':20}{columns if calibrated else ''}  {meaning}".rstrip())
     return "\n".join(lines)
+
+
+def headline(asked: Evaluate, run: TrainedRun, found: Scores) -> str:
+    """Says in a line what was measured: the run, its step, how many pictures, against what, by which features."""
+    context = next((score for score in found.values() if score.get("feature_network")), None)
+    what = f"{run.recipe.model} in {asked.workdir}, step {run.step:,}"
+    if context is None:
+        return what
+    return (
+        f"{what}: {context['n']:,} samples against {context['n_reference']:,} pictures of {run.recipe.dataset}"
+        f" ({context['split']}), features: {context['feature_network']['name']}"
+    )
 
 
 def _weights(asked: Evaluate) -> tuple[str, str] | None:

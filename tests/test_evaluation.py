@@ -165,7 +165,7 @@ def test_a_systems_own_measures_are_taken_of_pictures_that_it_has_not_seen():
     context = {"n": 50, "resolution": [16, 16, 3], "split": "test", "seed": 0}
     first = {"value": float(real.mean()), "standard_error": 0.5, "meaning": "of 255"}
     assert found["brightness"] == first | context and json.loads(json.dumps(found)) == found
-    assert [line.split() for line in evaluate.table(found).splitlines()] == [
+    assert [line.split() for line in evaluate.table(found).splitlines()[1:]] == [
         ["brightness", f"{real.mean():.4g}", "±", "0.5", "of", "255"],
         ["units", "3", "of", "4"],
     ]
@@ -182,7 +182,8 @@ def test_the_log_gets_the_measures_of_a_system_that_draws_nothing(state):
 
 def test_a_table_has_a_line_a_score_and_says_what_it_means(evaluator):
     found = as_honest(evaluator)(None)
-    lines = evaluate.table(found).splitlines()
+    head, *lines = evaluate.table(found).splitlines()
+    assert head.split() == ["score", "of", "this", "run", "what", "it", "says"]
     assert len(lines) == len([score for score in found.values() if not isinstance(score["value"], dict)])
     assert [line for line in lines if "hair/measured_mode_coverage" in line and line.endswith("classes that are drawn")]
     assert all(len(line) > 60 for line in lines)  # each has its meaning
@@ -234,3 +235,16 @@ def test_other_pictures_than_those_of_the_run_are_no_training_pictures(folder):
     assert len(references.training_pictures(folder, digest)) == 40
     with pytest.raises(UserError, match="--data_dir"):
         references.training_pictures(folder, "0" * 64)
+
+
+def test_a_calibrated_table_says_what_real_and_spoilt_pictures_score():
+    calibration = {"real": 1.5, "lightly_spoilt": 20.0, "heavily_spoilt": 400.0, "n": 200}
+    found = {
+        "fid": {"value": 12.0, "standard_error": 0.5, "calibration": calibration},
+        "path_length": {"value": 3.0, "standard_error": None},
+    }
+    head, fid, length = evaluate.table(found).splitlines()
+    assert head.split()[4:7] == ["real", "spoilt", "ruined"]
+    assert fid.split()[:7] == ["fid", "12", "±", "0.5", "1.5", "20", "400"]
+    assert length.split()[:3] == ["path_length", "3", "how"]
+    assert head.index("what it says") == fid.index("distance") == length.index("how")

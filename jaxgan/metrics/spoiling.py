@@ -7,6 +7,9 @@ colours, pixels that have lost their places, a chequered pattern, a face put tog
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.ops import pixels
 
 KINDS = ("none", "blurred", "noised", "faded", "jittered", "chequered", "mixed")
 """The ways to spoil a picture; the first leaves it as it is."""
@@ -14,6 +17,7 @@ KINDS = ("none", "blurred", "noised", "faded", "jittered", "chequered", "mixed")
 LIGHT, HEAVY = 0.15, 0.7
 """Strengths, from 0 to 1, of a fault that one sees on looking twice, and of one that nobody overlooks."""
 
+_SLAB = 200  # pictures that are spoilt together
 _BLURS = (1, 1, 2, 2, 3)  # reach in pixels of the passes at strength 1: together a standard deviation of 3.1 pixels
 _MOST_NOISE = 0.6  # standard deviation at strength 1, of pixels in [-1, 1]
 
@@ -47,17 +51,55 @@ def spoil_some(key: jax.Array, images: jax.Array) -> tuple[jax.Array, jax.Array]
     Returns:
       The pictures, and how each was spoilt, one-hot in the order of `KINDS`, (N, 7).
     """
-    kind_key, strength_key, *keys = jax.random.split(key, 2 + len(KINDS))
+    kind_key, strength_key, key = jax.random.split(key, 3)
     count = len(images)
     odds = jnp.array([1.0] + [1.0 / (len(KINDS) - 1)] * (len(KINDS) - 1))
     kinds = jax.random.categorical(kind_key, jnp.log(odds), shape=(count,))
     # Light faults more often than heavy ones: those are harder to see.
     strength = 0.05 + 0.95 * jax.random.uniform(strength_key, (count,)) ** 2
+    return spoil_each(key, images, kinds, strength), jax.nn.one_hot(kinds, len(KINDS))
+
+
+def spoil_each(key: jax.Array, images: jax.Array, kinds: jax.Array, strength: jax.Array | float) -> jax.Array:
+    """Spoils each picture in its own way.
+
+    Args:
+      key: PRNG key.
+      images: (N, H, W, C), floats in [−1, 1].
+      kinds: index into `KINDS` for each picture, (N,).
+      strength: see `spoil`.
+    """
     spoilt = images
-    for number, (kind, key) in enumerate(zip(KINDS, keys, strict=True)):
+    for number, (kind, kind_key) in enumerate(zip(KINDS, jax.random.split(key, len(KINDS)), strict=True)):
         chosen = (kinds == number)[:, None, None, None]
-        spoilt = jnp.where(chosen, spoil(key, images, kind, strength), spoilt)
-    return spoilt, jax.nn.one_hot(kinds, len(KINDS))
+        spoilt = jnp.where(chosen, spoil(kind_key, images, kind, strength), spoilt)
+    return spoilt
+
+
+def spoil_set(images: np.ndarray, strength: float, seed: int = 0) -> np.ndarray:
+    """Spoils a set of pictures with equal shares of all kinds but the first.
+
+    Args:
+      images: uint8 (n, H, W, C).
+      strength: from 0 to 1.
+      seed: random seed.
+
+    Returns:
+      uint8 (n, H, W, C).
+    """
+    parts = []
+    for number, start in enumerate(range(0, len(images), _SLAB)):
+        part = images[start : start + _SLAB]
+        filled = np.resize(part, (_SLAB, *part.shape[1:]))  # repeated, so that one program serves all slabs
+        parts.append(np.asarray(_spoil_slab(jax.random.key(seed), number, filled, strength))[: len(part)])
+    return np.concatenate(parts)
+
+
+@jax.jit
+def _spoil_slab(key: jax.Array, number: jax.Array, images: jax.Array, strength: jax.Array) -> jax.Array:
+    kinds = 1 + jnp.arange(len(images)) % (len(KINDS) - 1)
+    spoilt = spoil_each(jax.random.fold_in(key, number), pixels.normalize(images), kinds, strength)
+    return pixels.quantize(spoilt)
 
 
 def _none(key: jax.Array, images: jax.Array, strength: jax.Array) -> jax.Array:
