@@ -1,5 +1,7 @@
 """Scores that agree with the eye: real pictures spoilt more and more must score worse and worse."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -73,7 +75,7 @@ def test_a_trained_network_sees_every_way_to_spoil_pictures(tmp_path):
         spoilt = [measured(_spoilt(others, kind, strength)) for strength in (0.15, 0.4, 0.7, 1.0)]
         distances, precisions = zip(real, *spoilt, strict=True)
         assert list(distances) == sorted(distances), (kind, distances)
-        assert all(later <= earlier + 0.02 for earlier, later in zip(precisions, precisions[1:], strict=False)), kind
+        assert all(later <= earlier + 0.02 for earlier, later in itertools.pairwise(precisions)), kind
         assert precisions[3] <= 0.2, (kind, precisions)  # what everybody calls spoilt is not called real
 
 
