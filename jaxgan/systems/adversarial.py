@@ -6,6 +6,7 @@ step and the index of an example in the global batch, so a run does not depend o
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,9 +16,12 @@ import optax
 from flax import struct
 
 from jaxgan import models, transforms
-from jaxgan.ops import noise, pixels
-from jaxgan.systems import negatives
+from jaxgan.ops import adaptive_augmentation, noise, pixels
+from jaxgan.ops import augment as augmentation
+from jaxgan.systems import negatives, top_k
+from jaxgan.systems.ada import AdaptiveAugmentation, ADAState, adjusted
 from jaxgan.systems.players import Player, apply, mean_over_devices, moving_average, new_player, update
+from jaxgan.systems.replay import History, exchange
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -35,6 +39,8 @@ class GANState(struct.PyTreeNode):
       generator: the generator and its optimiser.
       discriminator: the discriminator (or critic) and its optimiser.
       average: a moving average of all the generator's variables, batch statistics included, or None.
+      extra: what further rules keep, by name: "ada" and "history". Empty, it has no leaves, so that states without any
+        keep their digest.
     """
 
     step: jax.Array
@@ -42,6 +48,7 @@ class GANState(struct.PyTreeNode):
     generator: Player
     discriminator: Player
     average: Any = None
+    extra: dict[str, Any] = struct.field(default_factory=dict)
 
     @property
     def sampling_variables(self) -> dict[str, Any]:
@@ -82,6 +89,12 @@ class Rules:
       penalty_every: critic steps between two evaluations of the penalty. Above 1 (a lazy penalty) it is multiplied by
         this number, and the optimiser takes a step of its own on it, after that of the critic step: with k steps
         between two, k + 1 updates take the place of k.
+      ada: how the probability of an adaptive augmentation of all pictures is adjusted, or None. Its metric is "ada_p".
+      instance_noise: standard deviation at first of the noise on all pictures that the discriminator sees; 0 for none.
+      instance_noise_steps: steps in which it falls to 0 linearly.
+      replay: number of former generated examples to keep, every second of which takes the place of a new one; or 0.
+      top_k: share of generated examples, the best ones, from which the generator learns in the end; 1 for all.
+      top_k_steps: steps in which that share falls from 1, geometrically.
       sync_batch_norm: whether batch statistics are taken over the global batch, or by each device over its own share.
       score: maps logits to the logged score: a probability (default), or the identity for critics.
     """
@@ -104,6 +117,12 @@ class Rules:
     augment_both: Augmentation | None = None
     discriminator_penalty: Penalty | None = None
     penalty_every: int = 1
+    ada: AdaptiveAugmentation | None = None
+    instance_noise: float = 0.0
+    instance_noise_steps: int = 1
+    replay: int = 0
+    top_k: float = 1.0
+    top_k_steps: int = 1
     sync_batch_norm: bool = True
     score: Callable[[jax.Array], jax.Array] = jax.nn.sigmoid
 
@@ -139,6 +158,7 @@ class StepKeys(NamedTuple):
       augment: the augmentation of real pictures, folded with the index of the critic step.
       augment_both: the augmentation of all pictures, folded likewise.
       penalty: the discriminator's penalty, folded with the number of critic steps so far.
+      replay: the exchange with the history, folded with the index of the critic step.
     """
 
     noise: jax.Array
@@ -147,15 +167,15 @@ class StepKeys(NamedTuple):
     augment: jax.Array
     augment_both: jax.Array
     penalty: jax.Array
+    replay: jax.Array
 
 
 def step_keys(state: GANState) -> StepKeys:
     """Derives the keys of the next step."""
     key = jax.random.fold_in(state.key, state.step)
-    # `split` gives children 0 to 3 of the key. The two keys that came later are folded in with the numbers after those,
-    # so that the first four, and with them every run, stay as they were.
-    noise_key, critic, wrong, real = jax.random.split(key, 4)
-    return StepKeys(noise_key, critic, wrong, real, jax.random.fold_in(key, 4), jax.random.fold_in(key, 5))
+    # `split` gives children 0 to 3 of the key. The keys that came later are folded in with the numbers after those, so
+    # that the first four, and with them every run, stay as they were.
+    return StepKeys(*jax.random.split(key, 4), *(jax.random.fold_in(key, number) for number in (4, 5, 6)))
 
 
 def init_state(key: jax.Array, rules: Rules) -> GANState:
@@ -170,7 +190,11 @@ def init_state(key: jax.Array, rules: Rules) -> GANState:
         updates, _ = bound.update(jax.tree.map(jnp.zeros_like, params), bound.init(params), params)
         discriminator = discriminator.replace(params=optax.apply_updates(params, updates))
     average = None if rules.average_decay is None else jax.tree.map(jnp.copy, generator.variables)
-    return GANState(jnp.zeros((), jnp.int32), run_key, generator, discriminator, average)
+    extra: dict[str, Any] = {} if rules.ada is None else {"ada": ADAState.start()}
+    if rules.replay:
+        shapes = rules.gan.image_shape, *([(rules.gan.condition_dim,)] if rules.gan.condition_dim else [])
+        extra["history"] = History.empty(rules.replay, shapes)
+    return GANState(jnp.zeros((), jnp.int32), run_key, generator, discriminator, average, extra)
 
 
 def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | None = None) -> tuple[GANState, Metrics]:
@@ -187,8 +211,8 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
 
     Returns:
       The state after the step, and metrics, scalars over the global batch: "d_loss", "g_loss", and the mean scores
-      "d_real" of real and "d_fake" of generated examples; "d_penalty" if there is a penalty. Those of the
-      discriminator are from its last step, before the update.
+      "d_real" of real and "d_fake" of generated examples; "d_penalty" if there is a penalty, and "ada_p". Those of
+      the discriminator are from its last step, before the update.
 
     Raises:
       ValueError: if the number of batches does not fit the rules.
@@ -196,6 +220,7 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
     gan = rules.gan.on(axis_name, rules.sync_batch_norm)
     keys = step_keys(state)
     batches = _critic_batches(batch, rules)
+    augment_both = _augmentation(state, rules)
 
     def generate(params: Any, key: jax.Array, conditions: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
         z = noise.latents(key, batches["image"].shape[1], gan.latent_dim, std=gan.latent_std, axis_name=axis_name)
@@ -208,43 +233,50 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
         lambda params: generate(params, keys.noise, last_conditions), state.generator.params, has_aux=True
     )
 
-    def critic_step(discriminator: Player, inputs: tuple[jax.Array, Batch]) -> tuple[Player, Metrics]:
-        index, current = inputs
+    def critic_step(carry: tuple[Player, Any], inputs: tuple[jax.Array, Batch]) -> tuple[tuple[Player, Any], Metrics]:
+        (discriminator, history), (index, current) = carry, inputs
         # Critic steps draw their latents from `keys.critic`, because `keys.noise` belongs to the generator's step.
         critic_key, noise_key = jax.random.split(jax.random.fold_in(keys.critic, index))
         images, conditions = pixels.normalize(current["image"]), _conditions(current)
         if rules.augment is not None:
             images = rules.augment(jax.random.fold_in(keys.augment, index), images, axis_name)
         generated = fakes if rules.reuse_noise else generate(state.generator.params, noise_key, conditions)[0]
-        generated = jax.lax.stop_gradient(generated)
-        if rules.augment_both is not None:
+        shown = (jax.lax.stop_gradient(generated), *conditions)
+        if rules.replay:
+            history, shown = exchange(history, jax.random.fold_in(keys.replay, index), shown, axis_name)
+        if augment_both is not None:
             real_key, fake_key = jax.random.split(jax.random.fold_in(keys.augment_both, index))
-            images = rules.augment_both(real_key, images, axis_name)
-            generated = rules.augment_both(fake_key, generated, axis_name)
+            images = augment_both(real_key, images, axis_name)
+            shown = (augment_both(fake_key, shown[0], axis_name), *shown[1:])
         # As in tutorial 000, a batch that is judged several times keeps its negatives.
         wrong = jax.random.fold_in(keys.negatives, index) if rules.new_batch_each_critic_step else keys.negatives
-        examples = _examples(images, conditions, generated, wrong, rules, axis_name)
+        examples = _examples(images, conditions, shown, wrong, rules, axis_name)
         updates = state.step * rules.critic_steps + index
-        penalty = _penalty(images, conditions, generated, updates, keys, rules)
-        if rules.penalty_every == 1:
-            return _discriminator_update(discriminator, examples, penalty, critic_key, rules, gan, axis_name)
-        discriminator, metrics = _discriminator_update(discriminator, examples, None, critic_key, rules, gan, axis_name)
-        if penalty is None:
-            return discriminator, metrics
-        its_turn = updates % rules.penalty_every == 0
-        discriminator, d_penalty = _penalty_update(discriminator, penalty, its_turn, rules, gan, axis_name)
-        return discriminator, {**metrics, "d_penalty": d_penalty}
+        penalty = _penalty(images, conditions, shown[0], updates, keys, rules)
+        lazy = None if rules.penalty_every == 1 else penalty
+        discriminator, metrics = _discriminator_update(
+            discriminator, examples, None if lazy else penalty, critic_key, rules, gan, axis_name
+        )
+        if lazy:
+            its_turn = updates % rules.penalty_every == 0
+            discriminator, metrics["d_penalty"] = _penalty_update(discriminator, lazy, its_turn, rules, gan, axis_name)
+        return (discriminator, history), metrics
 
     count = batches["image"].shape[0]
-    discriminator, history = jax.lax.scan(critic_step, state.discriminator, (jnp.arange(count), batches))
+    (discriminator, history), logs = jax.lax.scan(
+        critic_step, (state.discriminator, state.extra.get("history")), (jnp.arange(count), batches)
+    )
 
     def generator_loss(images: jax.Array) -> tuple[jax.Array, Any]:
         # Folded with `count` because the critic's steps have used 0 to count − 1.
-        if rules.augment_both is not None:
-            images = rules.augment_both(jax.random.fold_in(keys.augment_both, count), images, axis_name)
+        if augment_both is not None:
+            images = augment_both(jax.random.fold_in(keys.augment_both, count), images, axis_name)
         key = jax.random.fold_in(keys.critic, count)
         (logits,), collections = _judge(discriminator, [(images, *last_conditions)], key, rules, gan)
-        return rules.generator_loss(logits), collections
+        if rules.top_k == 1.0:
+            return rules.generator_loss(logits), collections
+        share = top_k.share_at(state.step, rules.top_k, rules.top_k_steps)
+        return top_k.loss(rules.generator_loss, logits, share, axis_name), collections
 
     (g_loss, collections), fake_gradient = jax.value_and_grad(generator_loss, has_aux=True)(fakes)
     # Running statistics are of what the discriminator learns from; the vectors of spectral normalisation move with
@@ -254,11 +286,30 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
     generator = update(state.generator, gradient, rules.generator_optimizer, axis_name)
     generator = generator.with_collections(generator_collections)
 
-    metrics = {**jax.tree.map(lambda values: values[-1], history), "g_loss": mean_over_devices(g_loss, axis_name)}
+    signs = logs.pop("sign", jnp.zeros(()))
+    metrics = {**jax.tree.map(lambda values: values[-1], logs), "g_loss": mean_over_devices(g_loss, axis_name)}
     average = state.average
     if rules.average_decay is not None:
         average = moving_average(state.average, generator.variables, rules.average_decay, state.step)
-    return GANState(state.step + 1, state.key, generator, discriminator, average), metrics
+    extra = {} if history is None else {"history": history}
+    if rules.ada is not None:
+        ada, devices = state.extra["ada"], 1 if axis_name is None else jax.lax.axis_size(axis_name)
+        metrics["ada_p"] = ada.probability
+        pictures = count * batches["image"].shape[1] * devices
+        extra["ada"] = adjusted(ada, rules.ada, jnp.mean(signs), pictures, state.step)
+    return GANState(state.step + 1, state.key, generator, discriminator, average, extra), metrics
+
+
+def _augmentation(state: GANState, rules: Rules) -> Augmentation | None:
+    """Returns what all pictures pass that the discriminator sees in a step, or None for nothing."""
+    parts = [] if rules.augment_both is None else [rules.augment_both]
+    if rules.ada is not None:
+        probability = state.extra["ada"].probability
+        parts.append(functools.partial(adaptive_augmentation.augment, probability=probability))
+    if rules.instance_noise:
+        std = rules.instance_noise * jnp.maximum(1.0 - state.step / rules.instance_noise_steps, 0.0)
+        parts.append(functools.partial(augmentation.add_noise, std=std))
+    return augmentation.chain(parts)
 
 
 def _critic_batches(batch: Batch, rules: Rules) -> Batch:
@@ -282,14 +333,14 @@ def _conditions(batch: Batch) -> tuple[jax.Array, ...]:
 def _examples(
     images: jax.Array,
     conditions: tuple[jax.Array, ...],
-    fakes: jax.Array,
+    generated: tuple[jax.Array, ...],
     key: jax.Array,
     rules: Rules,
     axis_name: str | None,
 ) -> list[tuple[jax.Array, ...]]:
     """Lists the parts that the discriminator judges, in the order of the arguments of its loss."""
     if not rules.matching_aware:
-        return [(images, *conditions), (fakes, *conditions)]
+        return [(images, *conditions), generated]
     condition_key, image_key = jax.random.split(key)
     (condition,) = conditions
     if rules.wrong_attributes is None:
@@ -300,9 +351,9 @@ def _examples(
         # Each picture passes only once, under three conditions. Rotating the conditions back instead of the pictures
         # gives the same wrong pairs.
         others = negatives.rotated(image_key, condition, axis_name, back=True)
-        return [(images, jnp.stack([condition, wrong_condition, others], axis=1)), (fakes, condition)]
+        return [(images, jnp.stack([condition, wrong_condition, others], axis=1)), generated]
     wrong_image = negatives.rotated(image_key, images, axis_name)
-    return [(images, condition), (images, wrong_condition), (wrong_image, condition), (fakes, condition)]
+    return [(images, condition), (images, wrong_condition), (wrong_image, condition), generated]
 
 
 def _penalty(
@@ -377,6 +428,8 @@ def _discriminator_update(
     discriminator = update(discriminator, gradient, rules.bounded_discriminator_optimizer, axis_name)
     scores = [jnp.mean(rules.score(values.astype(jnp.float32))) for values in (logits[0], logits[-1])]
     metrics = {**metrics, "d_real": scores[0], "d_fake": scores[1]}
+    if rules.ada is not None:
+        metrics["sign"] = jnp.mean(jnp.sign(logits[0].astype(jnp.float32)))
     return discriminator.with_collections(collections), mean_over_devices(metrics, axis_name)
 
 

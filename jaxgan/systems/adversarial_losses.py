@@ -49,6 +49,9 @@ ADVERSARIAL_LOSSES = {
 PENALTY = Panel("penalty", {"d_penalty": "discriminator's"})
 """The panel of a penalty of the discriminator."""
 
+ADA = Panel("probability", {"ada_p": "of each augmentation"}, probabilities=True)
+"""The panel of adaptive augmentation."""
+
 
 def two_player_report(loss_name: str, further: Sequence[Panel] = ()) -> Report:
     """Returns the report of a system of two players, whose step returns `d_loss`, `g_loss`, `d_real` and `d_fake`.

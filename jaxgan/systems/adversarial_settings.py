@@ -7,7 +7,7 @@ from jaxgan.host.errors import UserError
 from jaxgan.ops.differentiable_augmentation import POLICIES
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.adversarial_penalties import PENALTIES, WEIGHT
-from jaxgan.systems.settings import LONGEST_CALL, SystemSettings, option, require_positive, require_shares
+from jaxgan.systems.settings import LARGEST, LONGEST_CALL, SystemSettings, option, require_positive, require_shares
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,6 +95,37 @@ class AdversarialSettings(SystemSettings):
         "default: none",
         group="Regularisation",
     )
+    ada: bool = option(
+        False,
+        "Augment all pictures that the discriminator sees, the more often the surer it is of the real ones (ADA)",
+        group="Regularisation",
+    )
+    ada_target: float = option(
+        0.6, "With --ada: mean sign of the logits of real pictures to keep to", group="Regularisation"
+    )
+    ada_kimg: float = option(
+        500.0,
+        "With --ada: thousands of real pictures in which the probability rises from 0 to 1 at most",
+        group="Regularisation",
+    )
+    replay: int = option(
+        0,
+        "Keep this many generated pictures of former steps; every second that the discriminator sees is then one of "
+        "them",
+        group="Regularisation",
+    )
+    instance_noise: float = option(
+        0.0,
+        "Add noise of this standard deviation, at first, to all pictures that the discriminator sees",
+        group="Regularisation",
+    )
+    instance_noise_steps: int = option(10_000, "Steps in which --instance_noise falls to 0", group="Regularisation")
+    top_k: float = option(
+        1.0,
+        "Share of generated pictures, the best ones, that the generator learns from in the end",
+        group="Regularisation",
+    )
+    top_k_steps: int = option(10_000, "Steps in which --top_k falls from 1 to its value", group="Regularisation")
 
     critic_steps: int = option(1, "Discriminator steps per generator step", group="Critic")
     new_batch_each_critic_step: bool = option(
@@ -180,13 +211,29 @@ class AdversarialSettings(SystemSettings):
             raise UserError("--decay_every: counts steps with as many critic steps each; leave out --critic_warmup")
 
     def _check_regularisation(self) -> None:
-        require_positive(self, "penalty_weight", "penalty_every")
+        require_positive(
+            self, "penalty_weight", "penalty_every", "ada_kimg", "instance_noise_steps", "top_k", "top_k_steps"
+        )
         for name, unless in (("penalty_weight", None), ("penalty_every", 1)):
             if self.penalty is None and getattr(self, name) != unless:
                 raise UserError(f"--{name}: says how a penalty is taken; give --penalty too")
         for policy in self.diffaugment_policies:
             if policy not in POLICIES:
                 raise UserError(f"--diffaugment={self.diffaugment}: {policy!r} is none of {', '.join(POLICIES)}")
+        if not -1 < self.ada_target < 1:
+            raise UserError(f"--ada_target={self.ada_target}: must be between -1 and 1, as a mean sign is")
+        if not 0 <= self.instance_noise < float("inf"):
+            raise UserError(f"--instance_noise={self.instance_noise}: must be 0 or more")
+        if self.top_k > 1:
+            raise UserError(f"--top_k={self.top_k}: must be a share of the batch, at most 1")
+        self._check_replay()
+
+    def _check_replay(self) -> None:
+        half = (self.batch_size + 1) // 2
+        if self.replay and not half <= self.replay <= LARGEST:
+            raise UserError(f"--replay={self.replay}: must be 0, or hold half of a batch, {half} pictures")
+        if self.replay and self.penalty in ("gp", "r2") and is_conditional(self.model):
+            raise UserError(f"--replay: --penalty={self.penalty} would show former pictures under new conditions")
 
 
 def is_conditional(model: str) -> bool:

@@ -19,12 +19,13 @@ from jaxgan.host.errors import UserError
 from jaxgan.models.inference import generate
 from jaxgan.ops import augment, differentiable_augmentation
 from jaxgan.systems import adversarial, adversarial_penalties
-from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, PENALTY, two_player_report
+from jaxgan.systems.ada import AdaptiveAugmentation
+from jaxgan.systems.adversarial_losses import ADA, ADVERSARIAL_LOSSES, PENALTY, two_player_report
 from jaxgan.systems.adversarial_settings import AdversarialSettings, is_conditional
 from jaxgan.systems.outputs import LatentOutput, Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import Family
-from jaxgan.systems.system import Preview, System, preview_key
+from jaxgan.systems.system import Panel, Preview, System, preview_key
 
 GRID = 64  # pictures in a preview, 8×8
 CONDITION_COLUMNS = 5  # pictures of each condition in the preview of tagged faces
@@ -61,7 +62,7 @@ def build(settings: AdversarialSettings, examples: Examples) -> System:
     """
     gan = build_gan(settings, examples.image_shape[-1], examples.condition_dim)
     rules = build_rules(settings, gan, examples.condition_names)
-    report = two_player_report(settings.loss, [PENALTY] if settings.penalty else [])
+    report = two_player_report(settings.loss, further_panels(settings))
     return System(
         name=settings.model,
         init=functools.partial(adversarial.init_state, rules=rules),
@@ -140,8 +141,19 @@ def build_rules(
         augment_both=differentiable_augmentation.build(settings.diffaugment_policies),
         discriminator_penalty=adversarial_penalties.build(settings.penalty, settings.penalty_weight),
         penalty_every=settings.penalty_every,
+        ada=AdaptiveAugmentation(settings.ada_target, settings.ada_kimg) if settings.ada else None,
+        instance_noise=settings.instance_noise,
+        instance_noise_steps=settings.instance_noise_steps,
+        replay=settings.replay,
+        top_k=settings.top_k,
+        top_k_steps=settings.top_k_steps,
         score=loss.score,
     )
+
+
+def further_panels(settings: AdversarialSettings) -> list[Panel]:
+    """Returns the panels of what the step returns under these settings besides losses and scores."""
+    return [*([PENALTY] if settings.penalty else []), *([ADA] if settings.ada else [])]
 
 
 def discriminator_loss(settings: AdversarialSettings) -> Any:

@@ -1,0 +1,110 @@
+"""What the conformance suite proves of every system, of the settings that change how two players train."""
+
+import dataclasses
+import functools
+
+import conformance
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import random
+
+from jaxgan import data, systems
+from jaxgan.systems.replay import History
+
+SIZES = {"generator_width": 2, "discriminator_width": 2, "latent_dim": 4, "batch_size": 4}
+ALL_POLICIES = "color,translation,cutout"
+CASES = {
+    "gp": ("dcgan_64", {"penalty": "gp", "loss": "wasserstein", "critic_steps": 2}),
+    "dragan": ("dcgan_64", {"penalty": "dragan"}),
+    "r1_lazy": ("dcgan_64", {"penalty": "r1", "penalty_every": 2, "diffaugment": "cutout"}),
+    "diffaugment": ("dcgan_64", {"diffaugment": ALL_POLICIES}),
+    "ada": ("dcgan_64", {"ada": True, "ada_kimg": 0.1}),
+    "replay": ("dcgan_64", {"replay": 3}),
+    "noise_and_top_k": ("dcgan_64", {"instance_noise": 0.5, "top_k": 0.5, "top_k_steps": 2}),
+    "conditional": ("cgan_mnist", {"replay": 5, "diffaugment": ALL_POLICIES, "ada": True, "penalty": "r1"}),
+    "without_images": ("mlp_b", {"replay": 5, "ada": True, "penalty": "gp", "penalty_every": 2}),
+}
+CHEAPEST = "without_images"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compile_once(tmp_path_factory):
+    """Keeps compiled programs for this file: a run that is resumed compiles its step again."""
+    names = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+    }
+    former = {name: getattr(jax.config, name) for name in names}
+    for name, value in names.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in former.items():
+        jax.config.update(name, value)
+
+
+@functools.cache
+def small(name):
+    """A small system with the settings of a case, in the midst of things: ADA augments, and a history is there."""
+    model, settings = CASES[name]
+    size = 16 if model == "dcgan_64" else 12
+    numbers = np.random.default_rng(1)
+    images = numbers.integers(0, 256, (11, size, size, 3), np.uint8)
+    labels = numbers.integers(0, 3, 11) if model == "cgan_mnist" else None
+    examples = data.from_arrays(images, labels)
+    system = systems.build(model, examples, **SIZES, **settings)
+
+    def init(key):
+        state = system.init(key)
+        extra = dict(state.extra)
+        if "ada" in extra:
+            extra["ada"] = extra["ada"].replace(probability=jnp.float32(0.7))
+        if "history" in extra:
+            arrays = extra["history"].examples
+            extra["history"] = History(tuple(random.uniform(key, array.shape) for array in arrays), jnp.int32(2))
+        return state.replace(extra=extra)
+
+    return dataclasses.replace(system, init=init), examples
+
+
+def cases():
+    return [pytest.param(name, marks=() if name == CHEAPEST else pytest.mark.slow) for name in CASES]
+
+
+@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("proof", [*conformance.QUICK, *conformance.THOROUGH], ids=lambda proof: proof.__name__)
+def test_settings_conform(name, proof):
+    proof(*small(name))
+
+
+@pytest.mark.parametrize("name", cases())
+def test_settings_resume_to_the_bit(name, tmp_path):
+    conformance.resumes_to_the_bit(*small(name), tmp_path)
+
+
+@pytest.mark.parametrize("name", cases())
+def test_two_devices_draw_what_one_does(name):
+    """In float64 to the last digits: what is random belongs to an example, and means are those of all devices."""
+    system, _ = small(name)
+    random_images = np.random.default_rng(0)
+    with jax.enable_x64(True):
+        state = jax.tree.map(_long, system.init(jax.random.key(0)))
+        batches = system.schedule.batches_per_step
+        batch = {"image": random_images.uniform(-1, 1, (batches, 4, *system.image_shape))}
+        if "condition" in system.inputs[""]:
+            batch["condition"] = np.eye(3)[random_images.integers(0, 3, (batches, 4))]
+        alone, metrics = jax.jit(system.step)(state, batch)
+        parts = jax.tree.map(lambda x: np.moveaxis(x.reshape(batches, 2, 2, *x.shape[2:]), 1, 0), batch)
+        both = jax.vmap(
+            functools.partial(system.step, axis_name="device"), in_axes=(None, 0), axis_name="device", axis_size=2
+        )
+        together, others = jax.jit(both)(state, parts)
+    for one, two in zip(jax.tree.leaves((alone, metrics)), jax.tree.leaves((together, others)), strict=True):
+        if not jax.dtypes.issubdtype(one.dtype, jax.dtypes.prng_key):
+            np.testing.assert_allclose(two[0], one, rtol=1e-6, atol=1e-6)
+            np.testing.assert_array_equal(two[0], two[1])
+
+
+def _long(leaf):
+    return leaf.astype(jnp.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
