@@ -414,7 +414,6 @@ class TestTags:
         root = tmp_path / "pictures"
         write_picture(root / "images" / "2.jpg", 2)
         write_picture(root / "images" / "deeper" / "10.png", 10)
-        write_picture(root / "images" / "untagged.png", 77)
         write_picture(root / "images" / "5.png", 5)
         lines = ["10,blue hair red eyes", "2,blonde hair", "5,nothing known", "404,red hair"]
         (root / "tags.csv").write_text("\n".join(lines))
@@ -423,9 +422,9 @@ class TestTags:
         named = [np.array(pictures.condition_names)[row == 1].tolist() for row in pictures.conditions]
         assert named == [["blonde hair"], ["blue hair", "red eyes"]]
         assert load(root).conditions is None
-        assert len(load(root)) == 4
+        assert len(load(root)) == 3
 
-        (root / "tags.csv").write_text("10,red hair\n2,blonde hair")
+        (root / "tags.csv").write_text("10,red hair\n2,blonde hair\n5,smile")
         changed = load(root, tags=True)
         assert changed.digest != pictures.digest
         assert changed.conditions[1].argmax() == changed.condition_names.index("red hair")
@@ -447,6 +446,26 @@ class TestTags:
         if lines is not None:
             (root / "tags.csv").write_text(lines)
         with pytest.raises(UserError, match=message):
+            load(root, tags=True)
+
+
+    def test_pictures_without_a_line_are_counted_and_named(self, tmp_path, capsys):
+        root = tmp_path / "pictures"
+        for index in range(20):
+            write_picture(root / f"{index:04}.png", index)
+        lines = [f"{index},red hair" for index in range(19)] + ["lost,blue hair"]
+        (root / "tags.csv").write_text("\n".join(lines))
+        assert len(load(root, tags=True)) == 19
+        said = capsys.readouterr().err
+        assert "1 of 20 pictures have no line and are left out: 0019.png" in said
+        assert "1 of 20 lines belong to no picture: lost" in said
+
+    def test_more_than_a_tenth_without_a_line_is_refused(self, tmp_path):
+        root = tmp_path / "pictures"
+        for index in range(20):
+            write_picture(root / f"{index}.png", index)
+        (root / "tags.csv").write_text("\n".join(f"face{index},red hair" for index in range(18)) + "\n18,red hair")
+        with pytest.raises(UserError, match=r"19 of 20 pictures have no line: .*18 lines belong to no picture: face0"):
             load(root, tags=True)
 
 

@@ -87,7 +87,7 @@ def test_a_wrong_line_of_conditions_is_named(tmp_path):
         tags.read_conditions(tmp_path)
 
 
-def test_pictures_with_one_or_two_tags_count(tmp_path):
+def test_each_line_is_read_whatever_its_number_of_tags(tmp_path):
     lines = [
         "2,blonde hair pink eyes",
         "3,long hair blue eyes, smile",
@@ -98,7 +98,8 @@ def test_pictures_with_one_or_two_tags_count(tmp_path):
         "7,blurred hair",
     ]
     read = tags.read_tags(write(tmp_path / "tags.csv", "\ufeff" + "\r\n".join(lines)))
-    assert list(read) == ["2", "3", "five"]
+    assert list(read) == ["2", "3", "4", "five", "6", "7"]
+    assert [int(condition.sum()) for condition in read.values()] == [2, 1, 0, 1, 3, 0]
     np.testing.assert_array_equal(read["2"], one_hot(11, 15))
     np.testing.assert_array_equal(read["3"], one_hot(22))
     np.testing.assert_array_equal(read["five"], one_hot(2))

@@ -14,6 +14,7 @@ import numpy as np
 from jaxgan.data import cache, workers
 from jaxgan.data.decode import EXTENSIONS, decode, is_colour
 from jaxgan.data.examples import Examples
+from jaxgan.data.tag_matching import match
 from jaxgan.data.tags import CONDITION_NAMES, read_tags
 from jaxgan.data.workers import Chunk
 from jaxgan.host.errors import UserError, printable
@@ -44,11 +45,11 @@ def load(
       channels: 1 or 3; None selects 1 if every picture is grey, else 3.
       cache_dir: see `cache.cache_directory`.
       tags: whether to read conditions from `tags.csv` in the folder, see `read_tags`. Only pictures with one or two
-        tags are used. A line `7,red hair` belongs to the file `7.jpg` in any subfolder.
+        tags are used. A line `7,red hair` belongs to the file `7.jpg` in any subfolder; see `tag_matching.match`.
 
     Raises:
-      UserError: if the folder is missing or has no pictures, more than a tenth of them cannot be read, or the tags are
-        missing or wrong.
+      UserError: if the folder is missing or has no pictures, more than a tenth of them cannot be read or have no line
+        among the tags, or the tags are missing or wrong.
       ValueError: if the size or the number of channels is invalid.
     """
     if image_size < 1 or channels not in (None, 1, 3):
@@ -119,24 +120,36 @@ def _walk(root: str, links: list[str]) -> Iterator[_File]:
 
 
 def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
-    """Maps the path of each picture with tags to its condition."""
+    """Maps the path of each picture with one or two tags to its condition; tells of what belongs to nothing."""
     where = printable(root / TAG_FILE)
     if not (root / TAG_FILE).exists():
         raise UserError(
             f"--data_dir={printable(root)}: a conditional model needs {TAG_FILE} there, a line `id,tags` each"
         )
     by_identifier = read_tags(root / TAG_FILE)
-    path_of: dict[str, str] = {}
-    for file in files:
-        identifier = Path(file.path).stem
-        if identifier in path_of:
-            both = f"{printable(path_of[identifier])} and {printable(file.path)}"
-            raise UserError(f"{where}: the id {printable(identifier)} belongs to two files, {both}; rename one of them")
-        if identifier in by_identifier:
-            path_of[identifier] = file.path
-    if not path_of:
+    try:
+        matches = match(by_identifier, [file.path for file in files])
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    conditions = {path: by_identifier[identifier] for path, identifier in matches.identifier_of.items()}
+    conditions = {path: condition for path, condition in conditions.items() if condition.sum() in (1, 2)}
+    if not conditions:
         raise UserError(f"{where}: no line with one or two of the tags belongs to a picture of the folder")
-    return {path: by_identifier[identifier] for identifier, path in path_of.items()}
+    if len(matches.pictures) > _WORST_UNREADABLE_SHARE * len(files):
+        named = _first_few(matches.pictures)
+        lines = f"; {len(matches.identifiers)} lines belong to no picture" if matches.identifiers else ""
+        few = f": {_first_few(matches.identifiers)}" if matches.identifiers else ""
+        raise UserError(
+            f"{where}: {len(matches.pictures)} of {len(files)} pictures have no line: {named}{lines}{few}; an id is the"
+            " file's name, as in `7,red hair` for 7.jpg; give the pictures lines, or move them away"
+        )
+    for count, what, names in (
+        (len(files), "pictures have no line and are left out", matches.pictures),
+        (len(by_identifier), "lines belong to no picture", matches.identifiers),
+    ):
+        if names:
+            print(f"{where}: {len(names)} of {count} {what}: {_first_few(names)}", file=sys.stderr)
+    return conditions
 
 
 def _build(
@@ -219,9 +232,12 @@ def _decode_files(paths: Sequence[str], *, root: str, image_size: int, channels:
 
 
 def _report(root: Path, unreadable: Sequence[str], total: int) -> str:
-    named = ", ".join(printable(path) for path in unreadable[:_NAMED_FILES])
-    more = ", ..." if len(unreadable) > _NAMED_FILES else ""
-    return f"{len(unreadable)} of {total} pictures in {printable(root)} cannot be read: {named}{more}"
+    return f"{len(unreadable)} of {total} pictures in {printable(root)} cannot be read: {_first_few(unreadable)}"
+
+
+def _first_few(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _NAMED_FILES else ""
+    return ", ".join(printable(name) for name in names[:_NAMED_FILES]) + more
 
 
 def _digest(lines: Sequence[str]) -> str:

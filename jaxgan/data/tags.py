@@ -71,11 +71,10 @@ def read_conditions(path: str | os.PathLike, names: Sequence[str] = CONDITION_NA
 def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Reads `tags.csv`, whose lines are `id,tag text`, such as "2,blonde hair pink eyes" (tutorial 000).
 
-    Other words between the tags are ignored, a comma ends a tag, and fields may be quoted as in any CSV file. Only
-    pictures with one or two of the tags are returned.
+    Other words between the tags are ignored, a comma ends a tag, and fields may be quoted as in any CSV file.
 
     Returns:
-      The picture's id, which is its file name without the extension -> (23,) uint8 multi-hot.
+      The picture's id, such as its file name without the extension -> (23,) uint8 multi-hot, 0 where there is no tag.
 
     Raises:
       UserError: if the file cannot be read, or a line has another form or repeats an id; the message names the line.
@@ -95,7 +94,7 @@ def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
         if identifier in seen:
             raise UserError(f"{where}: the id {printable(identifier)} is on an earlier line too; keep one of them")
         seen[identifier] = np.maximum.reduce([_tags_in(part) for text in texts for part in text.split(",")])
-    return {identifier: condition for identifier, condition in seen.items() if condition.sum() in (1, 2)}
+    return seen
 
 
 def _tags_in(text: str) -> np.ndarray:
