@@ -448,7 +448,6 @@ class TestTags:
         with pytest.raises(UserError, match=message):
             load(root, tags=True)
 
-
     def test_pictures_without_a_line_are_counted_and_named(self, tmp_path, capsys):
         root = tmp_path / "pictures"
         for index in range(20):

@@ -40,6 +40,16 @@ def test_a_condition_is_parsed(text, expected):
     np.testing.assert_array_equal(condition, expected)
 
 
+def test_names_that_differ_in_case_alone_are_told_apart():
+    for text, expected in {"A": [0], "a": [1], "a A": [0, 1], "b": [2], "B": [2], "a é": [1, 3]}.items():
+        condition = tags.parse_condition(text, ["A", "a", "B", "É"])
+        np.testing.assert_array_equal(condition, one_hot(*expected, length=4), text)
+    for text in ("red HAIR", "RED hair"):
+        with pytest.raises(UserError, match=f'"{text}" may be Red hair or red Hair; spell it'):
+            tags.parse_condition(text, ["Red hair", "red Hair", "red"])
+    np.testing.assert_array_equal(tags.parse_condition("RED", ["Red hair", "red Hair", "red"]), [0, 0, 1])
+
+
 @pytest.mark.parametrize(
     ("text", "suggestion"),
     [
