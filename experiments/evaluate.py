@@ -23,7 +23,8 @@ from experiments.run.restore import TrainedRun, load_run
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.metrics.entries import Scores
-from jaxgan.systems.settings import check_seed, option
+from jaxgan.systems.settings import option
+from jaxgan.systems.system import check_distinct_seed
 
 LARGEST = 1_000_000
 
@@ -57,7 +58,7 @@ def main() -> None:
     asked = Evaluate(**schema.given_flags(Evaluate))
     if not 1 <= asked.num <= LARGEST:
         raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
-    check_seed(asked.seed)
+    check_distinct_seed(asked.seed)
     run = load_run(asked.workdir)
     check_measurable(run.system, "workdir")
     for name in ("extrapolate", "feature_weights"):

@@ -7,8 +7,8 @@
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
     python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the latent that comes closest
 
-A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and `labels` (the condition of
-each picture, uint8 N,c; c = 0 without conditions). Any other name is a folder, which gets one file per picture.
+A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and, of a conditional
+model, `labels` (the condition of each picture, uint8 N,c). Any other name is a folder, which gets a file per picture.
 """
 
 import dataclasses
@@ -33,7 +33,8 @@ from jaxgan.host import images, progress
 from jaxgan.host.errors import UserError
 from jaxgan.host.files import replace_atomically
 from jaxgan.sampling import projection
-from jaxgan.systems.settings import check_seed, option
+from jaxgan.systems.settings import option
+from jaxgan.systems.system import check_distinct_seed
 
 LARGEST = 1_000_000
 OTHER_PICTURES = (
@@ -44,6 +45,7 @@ OTHER_PICTURES = (
     ".tif",
     ".tiff",
 )  # refused, because a folder of such a name is a mistake
+FARTHEST = 1_000_000  # of a latent: networks compute in float32, and their products must stay finite
 CANDIDATES = 512  # latents among which a projection chooses its starting points
 DESCENT = 300  # steps of a projection
 
@@ -110,11 +112,11 @@ def check(asked: Sample) -> None:
             raise UserError(f"--{name}={value}: must be from 1 to {LARGEST:,}")
     if candidates < asked.num:
         raise UserError(f"--best_of={candidates}: must be at least --num={asked.num}")
-    check_seed(asked.seed)
-    if not math.isfinite(asked.mean):
-        raise UserError(f"--mean={asked.mean}: must be finite")
-    if not 0 <= asked.std < math.inf:
-        raise UserError(f"--std={asked.std}: must be 0 or more, and finite")
+    check_distinct_seed(asked.seed)
+    if not -FARTHEST <= asked.mean <= FARTHEST:
+        raise UserError(f"--mean={asked.mean}: must be from {-FARTHEST:,} to {FARTHEST:,}")
+    if not 0 <= asked.std <= FARTHEST:
+        raise UserError(f"--std={asked.std}: must be from 0 to {FARTHEST:,}")
     if asked.truncation is not None and not asked.truncation > 0:
         raise UserError(f"--truncation={asked.truncation}: must be above 0")
     plain = asked.show == "samples" and asked.project is None
@@ -278,10 +280,9 @@ def write(path: Path, exhibit: Exhibit) -> None:
         elif path.suffix == ".gif":
             images.save_animation(path, pictures)
         elif path.suffix == ".npz":
-            arrays: dict[str, Any] = {
-                "images": pictures[..., 0] if pictures.shape[-1] == 1 else pictures,
-                "labels": exhibit.labels,
-            }
+            arrays: dict[str, Any] = {"images": pictures[..., 0] if pictures.shape[-1] == 1 else pictures}
+            if exhibit.labels.shape[1]:
+                arrays["labels"] = exhibit.labels
             replace_atomically(path, lambda file: np.savez_compressed(file, **arrays))
         else:
             for number, picture in enumerate(pictures):

@@ -74,6 +74,21 @@ def test_a_pair_keeps_the_condition_of_its_first_noise():
     assert exhibit.labels.argmax(axis=1).tolist() == [4] * 16 + [6] * 16
 
 
+def test_without_a_spread_every_way_is_one_picture():
+    center = drawn(PLAIN, np.zeros((1, PLAIN.latent.network.latent_dim), np.float32))[0]
+    for out in ("ways.png", "walk.gif"):
+        exhibit = sample._exhibit(PLAIN, sample.Sample(show="interpolation", num=16, std=0.0, out=out))
+        for picture in exhibit.images:
+            assert_near(picture, center)
+
+
+def test_arrays_have_labels_where_there_are_conditions(tmp_path):
+    for name, labels in (("plain", np.zeros((2, 0), np.uint8)), ("digits", np.eye(2, dtype=np.uint8))):
+        sample.write(tmp_path / f"{name}.npz", exhibits.Exhibit(np.zeros((2, 4, 4, 3), np.uint8), labels))
+        with np.load(tmp_path / f"{name}.npz") as arrays:
+            assert set(arrays) == ({"images"} if name == "plain" else {"images", "labels"})
+
+
 def test_a_walk_begins_at_its_first_station():
     z = noise(DIGITS, 3)
     exhibit = exhibits.walk(DIGITS, z, np.eye(10, dtype=np.uint8)[[2, 3, 4]], 9)
@@ -200,6 +215,11 @@ def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
         ({"out": "faces.PNG"}, "--out=faces.PNG"),
         ({"mean": float("inf")}, "--mean=inf"),
         ({"seed": 2**63}, "--seed=9223372036854775808"),
+        ({"seed": 2**32}, "--seed=4294967296: must be from 0 to 4,294,967,295"),
+        ({"seed": -1}, "--seed=-1"),
+        ({"std": 1e300}, r"--std=1e\+300: must be from 0 to 1,000,000"),
+        ({"mean": 1e39}, r"--mean=1e\+39: must be from -1,000,000 to 1,000,000"),
+        ({"mean": float("nan")}, "--mean=nan"),
     ],
 )
 def test_flags_that_do_not_go_together_are_named(flags, named):

@@ -51,6 +51,6 @@ def test_what_is_alike_twice_is_not_guessed():
 
 
 def test_an_id_of_two_files_is_refused():
-    with pytest.raises(UserError, match="the id 1 belongs to two files, a/1.png and b/1.jpg"):
+    with pytest.raises(UserError, match=r"the id 1 belongs to two files, a/1\.png and b/1\.jpg"):
         match(["1"], ["a/1.png", "b/1.jpg"])
     assert match(["a/1", "b/1"], ["a/1.png", "b/1.png"]).pictures == ()

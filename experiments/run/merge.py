@@ -8,6 +8,7 @@ from experiments.run.recipes import Recipe, read_recipe_flags, recipe_class, res
 from jaxgan import systems
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import Family
+from jaxgan.systems.system import check_distinct_seed
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.description import has_checkpoints, lost
 from jaxgan.training.files.workdir import Workdir
@@ -39,6 +40,8 @@ def recipe_from_flags(family: Family) -> Recipe:
     recipe = resolve(given, family.models)
     schema.check_path("workdir", str(recipe.workdir))  # the default carries the data set's name
     workdir = Workdir(str(recipe.workdir))
+    if not has_checkpoints(workdir):
+        check_distinct_seed(recipe.seed)  # A run of before goes on with any.
     if not workdir.flags.exists():
         if has_checkpoints(workdir):
             raise lost(workdir.flags)
