@@ -8,14 +8,13 @@
     python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the latent that comes closest
 
 A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and, of a conditional
-model, `labels` (the condition of each picture, uint8 N,c). Any other name is a folder, which gets a file per picture.
+model, `labels` (the condition of each picture, uint8 N,c). Any other name is a folder, which gets a file per picture,
+in the place of those of an earlier call.
 """
 
 import dataclasses
-import math
 import shlex
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -23,15 +22,15 @@ import numpy as np
 from experiments.cli import command, schema
 from experiments.run import exhibits
 from experiments.run.exhibits import Exhibit
+from experiments.run.output import earlier_pictures, write
 from experiments.run.references import training_pictures
 from experiments.run.restore import TrainedRun, load_run
 from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.data.conditions import in_turn, name_of
 from jaxgan.data.decode import decode
-from jaxgan.host import images, progress
+from jaxgan.host import progress
 from jaxgan.host.errors import UserError
-from jaxgan.host.files import replace_atomically
 from jaxgan.sampling import projection
 from jaxgan.systems.settings import option
 from jaxgan.systems.system import check_distinct_seed
@@ -90,6 +89,7 @@ def main() -> None:
     """Draws the pictures and writes them."""
     asked = Sample(**schema.given_flags(Sample))
     check(asked)
+    earlier_pictures(Path(asked.out))
     run = load_run(asked.workdir)
     if asked.data_dir is not None:
         run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, data_dir=asked.data_dir))
@@ -225,11 +225,6 @@ def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
     return Exhibit(np.stack([target, found.picture]), both, columns=2, apart=1)
 
 
-def square_grid(pictures: np.ndarray) -> np.ndarray:
-    """Tiles pictures, uint8 (N, H, W, C), into one that is as square as possible, uint8 (H', W', C)."""
-    return images.grid(pictures, math.isqrt(len(pictures) - 1) + 1)
-
-
 def command_line(asked: Sample) -> str:
     """Returns the shell command that draws the same; flags at their defaults are left out."""
     given = {
@@ -267,28 +262,6 @@ def conditions(run: TrainedRun, text: str | None, count: int) -> np.ndarray | No
         except UserError as error:
             raise UserError(f"--condition: {error}") from None
     return in_turn(run.condition_names, run.condition_dim, count)
-
-
-def write(path: Path, exhibit: Exhibit) -> None:
-    """Writes pictures in the format that the suffix of the path names."""
-    pictures, columns = exhibit.images, exhibit.columns
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".png":
-            tiled = square_grid(pictures) if columns is None else images.grid(pictures, columns, apart=exhibit.apart)
-            images.save_png(path, tiled)
-        elif path.suffix == ".gif":
-            images.save_animation(path, pictures)
-        elif path.suffix == ".npz":
-            arrays: dict[str, Any] = {"images": pictures[..., 0] if pictures.shape[-1] == 1 else pictures}
-            if exhibit.labels.shape[1]:
-                arrays["labels"] = exhibit.labels
-            replace_atomically(path, lambda file: np.savez_compressed(file, **arrays))
-        else:
-            for number, picture in enumerate(pictures):
-                images.save_png(path / f"{number:06d}.png", picture)
-    except OSError as error:
-        raise UserError(f"--out={path}: cannot be written ({error.strerror or error})") from error
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def _features(builder: Any, name: str) -> tuple[int, tuple[str, ...]]:
 
 @contextlib.contextmanager
 def _few_retries() -> Iterator[None]:
-    """Has TFDS try a download three times, not eleven, and urllib3 not report each: without a network it took minutes."""
+    """Has TFDS try a download 3 times, not 11, without a word of each: where there is no network it took minutes."""
     from tensorflow_datasets.core.download import downloader
 
     logger, former = logging.getLogger("urllib3.connectionpool"), getattr(downloader, "MAX_RETRIES", None)
