@@ -18,7 +18,7 @@ import numpy as np
 from experiments.cli import command, schema
 from experiments.run.evaluation import check_measurable, make_evaluator, make_measurer, plain_name
 from experiments.run.recipes import FEATURES, FEATURES_HELP, Recipe
-from experiments.run.references import load_pictures
+from experiments.run.references import load_pictures, training_pictures
 from experiments.run.restore import TrainedRun, load_run
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
@@ -64,14 +64,7 @@ def main() -> None:
     for name in ("extrapolate", "feature_weights"):
         if getattr(asked, name) and run.system.outputs.latent is None:
             raise UserError(f"--{name}: {run.recipe.model} draws no samples from latents; leave it out")
-    recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
-    training = load_pictures(recipe)
-    same = training.digest == run.pictures_digest
-    if not same and recipe.dataset != "folder":
-        raise UserError(f"--data_dir: the run was trained on other pictures of {recipe.dataset} than these")
-    if training.image_shape != run.system.image_shape:
-        shapes = ["×".join(map(str, shape)) for shape in (training.image_shape, run.system.image_shape)]
-        raise UserError(f"--data_dir={recipe.data_dir}: its pictures are {shapes[0]}, those of the run {shapes[1]}")
+    recipe, training, same = _pictures(asked, run)
     found: Scores = {}
     if run.system.outputs.latent is not None:
         found |= _scores_of_samples(asked, run, recipe, training.images if same else None)
@@ -83,6 +76,29 @@ def main() -> None:
     else:
         described = _finite({"run": _described(run, training, same), "scores": found})
         command.answer(json.dumps(described, indent=2, allow_nan=False))
+
+
+def _pictures(asked: Evaluate, run: TrainedRun) -> tuple[Recipe, Examples, bool]:
+    """Opens the pictures that a run is measured against.
+
+    Returns:
+      The run's recipe with these pictures, their training split, and whether the run was trained on it.
+
+    Raises:
+      UserError: if `--data_dir` does not name others and these are not the run's own, or they have another shape.
+    """
+    if asked.data_dir is None or run.recipe.dataset != "folder":
+        recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
+        return recipe, training_pictures(recipe, run.pictures_digest), True
+    recipe = dataclasses.replace(run.recipe, data_dir=asked.data_dir)
+    training = load_pictures(recipe)
+    same = training.digest == run.pictures_digest
+    if training.image_shape != run.system.image_shape:
+        shapes = ["×".join(map(str, shape)) for shape in (training.image_shape, run.system.image_shape)]
+        raise UserError(f"--data_dir={recipe.data_dir}: its pictures are {shapes[0]}, those of the run {shapes[1]}")
+    if not same and asked.features == "trained" and asked.feature_weights is None:
+        training_pictures(run.recipe, run.pictures_digest)  # from which the network of features learns
+    return recipe, training, same
 
 
 def _scores_of_samples(asked: Evaluate, run: TrainedRun, recipe: Recipe, training_images: np.ndarray | None) -> Scores:

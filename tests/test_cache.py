@@ -365,6 +365,18 @@ def test_the_directory_is_the_users_and_the_owners_alone(tmp_path, monkeypatch):
     assert cache.cache_directory("given") == Path("given")
 
 
+@pytest.mark.parametrize(("name", "inside"), [("JAXGAN_CACHE_DIR", ""), ("XDG_CACHE_HOME", "jaxgan")])
+def test_a_tilde_in_a_variable_is_the_home_directory(tmp_path, monkeypatch, name, inside):
+    monkeypatch.delenv("JAXGAN_CACHE_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for value, place in (("~/x", "x"), ("~", ""), ("~/a ~b", "a ~b")):
+        monkeypatch.setenv(name, value)
+        assert cache.cache_directory() == tmp_path / place / inside
+    monkeypatch.setenv(name, "~nobody-of-this-name/x")
+    with pytest.raises(UserError, match=r"no home directory .*\$JAXGAN_CACHE_DIR to a full path"):
+        cache.cache_directory()
+
+
 def test_an_unwritable_cache_is_the_users_to_mend(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file.*\$JAXGAN_CACHE_DIR"):

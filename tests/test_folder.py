@@ -12,6 +12,7 @@ from PIL import Image
 
 from jaxgan.data import cache, decode, folder
 from jaxgan.host.errors import UserError
+from jaxgan.training.files.workdir import Workdir
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 CORNERS = np.array([[RED, GREEN], [BLUE, WHITE]], np.uint8)  # one pixel a corner
@@ -407,6 +408,27 @@ class TestUnreadable:
         decoded = folder._decode_files(["picture.png"], root=str(tmp_path), image_size=8, channels=3)
         assert decoded.notes == ("picture.png",)
         assert decoded.images.shape == (0, 8, 8, 3)
+
+
+class TestRuns:
+    def test_a_run_in_the_folder_is_no_picture(self, tmp_path):
+        root = tmp_path / "pictures"
+        for name in ("1.png", "runs/2.png", "losses.png"):
+            write_picture(root / name)
+        before = load(root).digest
+        for run in (root / "runs" / "mine", root):
+            workdir = Workdir(run)
+            for path in (workdir.real, workdir.sample(1000), workdir.losses, workdir.evolution):
+                write_picture(path, 99)
+            write_picture(workdir.tensorboard / "x.png")
+            write_picture(workdir.checkpoints / "1000" / "x.png")
+            workdir.dataset.write_text("{}")
+        (root / "losses.png").unlink()
+        assert len(load(root)) == 2
+        assert len(load(root / "runs")) == 1
+        write_picture(root / "samples" / "mine.png")
+        (root / "dataset.json").unlink()  # no run any more, but a folder with a file of that name
+        assert before != load(root).digest and len(load(root)) > 3
 
 
 class TestTags:

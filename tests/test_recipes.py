@@ -259,7 +259,7 @@ def test_a_run_goes_on_with_the_flags_that_it_was_begun_with(begun, monkeypatch,
 
 def test_what_may_change_changes_and_what_is_left_out_is_filled_in(begun, monkeypatch):
     given = {"model": "dcgan_64", "clip": 0.1, "steps": 20, "data_dir": "x"}
-    then = {"clip": 0.1, "epochs": 2.0, "log_every": 7, "evaluate_every": 50, "data_dir": "moved"}
+    then = {"clip": 0.1, "epochs": 2.0, "log_every": 7, "evaluate_every": 50, "data_dir": "/moved"}
     recipe = begun(monkeypatch, given, then)
     assert recipe == dataclasses.replace(resolve({**given, "steps": None}, ALL), **then, workdir=recipe.workdir)
 
@@ -295,6 +295,29 @@ def test_the_home_directory_is_meant_as_in_a_shell(given_flags, monkeypatch, tmp
     monkeypatch.setenv("HOME", str(tmp_path))
     given = given_flags(FLAGS, "--workdir=~/run", "--data_dir=a/~/b")
     assert given == {"workdir": f"{tmp_path}/run", "data_dir": "a/~/b"}
+    assert given_flags(FLAGS, "--workdir=~", "--dataset=~/x") == {"workdir": str(tmp_path), "dataset": "~/x"}
+
+
+def test_what_a_run_reads_is_named_by_its_full_path(begun, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    then = {"model": "cgan_anime", "data_dir": "faces/../faces", "conditions": "wanted.txt"}
+    monkeypatch.setattr(merge, "given_settings", lambda family: then)
+    recipe = merge.recipe_from_flags(systems.families()["cgan"])
+    assert (recipe.data_dir, recipe.conditions) == (str(tmp_path / "faces"), str(tmp_path / "wanted.txt"))
+    assert recipe.workdir == "runs/cgan_anime-folder"
+
+
+def test_a_run_of_before_with_a_relative_path_goes_on(begun, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    recipe = begun(monkeypatch, {"model": "dcgan_64", "data_dir": "faces"}, {})
+    assert recipe.data_dir == str(tmp_path / "faces")
+
+
+def test_a_seed_of_more_than_32_bits_begins_no_run_but_goes_on(begun, monkeypatch):
+    given = {"model": "dcgan_64", "seed": 2**32}
+    with pytest.raises(UserError, match="--seed=4294967296: must be from 0 to 4,294,967,295"):
+        begun(monkeypatch, given, given, checkpoints=())
+    assert begun(monkeypatch, given, {}).seed == 2**32
 
 
 def test_more_steps_than_can_be_counted_are_refused():

@@ -41,19 +41,22 @@ _ABANDONED_SECONDS = 3600  # a build writes every few seconds
 def cache_directory(cache_dir: str | os.PathLike | None = None) -> Path:
     """Returns the directory of all entries.
 
-    It is `cache_dir`, else $JAXGAN_CACHE_DIR, else $XDG_CACHE_HOME/jaxgan, else ~/.cache/jaxgan.
+    It is `cache_dir`, else $JAXGAN_CACHE_DIR, else $XDG_CACHE_HOME/jaxgan, else ~/.cache/jaxgan. In each of them a
+    leading ~ is the home directory, which a shell leaves as it is in quotes and in files of settings.
 
     Raises:
       UserError: if none of these is set and the user has no home directory.
     """
     if cache_dir is not None:
         return Path(cache_dir)
-    if os.environ.get("JAXGAN_CACHE_DIR"):
-        return Path(os.environ["JAXGAN_CACHE_DIR"])
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxgan"
+        if os.environ.get("JAXGAN_CACHE_DIR"):
+            return Path(os.environ["JAXGAN_CACHE_DIR"]).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxgan"
     except RuntimeError:  # a user without a home, as in some containers
-        raise UserError("there is no home directory for the picture cache; set $JAXGAN_CACHE_DIR") from None
+        raise UserError(
+            "there is no home directory for the picture cache; set $JAXGAN_CACHE_DIR to a full path"
+        ) from None
 
 
 def load_or_build(

@@ -20,6 +20,9 @@ from jaxgan.data.workers import Chunk
 from jaxgan.host.errors import UserError, printable
 
 TAG_FILE = "tags.csv"
+WRITTEN_BY_A_RUN = frozenset({"samples", "real.png", "losses.png", "evolution.gif", "checkpoints", "tensorboard"})
+"""What a workdir holds of pictures and of directories; it may lie in a folder of pictures, or be one."""
+
 _WORST_UNREADABLE_SHARE = 0.1
 _NAMED_FILES = 5
 
@@ -35,7 +38,8 @@ def load(
     """Opens all pictures in a folder and its subfolders, decoding them in parallel the first time.
 
     JPEG, PNG, WebP, BMP and GIF files (first frame) are found by their extension, in the order of their paths. Hidden
-    files and folders and all other files are skipped. Symbolic links are not followed. Each picture is turned upright
+    files and folders, what a training run has written, and all other files are skipped. Symbolic links are not
+    followed. Each picture is turned upright
     and put over white, and its middle square is resized to `image_size`. The cache is keyed by the paths, sizes and
     times of the files, so a second run does not read them.
 
@@ -103,20 +107,27 @@ def _walk(root: str, links: list[str]) -> Iterator[_File]:
     folders = [""]
     while folders:
         folder = folders.pop()
-        with os.scandir(os.path.join(root, folder)) as entries:
-            for entry in entries:
-                path = os.path.join(folder, entry.name)
-                is_picture = os.path.splitext(entry.name)[1].lower() in EXTENSIONS
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_symlink():
-                    if is_picture or entry.is_dir():
-                        links.append(path)
-                elif entry.is_dir():
-                    folders.append(path)
-                elif is_picture and entry.is_file():
-                    status = entry.stat()
-                    yield _File(path, status.st_size, status.st_mtime_ns)
+        with os.scandir(os.path.join(root, folder)) as opened:
+            entries = [entry for entry in opened if not entry.name.startswith(".")]
+        if _is_run({entry.name for entry in entries}):
+            # A workdir is passed over; of a folder of pictures that is one too, only what the run wrote.
+            entries = [] if folder else [entry for entry in entries if entry.name not in WRITTEN_BY_A_RUN]
+        for entry in entries:
+            path = os.path.join(folder, entry.name)
+            is_picture = os.path.splitext(entry.name)[1].lower() in EXTENSIONS
+            if entry.is_symlink():
+                if is_picture or entry.is_dir():
+                    links.append(path)
+            elif entry.is_dir():
+                folders.append(path)
+            elif is_picture and entry.is_file():
+                status = entry.stat()
+                yield _File(path, status.st_size, status.st_mtime_ns)
+
+
+def _is_run(names: set[str]) -> bool:
+    """Whether a directory with these files is that of a run: it has a description of its pictures, and more."""
+    return "dataset.json" in names and not names.isdisjoint({"flags.txt", "metrics.jsonl", "checkpoints", "real.png"})
 
 
 def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
