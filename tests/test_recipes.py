@@ -99,6 +99,7 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"label_smoothing": 1.0}, "--label_smoothing=1.0"),
         ({"dropout_rate": 1.0}, "--dropout_rate=1.0"),
         ({"decay_every": 0}, "--decay_every=0"),
+        ({"decay_every": 2**31 - 1, "critic_steps": 5}, "--decay_every=2147483647: must be at most 429,496,729 here"),
         ({"evaluate_every": 0}, "--evaluate_every=0"),
         ({"model": "dcgan"}, "--model=dcgan"),
         ({"model": "mlp_a", "matching_aware": True}, "--matching_aware"),
@@ -272,9 +273,23 @@ def test_before_the_first_checkpoint_other_flags_begin_another_run(begun, monkey
     assert recipe == resolve({**given, "log_every": 7, "workdir": recipe.workdir}, DCGAN.models)
 
 
-def test_a_pass_counts_the_batches_of_every_critic_step():
-    recipe = resolve({"model": "wgan_anime", "epochs": 2.0}, ALL)
-    assert recipes.total_steps(recipe, 3200, 5 * 64) == 20  # 2 passes over 50 batches of 64, five to a step
+@pytest.mark.parametrize(
+    ("epochs", "examples", "schedule", "steps"),
+    [
+        (2.0, 3200, BatchSchedule(64, 5), 20),  # 2 passes over 50 batches of 64, five to a step
+        (2.01, 60_000, BatchSchedule(100), 1206),
+        (0.29, 6_400, BatchSchedule(64), 29),
+        (0.1, 30, BatchSchedule(1), 3),
+        (1e-9, 30, BatchSchedule(1), 1),
+        (50.0, 33_431, BatchSchedule(128), 13_058),  # 13,058.98 steps, as before
+        (1.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 1),  # the first step alone takes 100 batches
+        (20.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 20),
+        (26.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 45),  # 25 of 100 batches, and 20 of 5
+    ],
+)
+def test_passes_over_the_pictures_are_counted_exactly(epochs, examples, schedule, steps):
+    recipe = resolve({"model": "mlp_b", "epochs": epochs}, ALL)
+    assert recipes.total_steps(recipe, examples, schedule) == steps
 
 
 @pytest.mark.parametrize(
@@ -322,9 +337,9 @@ def test_a_seed_of_more_than_32_bits_begins_no_run_but_goes_on(begun, monkeypatc
 
 def test_more_steps_than_can_be_counted_are_refused():
     recipe = resolve({"model": "mlp_b", "epochs": 1e9}, ALL)
-    assert recipes.total_steps(recipe, 200, 100) == 2 * 10**9
+    assert recipes.total_steps(recipe, 200, BatchSchedule(100)) == 2 * 10**9
     with pytest.raises(UserError, match=r"--epochs=1000000000\.0: 6,000,000,000 steps"):
-        recipes.total_steps(recipe, 600, 100)
+        recipes.total_steps(recipe, 600, BatchSchedule(100))
 
 
 @pytest.mark.parametrize("name", ["image_size", "latent_dim", "generator_width", "discriminator_width"])
