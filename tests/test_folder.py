@@ -40,7 +40,7 @@ def large_corners(cell=16):
     return Image.fromarray(CORNERS.repeat(cell, 0).repeat(cell, 1))
 
 
-def write_png(path, width, height, bits, colour_type, rows):
+def write_png(path, width, height, bits, colour_type, rows, key=None):
     """A PNG file by hand, for the modes that Pillow does not write."""
 
     def part(kind, data):
@@ -48,7 +48,8 @@ def write_png(path, width, height, bits, colour_type, rows):
 
     header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
     data = b"".join(b"\0" + row for row in rows)
-    parts = [part(b"IHDR", header), part(b"IDAT", zlib.compress(data)), part(b"IEND", b"")]
+    transparent = [] if key is None else [part(b"tRNS", key)]
+    parts = [part(b"IHDR", header), *transparent, part(b"IDAT", zlib.compress(data)), part(b"IEND", b"")]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
 
 
@@ -118,9 +119,50 @@ class TestModes:
         expected[0, 0] = [127, 128, 1]
         np.testing.assert_array_equal(pixels, expected)
 
+    def test_16_bit_grey_with_alpha_is_grey(self, tmp_path):
+        deep = np.array([[[0x0AFF, 0xFFFF], [0x0A00, 0]], [[0, 0x3333], [0xC800, 0xFFFF]]], ">u2")
+        pixels = load_one(tmp_path, lambda path: write_png(path, 2, 2, 16, 4, [row.tobytes() for row in deep]))
+        assert pixels.shape == (2, 2, 1)
+        np.testing.assert_array_equal(pixels[..., 0], [[10, 255], [204, 200]])
+
+    def test_16_bit_colours_with_a_transparent_one(self, tmp_path):
+        deep = (CORNERS.astype(int) * 257).astype(">u2")
+        deep[0, 1] = [0x0102, 0x0304, 0x0506]
+        key = struct.pack(">HHH", 0x0102, 0x0304, 0x0506)
+        rows = [row.tobytes() for row in deep]
+        pixels = load_one(tmp_path, lambda path: write_png(path, 2, 2, 16, 2, rows, key))
+        np.testing.assert_array_equal(pixels, [[RED, WHITE], [BLUE, WHITE]])
+
+    def test_16_bit_greys_with_a_transparent_one(self, tmp_path):
+        deep = np.array([[0x0102, 0x0103], [0x8000, 0]], ">u2")
+        rows = [row.tobytes() for row in deep]
+        pixels = load_one(tmp_path, lambda path: write_png(path, 2, 2, 16, 0, rows, struct.pack(">H", 0x0102)))
+        np.testing.assert_array_equal(pixels[..., 0], [[255, 1], [128, 0]])
+
+    @pytest.mark.parametrize("alpha", [0, 255])
+    def test_a_bitmap_of_32_bits_without_alpha_is_opaque(self, tmp_path, alpha):
+        pixels = np.dstack([CORNERS[::-1, :, ::-1], np.full((2, 2), alpha, np.uint8)])  # from the bottom, BGRA
+        masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+        header = struct.pack("<IiiHHIIiiII", 108, 2, 2, 1, 32, 3, 16, 0, 0, 0, 0) + masks + b"BGRs" + bytes(48)
+        data = struct.pack("<2sIHHI", b"BM", 14 + 108 + 16, 0, 0, 14 + 108) + header + pixels.tobytes()
+        np.testing.assert_array_equal(load_one(tmp_path, lambda path: path.write_bytes(data), name="a.bmp"), CORNERS)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.int32])
+    def test_a_tiff_of_32_bits_a_channel_is_no_picture(self, tmp_path, dtype):
+        with pytest.raises(UserError, match=r"1 of 1 pictures in \S+ cannot be read: a.tif"):
+            load_one(tmp_path, Image.fromarray(np.zeros((2, 2), dtype)).save, name="a.tif")
+
     @pytest.mark.parametrize(
         ("name", "options"),
-        [("a.webp", {"lossless": True}), ("a.bmp", {}), ("a.gif", {}), ("a.PNG", {}), ("a.JPeG", {"quality": 100})],
+        [
+            ("a.webp", {"lossless": True}),
+            ("a.bmp", {}),
+            ("a.gif", {}),
+            ("a.PNG", {}),
+            ("a.JPeG", {"quality": 100}),
+            ("a.tif", {}),
+            ("a.TIFF", {"compression": "tiff_lzw"}),
+        ],
     )
     def test_formats(self, tmp_path, name, options):
         pixels = load_one(tmp_path, lambda path: large_corners().save(path, **options), image_size=32, name=name)
@@ -244,7 +286,6 @@ class TestFiles:
         write_picture(root / "a.png")
         write_picture(root / ".hidden.png")
         write_picture(root / ".hidden" / "b.png")
-        write_picture(root / "b.tiff")
         (root / "notes.txt").write_text("not a picture")
         (root / "no_extension").write_bytes(b"\x89PNG")
         (root / "folder.png").mkdir()
@@ -402,12 +443,27 @@ class TestUnreadable:
         elif damage == "huge":  # a real decompression bomb: 100 megapixels of black
             write_png(path, 10_000, 10_000, 8, 0, [bytes(10_000)] * 10_000)
         elif damage == "other format":
-            Image.fromarray(noise).save(path, "TIFF")
+            Image.fromarray(noise).save(path, "TGA")
         else:
             path.unlink()
         decoded = folder._decode_files(["picture.png"], root=str(tmp_path), image_size=8, channels=3)
         assert decoded.notes == ("picture.png",)
         assert decoded.images.shape == (0, 8, 8, 3)
+
+
+class TestOtherFormats:
+    def test_they_are_counted_and_named(self, tmp_path, capsys):
+        root = tmp_path / "pictures"
+        write_picture(root / "1.png")
+        for name in ("a.heic", "more/b.AVIF", "notes.txt"):
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(b"")
+        assert len(load(root)) == 1
+        said = capsys.readouterr().err
+        assert said == f"{root}: 2 pictures of other formats were left out: a.heic, more/b.AVIF (save them as PNG)\n"
+        (root / "1.png").unlink()
+        with pytest.raises(UserError, match=r"no pictures in this folder \(2 pictures of other formats were left out"):
+            load(root)
 
 
 class TestRuns:

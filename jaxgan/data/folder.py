@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.data import cache, workers
-from jaxgan.data.decode import EXTENSIONS, decode, is_colour
+from jaxgan.data.decode import EXTENSIONS, OTHER_EXTENSIONS, VERSION, decode, is_colour
 from jaxgan.data.examples import Examples
 from jaxgan.data.tag_matching import match
 from jaxgan.data.tags import CONDITION_NAMES, read_tags
@@ -37,9 +37,9 @@ def load(
 ) -> Examples:
     """Opens all pictures in a folder and its subfolders, decoding them in parallel the first time.
 
-    JPEG, PNG, WebP, BMP and GIF files (first frame) are found by their extension, in the order of their paths. Hidden
-    files and folders, what a training run has written, and all other files are skipped. Symbolic links are not
-    followed. Each picture is turned upright
+    JPEG, PNG, WebP, BMP, GIF and TIFF files (first frame) are found by their extension, in the order of their paths.
+    Hidden files and folders, what a training run has written, and all other files are skipped; pictures of other
+    formats are counted. Symbolic links are not followed. Each picture is turned upright
     and put over white, and its middle square is resized to `image_size`. The cache is keyed by the paths, sizes and
     times of the files, so a second run does not read them.
 
@@ -69,6 +69,7 @@ def load(
         "conditions": None if conditions is None else _digest([str(conditions[file.path].tolist()) for file in files]),
         "image_size": image_size,
         "channels": channels,
+        "decoding": VERSION,
     }
     found = cache.find("folder", settings, cache_dir=cache_dir)
     return found or _build(root, files, conditions, settings, cache_dir)
@@ -84,26 +85,35 @@ def _list_files(root: Path, shown: str | os.PathLike) -> list[_File]:
     if not root.is_dir():
         raise UserError(f"--data_dir={printable(shown)}: there is no such folder; give a folder of pictures")
     links: list[str] = []
+    others: list[str] = []
     try:
-        files = sorted(_walk(str(root), links))
+        files = sorted(_walk(str(root), links, others))
     except OSError as error:
         raise UserError(
             f"--data_dir={printable(shown)}: {printable(error.filename)} cannot be read: {error.strerror}"
         ) from None
-    left_out = f"{len(links)} symbolic links, which are not followed, were left out" if links else ""
+    left_out = []
+    if links:
+        left_out.append(f"{len(links)} symbolic links, which are not followed, were left out")
+    if others:
+        left_out.append(
+            f"{len(others)} pictures of other formats were left out: {_first_few(sorted(others))} (save them as PNG)"
+        )
     if not files:
         extensions = " ".join(sorted(EXTENSIONS))
-        reason = f"{left_out}; give the folder that they lead to" if links else f"pictures end in {extensions}"
+        said = "; ".join([*left_out, *(["give the folder that they lead to"] if links else [])])
         raise UserError(
-            f"--data_dir={printable(shown)}: there are no pictures in this folder ({reason};"
+            f"--data_dir={printable(shown)}: there are no pictures in this folder"
+            f" ({said or f'pictures end in {extensions}'};"
             " a directory of TFDS needs the name of a data set too, such as --dataset=mnist)"
         )
-    if links:
-        print(f"{printable(shown)}: {left_out}", file=sys.stderr)
+    for line in left_out:
+        print(f"{printable(shown)}: {line}", file=sys.stderr)
     return files
 
 
-def _walk(root: str, links: list[str]) -> Iterator[_File]:
+def _walk(root: str, links: list[str], others: list[str]) -> Iterator[_File]:
+    """Yields the pictures; adds the paths of symbolic links, and of pictures of other formats, to the lists."""
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -123,6 +133,8 @@ def _walk(root: str, links: list[str]) -> Iterator[_File]:
             elif is_picture and entry.is_file():
                 status = entry.stat()
                 yield _File(path, status.st_size, status.st_mtime_ns)
+            elif os.path.splitext(entry.name)[1].lower() in OTHER_EXTENSIONS:
+                others.append(path)
 
 
 def _is_run(names: set[str]) -> bool:

@@ -108,6 +108,7 @@ def _settings(prepared: Path, name: str, split: str, image_size: int) -> dict[st
         "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in sorted(stats.items())],
         "split": split,
         "image_size": image_size,
+        "labels": "checked",
     }
 
 
