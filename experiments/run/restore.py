@@ -9,6 +9,7 @@ from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.outputs import LatentOutput
 from jaxgan.systems.system import System
+from jaxgan.training.files import random_settings
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.description import read_description
 from jaxgan.training.files.workdir import Workdir
@@ -58,7 +59,9 @@ def load_run(path: str | None) -> TrainedRun:
     """
     if not path:
         raise UserError("--workdir: name the directory of a run")
-    recipe, described, system = workdir_recipe(path), read_description(path), workdir_system(path)
+    recipe, described = workdir_recipe(path), read_description(path)
+    random_settings.check_same(Workdir(path).path, described.random)
+    system = workdir_system(path)
     restored = Checkpoints(Workdir(path).checkpoints).restore_latest(initial_state(system))
     if restored is None:
         raise UserError(
