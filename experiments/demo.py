@@ -28,6 +28,7 @@ class Demo:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of a run, or a folder of such directories", path=True)
+    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
     port: int = option(7860, "Port of the page")
     host: str = option("127.0.0.1", "Address to listen on; 127.0.0.1 is this machine only, 0.0.0.0 the whole network")
 
@@ -37,7 +38,7 @@ def main() -> None:
     asked = Demo(**schema.given_flags(Demo))
     if not 1 <= asked.port <= 65535:
         raise UserError(f"--port={asked.port}: must be from 1 to 65535")
-    shelf = Shelf(asked.workdir)
+    shelf = Shelf(asked.workdir, asked.step)
     try:
         _try_address(asked.host, asked.port)
     except OSError as error:

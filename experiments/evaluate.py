@@ -34,6 +34,7 @@ class Evaluate:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
+    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
     num: int = option(10_000, "Number of pictures to draw, and the most real ones to compare them with")
     seed: int = option(0, "Random seed of the latents and of the choice of real pictures")
     split: str | None = option(
@@ -59,7 +60,7 @@ def main() -> None:
     if not 1 <= asked.num <= LARGEST:
         raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
     check_distinct_seed(asked.seed)
-    run = load_run(asked.workdir)
+    run = load_run(asked.workdir, asked.step)
     check_measurable(run.system, "workdir")
     for name in ("extrapolate", "feature_weights"):
         if getattr(asked, name) and run.system.outputs.latent is None:

@@ -54,6 +54,7 @@ class Sample:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
+    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
     num: int = option(64, "Number of pictures; for --show, rounded down to whole rows or sets, but at least one")
     best_of: int | None = option(
         None, "Draw this many pictures and keep the --num that the discriminator scores highest"
@@ -90,7 +91,7 @@ def main() -> None:
     asked = Sample(**schema.given_flags(Sample))
     check(asked)
     earlier_pictures(Path(asked.out))
-    run = load_run(asked.workdir)
+    run = load_run(asked.workdir, asked.step)
     if asked.data_dir is not None:
         run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, data_dir=asked.data_dir))
     check_show(run, asked.show)
