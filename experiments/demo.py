@@ -8,9 +8,9 @@ internet connection.
 """
 
 import dataclasses
+import errno
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli import command, schema
+from experiments.cli.ports import free_port, try_port
 from experiments.page.shelf import Shelf
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import option
@@ -40,7 +41,7 @@ def main() -> None:
         raise UserError(f"--port={asked.port}: must be from 1 to 65535")
     shelf = Shelf(asked.workdir, asked.step)
     try:
-        _try_address(asked.host, asked.port)
+        try_port(asked.host, asked.port)  # Gradio reports every fault as an occupied port.
     except OSError as error:
         raise _unservable(asked, error) from error
     signal.signal(signal.SIGTERM, _leave)
@@ -58,15 +59,9 @@ def main() -> None:
             page.close(verbose=False)
 
 
-def _try_address(host: str, port: int) -> None:
-    """Raises an OSError that names the fault of an address, because Gradio reports every fault as an occupied port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-
-
 def _unservable(asked: Demo, error: OSError) -> UserError:
-    return UserError(f"--host={asked.host}, --port={asked.port}: the page cannot be served there ({error})")
+    other = f"; --port={free_port()} is free" if error.errno == errno.EADDRINUSE else ""
+    return UserError(f"--host={asked.host}, --port={asked.port}: the page cannot be served there ({error}){other}")
 
 
 def _layout(scratch: str) -> Any:

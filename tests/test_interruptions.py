@@ -70,5 +70,5 @@ def test_devices_that_are_not_there_are_a_line(monkeypatch, capsys):
         command.run(main)
     assert leaving.value.code == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: JAX_PLATFORMS=cpu: JAX finds no such device here; choose others by this variable")
+    assert said.startswith("error: JAX_PLATFORMS=cpu: JAX finds no such device here; choose another, such as cpu")
     assert said.count("\n") == 1

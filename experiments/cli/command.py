@@ -87,11 +87,8 @@ def _has_devices() -> bool:
 
 
 def _no_device() -> str:
-    asked = printable(jax.config.values["jax_platforms"] or "")
-    return (
-        f"JAX_PLATFORMS={asked}: JAX finds no such device here; choose others by this variable, such as cpu, or leave it"
-        " unset"
-    )
+    asked = printable(getattr(jax.config, "jax_platforms", None) or "")
+    return f"JAX_PLATFORMS={asked}: JAX finds no such device here; choose another, such as cpu, or leave it unset"
 
 
 def _is_out_of_memory(error: Exception) -> bool:
