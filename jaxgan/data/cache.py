@@ -149,8 +149,8 @@ def build(
     """Writes an entry from chunks of examples and opens it, replacing a broken entry.
 
     The chunks may hold fewer than `expected_count` examples in total. Each chunk is written at once, so memory holds
-    only a few of them. If `chunks` raises, nothing is left behind, but where `begun` keeps it what was written before an
-    interruption.
+    only a few of them. If `chunks` raises, nothing is left behind; `begun` may name a directory that keeps what was
+    written before an interruption.
 
     Args:
       kind: kind of the pictures; the first part of the entry's name.
