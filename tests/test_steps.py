@@ -1,6 +1,5 @@
 """Which checkpoint the commands and the page read, and what they say where it cannot be drawn from."""
 
-import dataclasses
 import functools
 import importlib.util
 import shutil
@@ -11,9 +10,13 @@ import pytest
 from small_run import lay_out, save_checkpoint
 
 from experiments.page.shelf import Shelf
-from experiments.run import restore
-from experiments.run.restore import check_finite, load_run, renewed
+from experiments.run.recipes import resolve
+from experiments.run.restore import load_run, renewed
+from jaxgan import systems, training
+from jaxgan.host import digest
 from jaxgan.host.errors import UserError
+from jaxgan.systems.settings import flag_lines
+from jaxgan.training import restoring
 from jaxgan.training.fitting import initial_state
 
 WHAT = {"names": "none", "channels": 3}
@@ -30,7 +33,7 @@ def compiled_once():
             systems_of.setdefault(system.name, system)
             return template(system.name)
 
-        patch.setattr(restore, "initial_state", once)
+        patch.setattr(restoring, "initial_state", once)
         yield
 
 
@@ -49,6 +52,32 @@ def test_a_step_is_read_or_those_there_are_named(twice):
     for step in (15, 0, -1):
         with pytest.raises(UserError, match=f"^--step={step}: {twice} has checkpoints of the steps 10, 20$"):
             load_run(str(twice), step)
+
+
+def test_a_program_loads_what_a_command_loads(twice):
+    run = training.load(twice, step=10)
+    same = load_run(str(twice), 10)
+    assert (run.step, run.system.name) == (10, "dcgan_64") and run.system.settings == same.system.settings
+    for mine, other in zip(jax.tree.leaves(run.state), jax.tree.leaves(same.state), strict=True):
+        assert (digest.key_data(mine) == digest.key_data(other)).all()
+    assert run.system.sample(run.state, num=2).shape == (2, 16, 16, 3)
+    assert training.load(str(twice), system=run.system).step == 20
+    with pytest.raises(UserError, match=r"dataset\.json: not the description"):
+        training.load(twice / "nothing")
+
+
+@pytest.mark.parametrize("model", systems.names())
+def test_settings_are_read_without_the_commands(tmp_path, model):
+    recipe = resolve({"model": model, "seed": 7}, systems.names())
+    path = tmp_path / "flags.txt"
+    path.write_text("# a comment\n" + flag_lines(recipe), encoding="utf-8")
+    assert restoring.read_settings(path) == recipe.settings
+    path.write_text(path.read_text() + "--batch_size=many\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"flags\.txt: not the flags of a run \(invalid literal"):
+        restoring.read_settings(path)
+    path.write_text("--seed=1\n", encoding="utf-8")
+    with pytest.raises(UserError, match="no such system"):
+        restoring.read_settings(path)
 
 
 def test_a_damaged_step_is_not_replaced_by_another(twice, tmp_path, capsys):
@@ -80,16 +109,16 @@ def broken(state, number):
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_not_finite_are_refused(twice, number):
     run = load_run(str(twice))
-    check_finite(run)
-    player = dataclasses.replace(run, state=run.state.replace(generator=broken(run.state.generator, number)))
+    restoring.check_finite(twice, run.system, run.state, 20)
+    state = run.state.replace(generator=broken(run.state.generator, number))
     expected = r"--workdir=\S+plain: at step 20 weights of the .* are not finite: .* --step names"
     with pytest.raises(UserError, match=expected):
-        check_finite(player)
+        restoring.check_finite(twice, run.system, state, 20)
 
 
 def test_a_run_that_has_diverged_is_looked_at_but_not_drawn_from(twice, monkeypatch):
     good = load_run(str(twice))
-    monkeypatch.setattr("experiments.run.restore.np.isfinite", lambda leaf: jnp.zeros_like(leaf, bool))
+    monkeypatch.setattr("jaxgan.training.restoring.np.isfinite", lambda leaf: jnp.zeros_like(leaf, bool))
     with pytest.raises(UserError, match="the training has diverged"):
         load_run(str(twice))
     with pytest.raises(UserError, match="the training has diverged"):

@@ -3,20 +3,14 @@
 import dataclasses
 from typing import Any
 
-import jax
-import numpy as np
-
 from experiments.run.recipes import Recipe, read_recipe_flags, resolve
 from jaxgan import systems
-from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.outputs import LatentOutput
 from jaxgan.systems.system import System
-from jaxgan.training.files import random_settings
+from jaxgan.training import restoring
 from jaxgan.training.files.checkpoints import Checkpoints
-from jaxgan.training.files.description import read_description
 from jaxgan.training.files.workdir import Workdir
-from jaxgan.training.fitting import initial_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,41 +61,9 @@ def load_run(path: str | None, step: int | None = None, *, finite: bool = True) 
     """
     if not path:
         raise UserError("--workdir: name the directory of a run")
-    recipe, described = workdir_recipe(path), read_description(path)
-    random_settings.check_same(Workdir(path).path, described.random)
-    system = workdir_system(path)
-    checkpoints = Checkpoints(Workdir(path).checkpoints)
-    if step is not None and step not in checkpoints.steps():
-        raise UserError(f"--step={step}: {_those_of(path, checkpoints)}")
-    restored = checkpoints.restore_latest(initial_state(system), at_most=step)
-    if restored is None:
-        raise UserError(
-            f"--workdir={path}: has no intact checkpoint yet; the run writes one every checkpoint_every steps"
-        )
-    if step is not None and restored[0] != step:
-        raise UserError(f"--step={step}: this checkpoint is damaged; {_those_of(path, checkpoints)}")
-    run = TrainedRun(recipe, system, restored[0], restored[1], described.condition_names, described.digest)
-    if finite:
-        check_finite(run)
-    return run
-
-
-def _those_of(path: str, checkpoints: Checkpoints) -> str:
-    steps = ", ".join(map(str, checkpoints.steps()[-10:]))
-    return f"{path} has checkpoints of the steps {steps}" if steps else f"{path} has no checkpoint"
-
-
-def check_finite(run: TrainedRun) -> None:
-    """Raises a UserError if a weight of a run is not finite, as after a training that has diverged."""
-    weights = dict(run.system.networks(run.state))
-    if run.system.outputs.latent is not None:
-        weights["what is sampled from"] = run.system.outputs.latent.variables(run.state)
-    for name, tree in weights.items():
-        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)):
-            raise UserError(
-                f"--workdir={run.recipe.workdir}: at step {run.step} weights of the {name} are not finite: the training"
-                " has diverged; --step names an earlier checkpoint"
-            )
+    recipe = workdir_recipe(path)
+    run = restoring.load(path, step=step, require_finite=finite)
+    return TrainedRun(recipe, run.system, run.step, run.state, run.described.condition_names, run.described.digest)
 
 
 def renewed(run: TrainedRun) -> TrainedRun:
@@ -114,20 +76,8 @@ def renewed(run: TrainedRun) -> TrainedRun:
     if restored is None:
         return run
     step, state, _ = restored
-    run = dataclasses.replace(run, step=step, state=state)
-    check_finite(run)
-    return run
-
-
-def workdir_system(path: str) -> System:
-    """Builds the system of a run, without its state.
-
-    Raises:
-      UserError: where the workdir holds no run.
-    """
-    recipe, described = workdir_recipe(path), read_description(path)
-    examples = Examples.described(described.shape, described.condition_names, described.digest)
-    return recipe.family.build(recipe.settings, examples)
+    restoring.check_finite(str(run.recipe.workdir), run.system, state, step)
+    return dataclasses.replace(run, step=step, state=state)
 
 
 def workdir_recipe(path: str) -> Recipe:
