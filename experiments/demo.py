@@ -8,9 +8,9 @@ internet connection.
 """
 
 import dataclasses
+import errno
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli import command, schema
+from experiments.cli.ports import free_port, try_port
 from experiments.page.shelf import Shelf
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import option
@@ -28,6 +29,7 @@ class Demo:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of a run, or a folder of such directories", path=True)
+    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
     port: int = option(7860, "Port of the page")
     host: str = option("127.0.0.1", "Address to listen on; 127.0.0.1 is this machine only, 0.0.0.0 the whole network")
 
@@ -37,9 +39,9 @@ def main() -> None:
     asked = Demo(**schema.given_flags(Demo))
     if not 1 <= asked.port <= 65535:
         raise UserError(f"--port={asked.port}: must be from 1 to 65535")
-    shelf = Shelf(asked.workdir)
+    shelf = Shelf(asked.workdir, asked.step)
     try:
-        _try_address(asked.host, asked.port)
+        try_port(asked.host, asked.port)  # Gradio reports every fault as an occupied port.
     except OSError as error:
         raise _unservable(asked, error) from error
     signal.signal(signal.SIGTERM, _leave)
@@ -57,15 +59,9 @@ def main() -> None:
             page.close(verbose=False)
 
 
-def _try_address(host: str, port: int) -> None:
-    """Raises an OSError that names the fault of an address, because Gradio reports every fault as an occupied port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-
-
 def _unservable(asked: Demo, error: OSError) -> UserError:
-    return UserError(f"--host={asked.host}, --port={asked.port}: the page cannot be served there ({error})")
+    other = f"; --port={free_port()} is free" if error.errno == errno.EADDRINUSE else ""
+    return UserError(f"--host={asked.host}, --port={asked.port}: the page cannot be served there ({error}){other}")
 
 
 def _layout(scratch: str) -> Any:

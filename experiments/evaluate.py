@@ -19,12 +19,13 @@ from experiments.cli import command, schema
 from experiments.run.calibration import calibration_of
 from experiments.run.evaluation import check_measurable, make_evaluator, make_measurer, plain_name
 from experiments.run.recipes import FEATURES, FEATURES_HELP, Recipe
-from experiments.run.references import load_pictures
+from experiments.run.references import load_pictures, training_pictures
 from experiments.run.restore import TrainedRun, load_run
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.metrics.entries import Scores
-from jaxgan.systems.settings import check_seed, option
+from jaxgan.systems.settings import option
+from jaxgan.systems.system import check_distinct_seed
 
 LARGEST = 1_000_000
 
@@ -34,6 +35,7 @@ class Evaluate:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
+    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
     num: int = option(10_000, "Number of pictures to draw, and the most real ones to compare them with")
     seed: int = option(0, "Random seed of the latents and of the choice of real pictures")
     split: str | None = option(
@@ -61,20 +63,13 @@ def main() -> None:
     asked = Evaluate(**schema.given_flags(Evaluate))
     if not 1 <= asked.num <= LARGEST:
         raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
-    check_seed(asked.seed)
-    run = load_run(asked.workdir)
+    check_distinct_seed(asked.seed)
+    run = load_run(asked.workdir, asked.step)
     check_measurable(run.system, "workdir")
     for name in ("extrapolate", "feature_weights"):
         if getattr(asked, name) and run.system.outputs.latent is None:
             raise UserError(f"--{name}: {run.recipe.model} draws no samples from latents; leave it out")
-    recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
-    training = load_pictures(recipe)
-    same = training.digest == run.pictures_digest
-    if not same and recipe.dataset != "folder":
-        raise UserError(f"--data_dir: the run was trained on other pictures of {recipe.dataset} than these")
-    if training.image_shape != run.system.image_shape:
-        shapes = ["×".join(map(str, shape)) for shape in (training.image_shape, run.system.image_shape)]
-        raise UserError(f"--data_dir={recipe.data_dir}: its pictures are {shapes[0]}, those of the run {shapes[1]}")
+    recipe, training, same = _pictures(asked, run)
     found: Scores = {}
     if run.system.outputs.latent is not None:
         found |= _scores_of_samples(asked, run, recipe, training.images if same else None)
@@ -86,6 +81,29 @@ def main() -> None:
     else:
         described = _finite({"run": _described(run, training, same), "scores": found})
         command.answer(json.dumps(described, indent=2, allow_nan=False))
+
+
+def _pictures(asked: Evaluate, run: TrainedRun) -> tuple[Recipe, Examples, bool]:
+    """Opens the pictures that a run is measured against.
+
+    Returns:
+      The run's recipe with these pictures, their training split, and whether the run was trained on it.
+
+    Raises:
+      UserError: if `--data_dir` does not name others and these are not the run's own, or they have another shape.
+    """
+    if asked.data_dir is None or run.recipe.dataset != "folder":
+        recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
+        return recipe, training_pictures(recipe, run.pictures_digest), True
+    recipe = dataclasses.replace(run.recipe, data_dir=asked.data_dir)
+    training = load_pictures(recipe)
+    same = training.digest == run.pictures_digest
+    if training.image_shape != run.system.image_shape:
+        shapes = ["×".join(map(str, shape)) for shape in (training.image_shape, run.system.image_shape)]
+        raise UserError(f"--data_dir={recipe.data_dir}: its pictures are {shapes[0]}, those of the run {shapes[1]}")
+    if not same and asked.features == "trained" and asked.feature_weights is None:
+        training_pictures(run.recipe, run.pictures_digest)  # from which the network of features learns
+    return recipe, training, same
 
 
 def _scores_of_samples(asked: Evaluate, run: TrainedRun, recipe: Recipe, training_images: np.ndarray | None) -> Scores:

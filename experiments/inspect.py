@@ -20,11 +20,13 @@ class Inspect:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
+    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
 
 
 def main() -> None:
-    """Reads the newest intact checkpoint and describes it."""
-    run = load_run(schema.given_flags(Inspect).get("workdir"))
+    """Reads a checkpoint and describes it."""
+    asked = Inspect(**schema.given_flags(Inspect))
+    run = load_run(asked.workdir, asked.step, finite=False)
     networks = run.system.networks(run.state)
     described = {
         "step": run.step,

@@ -7,15 +7,14 @@
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
     python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the latent that comes closest
 
-A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and `labels` (the condition of
-each picture, uint8 N,c; c = 0 without conditions). Any other name is a folder, which gets one file per picture.
+A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and, of a conditional
+model, `labels` (the condition of each picture, uint8 N,c). Any other name is a folder, which gets a file per picture,
+in the place of those of an earlier call.
 """
 
 import dataclasses
-import math
 import shlex
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -23,18 +22,18 @@ import numpy as np
 from experiments.cli import command, schema
 from experiments.run import exhibits
 from experiments.run.exhibits import Exhibit
+from experiments.run.output import earlier_pictures, write
 from experiments.run.references import training_pictures
 from experiments.run.restore import TrainedRun, load_run
 from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.data.conditions import in_turn, name_of
 from jaxgan.data.decode import decode
-from jaxgan.host import images, progress
-from jaxgan.host.captions import captioned_grid
+from jaxgan.host import progress
 from jaxgan.host.errors import UserError
-from jaxgan.host.files import replace_atomically
 from jaxgan.sampling import projection
-from jaxgan.systems.settings import check_seed, option
+from jaxgan.systems.settings import option
+from jaxgan.systems.system import check_distinct_seed
 
 LARGEST = 1_000_000
 OTHER_PICTURES = (
@@ -45,6 +44,7 @@ OTHER_PICTURES = (
     ".tif",
     ".tiff",
 )  # refused, because a folder of such a name is a mistake
+FARTHEST = 1_000_000  # of a latent: networks compute in float32, and their products must stay finite
 CANDIDATES = 512  # latents among which a projection chooses its starting points
 DESCENT = 300  # steps of a projection
 
@@ -54,6 +54,7 @@ class Sample:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
+    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
     num: int = option(64, "Number of pictures; for --show, rounded down to whole rows or sets, but at least one")
     best_of: int | None = option(
         None, "Draw this many pictures and keep the --num that the discriminator scores highest"
@@ -89,7 +90,8 @@ def main() -> None:
     """Draws the pictures and writes them."""
     asked = Sample(**schema.given_flags(Sample))
     check(asked)
-    run = load_run(asked.workdir)
+    earlier_pictures(Path(asked.out))
+    run = load_run(asked.workdir, asked.step)
     if asked.data_dir is not None:
         run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, data_dir=asked.data_dir))
     check_show(run, asked.show)
@@ -111,11 +113,11 @@ def check(asked: Sample) -> None:
             raise UserError(f"--{name}={value}: must be from 1 to {LARGEST:,}")
     if candidates < asked.num:
         raise UserError(f"--best_of={candidates}: must be at least --num={asked.num}")
-    check_seed(asked.seed)
-    if not math.isfinite(asked.mean):
-        raise UserError(f"--mean={asked.mean}: must be finite")
-    if not 0 <= asked.std < math.inf:
-        raise UserError(f"--std={asked.std}: must be 0 or more, and finite")
+    check_distinct_seed(asked.seed)
+    if not -FARTHEST <= asked.mean <= FARTHEST:
+        raise UserError(f"--mean={asked.mean}: must be from {-FARTHEST:,} to {FARTHEST:,}")
+    if not 0 <= asked.std <= FARTHEST:
+        raise UserError(f"--std={asked.std}: must be from 0 to {FARTHEST:,}")
     if asked.truncation is not None and not asked.truncation > 0:
         raise UserError(f"--truncation={asked.truncation}: must be above 0")
     plain = asked.show == "samples" and asked.project is None
@@ -224,25 +226,6 @@ def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
     return Exhibit(np.stack([target, found.picture]), both, columns=2, apart=1, heads=("given", "found"))
 
 
-def square_grid(pictures: np.ndarray) -> np.ndarray:
-    """Tiles pictures, uint8 (N, H, W, C), into one that is as square as possible, uint8 (H', W', C)."""
-    return images.grid(pictures, math.isqrt(len(pictures) - 1) + 1)
-
-
-def tiled(exhibit: Exhibit) -> np.ndarray:
-    """Tiles an exhibit, with its captions, into one picture, uint8 (H', W', C)."""
-    if exhibit.columns is None:
-        return square_grid(exhibit.images)
-    return captioned_grid(
-        exhibit.images,
-        exhibit.columns,
-        rows=exhibit.rows,
-        heads=exhibit.heads,
-        apart=exhibit.apart,
-        together=exhibit.together,
-    )
-
-
 def command_line(asked: Sample) -> str:
     """Returns the shell command that draws the same; flags at their defaults are left out."""
     given = {
@@ -280,28 +263,6 @@ def conditions(run: TrainedRun, text: str | None, count: int) -> np.ndarray | No
         except UserError as error:
             raise UserError(f"--condition: {error}") from None
     return in_turn(run.condition_names, run.condition_dim, count)
-
-
-def write(path: Path, exhibit: Exhibit) -> None:
-    """Writes pictures in the format that the suffix of the path names."""
-    pictures = exhibit.images
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".png":
-            images.save_png(path, tiled(exhibit))
-        elif path.suffix == ".gif":
-            images.save_animation(path, pictures)
-        elif path.suffix == ".npz":
-            arrays: dict[str, Any] = {
-                "images": pictures[..., 0] if pictures.shape[-1] == 1 else pictures,
-                "labels": exhibit.labels,
-            }
-            replace_atomically(path, lambda file: np.savez_compressed(file, **arrays))
-        else:
-            for number, picture in enumerate(pictures):
-                images.save_png(path / f"{number:06d}.png", picture)
-    except OSError as error:
-        raise UserError(f"--out={path}: cannot be written ({error.strerror or error})") from error
 
 
 if __name__ == "__main__":

@@ -365,6 +365,57 @@ def test_the_directory_is_the_users_and_the_owners_alone(tmp_path, monkeypatch):
     assert cache.cache_directory("given") == Path("given")
 
 
+@pytest.mark.parametrize(("name", "inside"), [("JAXGAN_CACHE_DIR", ""), ("XDG_CACHE_HOME", "jaxgan")])
+def test_a_tilde_in_a_variable_is_the_home_directory(tmp_path, monkeypatch, name, inside):
+    monkeypatch.delenv("JAXGAN_CACHE_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for value, place in (("~/x", "x"), ("~", ""), ("~/a ~b", "a ~b")):
+        monkeypatch.setenv(name, value)
+        assert cache.cache_directory() == tmp_path / place / inside
+    monkeypatch.setenv(name, "~nobody-of-this-name/x")
+    with pytest.raises(UserError, match=r"no home directory .*\$JAXGAN_CACHE_DIR to a full path"):
+        cache.cache_directory()
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_what_was_drawn_before_an_interruption_is_not_drawn_again(tmp_path, monkeypatch, interruption):
+    def interrupted(function, tasks):
+        for number, chunk in enumerate(map(function, tasks)):
+            if number == 2:
+                raise interruption
+            yield chunk
+
+    (tmp_path / "log").mkdir()
+    whole = load(tmp_path / "other")
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "ordered_map", interrupted)
+        with pytest.raises(interruption):
+            load(tmp_path / "cache")
+        (begun,) = (tmp_path / "cache").iterdir()
+        assert begun.name.endswith(".partial")
+    pictures = load(tmp_path / "cache", log=tmp_path / "log")
+    assert pictures.digest == whole.digest
+    assert sorted(int(path.name) for path in (tmp_path / "log").iterdir()) == list(range(128, COUNT))
+    assert not begun.exists()
+
+
+@pytest.mark.parametrize("damage", ["meta.json", "images.npy", "conditions.npy"])
+def test_a_damaged_beginning_is_drawn_again(tmp_path, monkeypatch, damage):
+    def interrupted(function, tasks):
+        yield function(tasks[0])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "ordered_map", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            load(tmp_path / "cache")
+    (begun,) = (tmp_path / "cache").iterdir()
+    data = (begun / damage).read_bytes()
+    (begun / damage).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert load(tmp_path / "cache").digest == load(tmp_path / "other").digest
+    assert not begun.exists()
+
+
 def test_an_unwritable_cache_is_the_users_to_mend(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file.*\$JAXGAN_CACHE_DIR"):

@@ -1,5 +1,6 @@
 """`experiments.evaluate`, `--evaluate_every` and what `experiments.sample` shows, as a user runs them."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,14 @@ import pytest
 from PIL import Image
 from test_commands import TINY, arrays_of, logged, run
 
+from experiments import evaluate
+from experiments.run import exhibits
+from experiments.run.recipes import resolve
+from experiments.run.references import load_pictures
+from experiments.run.restore import TrainedRun
+from jaxgan import systems
 from jaxgan.data import avatars
+from jaxgan.host.errors import UserError
 
 SCORED = ["--evaluate_every=10", "--evaluate_num=200", "--evaluate_features=thumbnails"]
 QUICK = ["--num=200", "--features=thumbnails"]
@@ -62,6 +70,42 @@ def test_a_folder_is_its_own_reference_until_another_is_named(tmp_path):
     done = run("evaluate", f"--workdir={workdir}", f"--data_dir={tmp_path / 'grey'}", *QUICK)
     assert done.returncode == 2 and done.stdout == ""
     assert "its pictures are 16×16×1, those of the run 16×16×3" in done.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def of_a_folder(tmp_path, monkeypatch):
+    """A run on the folder "faces" of one directory; another has a folder of that name, with other pictures."""
+    for place, seed in (("here", 0), ("there", 1)):
+        (tmp_path / place / "faces").mkdir(parents=True)
+        for index in range(4):
+            Image.fromarray(avatars.draw(seed, index, 16).image).save(tmp_path / place / "faces" / f"{index}.png")
+    monkeypatch.chdir(tmp_path / "here")
+    recipe = resolve({"model": "dcgan_64", "image_size": 16, "data_dir": "faces", "workdir": "run"}, systems.names())
+    pictures = load_pictures(recipe)
+    return TrainedRun(recipe, recipe.family.build(recipe.settings, pictures), 5, None, (), pictures.digest)
+
+
+def test_pictures_of_the_same_name_elsewhere_are_refused(of_a_folder, monkeypatch, tmp_path):
+    asked = evaluate.Evaluate()
+    assert evaluate._pictures(asked, of_a_folder)[2]
+    monkeypatch.chdir(tmp_path / "there")
+    expected = r"--workdir=run: its run was trained on other pictures than those that are now in \S+there/faces; name"
+    with pytest.raises(UserError, match=expected):
+        evaluate._pictures(asked, of_a_folder)
+    reconstructing = dataclasses.replace(of_a_folder.system.outputs, reconstruct=lambda state, images: images)
+    run = dataclasses.replace(of_a_folder, system=dataclasses.replace(of_a_folder.system, outputs=reconstructing))
+    with pytest.raises(UserError, match=expected):
+        exhibits.reconstructions(run, 2, 0)
+
+
+def test_others_pictures_are_measured_against_but_teach_nothing(of_a_folder, monkeypatch, tmp_path):
+    there = str(tmp_path / "there" / "faces")
+    recipe, pictures, same = evaluate._pictures(evaluate.Evaluate(data_dir=there), of_a_folder)
+    assert recipe.data_dir == there and not same and pictures.digest != of_a_folder.pictures_digest
+    monkeypatch.chdir(tmp_path / "there")
+    with pytest.raises(UserError, match="its run was trained on other pictures"):
+        evaluate._pictures(evaluate.Evaluate(data_dir=there), of_a_folder)
+    assert not evaluate._pictures(evaluate.Evaluate(data_dir=there, features="thumbnails"), of_a_folder)[2]
 
 
 def test_fewer_pictures_than_features_are_refused_in_a_line(scored):

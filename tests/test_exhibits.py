@@ -11,7 +11,7 @@ from PIL import Image
 from reference import cases
 
 from experiments import sample
-from experiments.run import exhibits
+from experiments.run import exhibits, output
 from experiments.run.recipes import resolve
 from experiments.run.references import load_pictures
 from experiments.run.restore import TrainedRun
@@ -72,6 +72,43 @@ def test_a_pair_keeps_the_condition_of_its_first_noise():
     conditions = np.eye(10, dtype=np.uint8)[[4, 5, 6, 7]]
     exhibit = exhibits.interpolation(DIGITS, noise(DIGITS, 4), conditions)
     assert exhibit.labels.argmax(axis=1).tolist() == [4] * 16 + [6] * 16
+
+
+def test_without_a_spread_every_way_is_one_picture():
+    center = drawn(PLAIN, np.zeros((1, PLAIN.latent.network.latent_dim), np.float32))[0]
+    for out in ("ways.png", "walk.gif"):
+        exhibit = sample._exhibit(PLAIN, sample.Sample(show="interpolation", num=16, std=0.0, out=out))
+        for picture in exhibit.images:
+            assert_near(picture, center)
+
+
+def test_a_folder_holds_the_pictures_of_one_call(tmp_path):
+    def named(folder):
+        return sorted(path.name for path in folder.iterdir())
+
+    pictures = np.zeros((6, 4, 4, 3), np.uint8)
+    labels = np.zeros((6, 0), np.uint8)
+    output.write(tmp_path / "out", exhibits.Exhibit(pictures, labels))
+    assert len(named(tmp_path / "out")) == 6
+    output.write(tmp_path / "out", exhibits.Exhibit(pictures[:2], labels[:2]))
+    assert named(tmp_path / "out") == ["000000.png", "000001.png"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "000002.png", "7.png", ".hidden", "more"])
+def test_a_folder_of_others_files_is_left_alone(tmp_path, name):
+    output.write(tmp_path, exhibits.Exhibit(np.zeros((1, 4, 4, 3), np.uint8), np.zeros((1, 0), np.uint8)))
+    (tmp_path / "more").mkdir() if name == "more" else save_png(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(UserError, match=rf"--out=\S+: the folder holds {name}, which is no picture of this command"):
+        output.earlier_pictures(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert output.earlier_pictures(tmp_path / "new") == output.earlier_pictures(tmp_path / "grid.png") == []
+
+
+def test_arrays_have_labels_where_there_are_conditions(tmp_path):
+    for name, labels in (("plain", np.zeros((2, 0), np.uint8)), ("digits", np.eye(2, dtype=np.uint8))):
+        output.write(tmp_path / f"{name}.npz", exhibits.Exhibit(np.zeros((2, 4, 4, 3), np.uint8), labels))
+        with np.load(tmp_path / f"{name}.npz") as arrays:
+            assert set(arrays) == ({"images"} if name == "plain" else {"images", "labels"})
 
 
 def test_a_walk_begins_at_its_first_station():
@@ -179,10 +216,10 @@ def test_the_best_keep_their_own_conditions(monkeypatch):
 
 def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
     exhibit = exhibits.walk(PLAIN, noise(PLAIN, 3), None, 5)
-    sample.write(tmp_path / "walk.gif", exhibit)
+    output.write(tmp_path / "walk.gif", exhibit)
     with Image.open(tmp_path / "walk.gif") as walk:
         assert walk.n_frames == 5 and walk.size == (192, 192)
-    sample.write(tmp_path / "walk.png", dataclasses.replace(exhibit, apart=1))
+    output.write(tmp_path / "walk.png", dataclasses.replace(exhibit, apart=1))
     with Image.open(tmp_path / "walk.png") as row:
         assert row.size == (5 * 16 + 2, 16)  # a gap of 2 where columns stand apart
 
@@ -200,6 +237,11 @@ def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
         ({"out": "faces.PNG"}, "--out=faces.PNG"),
         ({"mean": float("inf")}, "--mean=inf"),
         ({"seed": 2**63}, "--seed=9223372036854775808"),
+        ({"seed": 2**32}, "--seed=4294967296: must be from 0 to 4,294,967,295"),
+        ({"seed": -1}, "--seed=-1"),
+        ({"std": 1e300}, r"--std=1e\+300: must be from 0 to 1,000,000"),
+        ({"mean": 1e39}, r"--mean=1e\+39: must be from -1,000,000 to 1,000,000"),
+        ({"mean": float("nan")}, "--mean=nan"),
     ],
 )
 def test_flags_that_do_not_go_together_are_named(flags, named):

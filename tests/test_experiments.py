@@ -62,7 +62,7 @@ def test_twenty_steps_and_on(command, tmp_path):
     assert done.returncode == 0, done.stderr
     arrays = arrays_of(tmp_path / "six.npz")
     assert len(arrays["images"]) == 6
-    assert arrays["labels"].shape == (6, 23 if command == "cgan" else 0)
+    assert "labels" not in arrays if command != "cgan" else arrays["labels"].shape == (6, 23)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from PIL import Image
 
 from jaxgan.data import cache, decode, folder
 from jaxgan.host.errors import UserError
+from jaxgan.training.files.workdir import Workdir
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 CORNERS = np.array([[RED, GREEN], [BLUE, WHITE]], np.uint8)  # one pixel a corner
@@ -39,7 +40,7 @@ def large_corners(cell=16):
     return Image.fromarray(CORNERS.repeat(cell, 0).repeat(cell, 1))
 
 
-def write_png(path, width, height, bits, colour_type, rows):
+def write_png(path, width, height, bits, colour_type, rows, key=None):
     """A PNG file by hand, for the modes that Pillow does not write."""
 
     def part(kind, data):
@@ -47,7 +48,8 @@ def write_png(path, width, height, bits, colour_type, rows):
 
     header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
     data = b"".join(b"\0" + row for row in rows)
-    parts = [part(b"IHDR", header), part(b"IDAT", zlib.compress(data)), part(b"IEND", b"")]
+    transparent = [] if key is None else [part(b"tRNS", key)]
+    parts = [part(b"IHDR", header), *transparent, part(b"IDAT", zlib.compress(data)), part(b"IEND", b"")]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
 
 
@@ -117,9 +119,50 @@ class TestModes:
         expected[0, 0] = [127, 128, 1]
         np.testing.assert_array_equal(pixels, expected)
 
+    def test_16_bit_grey_with_alpha_is_grey(self, tmp_path):
+        deep = np.array([[[0x0AFF, 0xFFFF], [0x0A00, 0]], [[0, 0x3333], [0xC800, 0xFFFF]]], ">u2")
+        pixels = load_one(tmp_path, lambda path: write_png(path, 2, 2, 16, 4, [row.tobytes() for row in deep]))
+        assert pixels.shape == (2, 2, 1)
+        np.testing.assert_array_equal(pixels[..., 0], [[10, 255], [204, 200]])
+
+    def test_16_bit_colours_with_a_transparent_one(self, tmp_path):
+        deep = (CORNERS.astype(int) * 257).astype(">u2")
+        deep[0, 1] = [0x0102, 0x0304, 0x0506]
+        key = struct.pack(">HHH", 0x0102, 0x0304, 0x0506)
+        rows = [row.tobytes() for row in deep]
+        pixels = load_one(tmp_path, lambda path: write_png(path, 2, 2, 16, 2, rows, key))
+        np.testing.assert_array_equal(pixels, [[RED, WHITE], [BLUE, WHITE]])
+
+    def test_16_bit_greys_with_a_transparent_one(self, tmp_path):
+        deep = np.array([[0x0102, 0x0103], [0x8000, 0]], ">u2")
+        rows = [row.tobytes() for row in deep]
+        pixels = load_one(tmp_path, lambda path: write_png(path, 2, 2, 16, 0, rows, struct.pack(">H", 0x0102)))
+        np.testing.assert_array_equal(pixels[..., 0], [[255, 1], [128, 0]])
+
+    @pytest.mark.parametrize("alpha", [0, 255])
+    def test_a_bitmap_of_32_bits_without_alpha_is_opaque(self, tmp_path, alpha):
+        pixels = np.dstack([CORNERS[::-1, :, ::-1], np.full((2, 2), alpha, np.uint8)])  # from the bottom, BGRA
+        masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+        header = struct.pack("<IiiHHIIiiII", 108, 2, 2, 1, 32, 3, 16, 0, 0, 0, 0) + masks + b"BGRs" + bytes(48)
+        data = struct.pack("<2sIHHI", b"BM", 14 + 108 + 16, 0, 0, 14 + 108) + header + pixels.tobytes()
+        np.testing.assert_array_equal(load_one(tmp_path, lambda path: path.write_bytes(data), name="a.bmp"), CORNERS)
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.int32])
+    def test_a_tiff_of_32_bits_a_channel_is_no_picture(self, tmp_path, dtype):
+        with pytest.raises(UserError, match=r"1 of 1 pictures in \S+ cannot be read: a.tif"):
+            load_one(tmp_path, Image.fromarray(np.zeros((2, 2), dtype)).save, name="a.tif")
+
     @pytest.mark.parametrize(
         ("name", "options"),
-        [("a.webp", {"lossless": True}), ("a.bmp", {}), ("a.gif", {}), ("a.PNG", {}), ("a.JPeG", {"quality": 100})],
+        [
+            ("a.webp", {"lossless": True}),
+            ("a.bmp", {}),
+            ("a.gif", {}),
+            ("a.PNG", {}),
+            ("a.JPeG", {"quality": 100}),
+            ("a.tif", {}),
+            ("a.TIFF", {"compression": "tiff_lzw"}),
+        ],
     )
     def test_formats(self, tmp_path, name, options):
         pixels = load_one(tmp_path, lambda path: large_corners().save(path, **options), image_size=32, name=name)
@@ -243,7 +286,6 @@ class TestFiles:
         write_picture(root / "a.png")
         write_picture(root / ".hidden.png")
         write_picture(root / ".hidden" / "b.png")
-        write_picture(root / "b.tiff")
         (root / "notes.txt").write_text("not a picture")
         (root / "no_extension").write_bytes(b"\x89PNG")
         (root / "folder.png").mkdir()
@@ -401,7 +443,7 @@ class TestUnreadable:
         elif damage == "huge":  # a real decompression bomb: 100 megapixels of black
             write_png(path, 10_000, 10_000, 8, 0, [bytes(10_000)] * 10_000)
         elif damage == "other format":
-            Image.fromarray(noise).save(path, "TIFF")
+            Image.fromarray(noise).save(path, "TGA")
         else:
             path.unlink()
         decoded = folder._decode_files(["picture.png"], root=str(tmp_path), image_size=8, channels=3)
@@ -409,12 +451,47 @@ class TestUnreadable:
         assert decoded.images.shape == (0, 8, 8, 3)
 
 
+class TestOtherFormats:
+    def test_they_are_counted_and_named(self, tmp_path, capsys):
+        root = tmp_path / "pictures"
+        write_picture(root / "1.png")
+        for name in ("a.heic", "more/b.AVIF", "notes.txt"):
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_bytes(b"")
+        assert len(load(root)) == 1
+        said = capsys.readouterr().err
+        assert said == f"{root}: 2 pictures of other formats were left out: a.heic, more/b.AVIF (save them as PNG)\n"
+        (root / "1.png").unlink()
+        with pytest.raises(UserError, match=r"no pictures in this folder \(2 pictures of other formats were left out"):
+            load(root)
+
+
+class TestRuns:
+    def test_a_run_in_the_folder_is_no_picture(self, tmp_path):
+        root = tmp_path / "pictures"
+        for name in ("1.png", "runs/2.png", "losses.png"):
+            write_picture(root / name)
+        before = load(root).digest
+        for run in (root / "runs" / "mine", root):
+            workdir = Workdir(run)
+            for path in (workdir.real, workdir.sample(1000), workdir.losses, workdir.evolution):
+                write_picture(path, 99)
+            write_picture(workdir.tensorboard / "x.png")
+            write_picture(workdir.checkpoints / "1000" / "x.png")
+            workdir.dataset.write_text("{}")
+        (root / "losses.png").unlink()
+        assert len(load(root)) == 2
+        assert len(load(root / "runs")) == 1
+        write_picture(root / "samples" / "mine.png")
+        (root / "dataset.json").unlink()  # no run any more, but a folder with a file of that name
+        assert before != load(root).digest and len(load(root)) > 3
+
+
 class TestTags:
     def test_pictures_and_conditions_are_matched_by_name(self, tmp_path):
         root = tmp_path / "pictures"
         write_picture(root / "images" / "2.jpg", 2)
         write_picture(root / "images" / "deeper" / "10.png", 10)
-        write_picture(root / "images" / "untagged.png", 77)
         write_picture(root / "images" / "5.png", 5)
         lines = ["10,blue hair red eyes", "2,blonde hair", "5,nothing known", "404,red hair"]
         (root / "tags.csv").write_text("\n".join(lines))
@@ -423,9 +500,9 @@ class TestTags:
         named = [np.array(pictures.condition_names)[row == 1].tolist() for row in pictures.conditions]
         assert named == [["blonde hair"], ["blue hair", "red eyes"]]
         assert load(root).conditions is None
-        assert len(load(root)) == 4
+        assert len(load(root)) == 3
 
-        (root / "tags.csv").write_text("10,red hair\n2,blonde hair")
+        (root / "tags.csv").write_text("10,red hair\n2,blonde hair\n5,smile")
         changed = load(root, tags=True)
         assert changed.digest != pictures.digest
         assert changed.conditions[1].argmax() == changed.condition_names.index("red hair")
@@ -447,6 +524,25 @@ class TestTags:
         if lines is not None:
             (root / "tags.csv").write_text(lines)
         with pytest.raises(UserError, match=message):
+            load(root, tags=True)
+
+    def test_pictures_without_a_line_are_counted_and_named(self, tmp_path, capsys):
+        root = tmp_path / "pictures"
+        for index in range(20):
+            write_picture(root / f"{index:04}.png", index)
+        lines = [f"{index},red hair" for index in range(19)] + ["lost,blue hair"]
+        (root / "tags.csv").write_text("\n".join(lines))
+        assert len(load(root, tags=True)) == 19
+        said = capsys.readouterr().err
+        assert "1 of 20 pictures have no line and are left out: 0019.png" in said
+        assert "1 of 20 lines belong to no picture: lost" in said
+
+    def test_more_than_a_tenth_without_a_line_is_refused(self, tmp_path):
+        root = tmp_path / "pictures"
+        for index in range(20):
+            write_picture(root / f"{index}.png", index)
+        (root / "tags.csv").write_text("\n".join(f"face{index},red hair" for index in range(18)) + "\n18,red hair")
+        with pytest.raises(UserError, match=r"19 of 20 pictures have no line: .*18 lines belong to no picture: face0"):
             load(root, tags=True)
 
 

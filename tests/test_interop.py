@@ -190,6 +190,34 @@ def test_a_state_dict_that_does_not_fit_is_refused_by_name(damage):
         interop.torch.import_variables(module, change(torch_like(module)))
 
 
+def test_what_holds_a_state_dict_says_which_key_to_take():
+    module = narrow("dcgan_mnist_a").generator
+    state = torch_like(module)
+    optimiser = {"state": {0: {"step": 1}}, "param_groups": []}
+    for given, key in (
+        ({"model": state}, "'model'"),
+        ({"epoch": 3, "netG": state, "netD": state}, "'netG', 'netD'"),
+        ({"optimizer": optimiser, "ema": state}, "'ema'"),
+        ({0: state}, "0"),
+    ):
+        with pytest.raises(UserError, match=rf"as in checkpoint\[KEY\], where KEY is {key}$"):
+            interop.torch.import_variables(module, given)
+
+    class Module:
+        def state_dict(self):
+            return state
+
+        def get_weights(self):
+            return []
+
+    with pytest.raises(UserError, match=r"this is a Module; give its state_dict\(\)"):
+        interop.torch.import_variables(module, Module())
+    with pytest.raises(UserError, match=r"this is a list; give what torch\.load"):
+        interop.torch.import_variables(module, [state])
+    with pytest.raises(UserError, match=r"this is a Module; give its get_weights\(\)"):
+        interop.keras.import_variables(module, Module())
+
+
 def test_the_state_dict_of_another_network_is_refused():
     gan = narrow("dcgan_mnist_a")
     with pytest.raises(UserError, match=r"main\.0\.weight"):

@@ -27,6 +27,13 @@ def test_slerp_between_parallel_vectors_is_straight_and_batches():
     np.testing.assert_allclose(middles, [[2.0, 2.0], [0.5**0.5, 0.5**0.5]], atol=1e-6)
 
 
+def test_slerp_from_or_to_the_origin_is_straight():
+    ends = np.array([[0.0, 0.0], [0.0, 0.0], [2.0, 4.0], [1e-30, 0.0]], np.float32)
+    others = np.array([[0.0, 0.0], [2.0, 4.0], [0.0, 0.0], [0.0, 1e-30]], np.float32)
+    middles = spherical_interpolation(ends, others, np.full(4, 0.5, np.float32))
+    np.testing.assert_allclose(middles, [[0.0, 0.0], [1.0, 2.0], [1.0, 2.0], [0.0, 0.0]], atol=1e-20)
+
+
 def test_ways_have_their_ends_and_even_steps():
     start, end = np.array([[1.0, 0.0], [0.0, 3.0]]), np.array([[0.0, 1.0], [3.0, 0.0]])
     line, arc = between(start, end, 5, straight=True), between(start, end, 5)

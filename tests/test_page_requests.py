@@ -1,5 +1,6 @@
 """The page refuses what its controls cannot ask for, whoever asks: needs Gradio, no browser."""
 
+import dataclasses
 import importlib.util
 import io
 import json
@@ -41,7 +42,7 @@ def page(tmp_path_factory):
 def test_a_right_request_is_drawn_as_sample_draws_it(page):
     address, workdir, _ = page
     picture, command, _ = call(address, "create", *RIGHT.values())
-    request = requests.pictures(str(workdir), "blue hair red eyes", 3, 4, 64, 0.5)
+    request = dataclasses.replace(requests.pictures(str(workdir), "blue hair red eyes", 3, 4, 64, 0.5), step=10)
     assert command == sample.command_line(request)
     status, body = answer(address, picture["url"].removeprefix(address))
     assert status == 200

@@ -1,6 +1,7 @@
 """Several processes as one: what they tell each other, and how the end of one ends all. Without JAX's own service."""
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -296,6 +297,19 @@ def test_flags_that_do_not_fit_together_are_refused(flags, named):
 def test_a_coordinator_is_a_host_and_a_port(coordinator):
     with pytest.raises(UserError, match=f"^--coordinator={coordinator}: must be host:port, such as"):
         check(Cluster(coordinator=coordinator, num_processes=2, process_id=0))
+
+
+def test_a_port_that_another_program_holds_is_told_before_jax_is_started(monkeypatch):
+    monkeypatch.setattr(cluster, "_initialize", lambda flags: pytest.fail("JAX would crash"))
+    with socket.socket() as holder:
+        holder.bind(("", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        flags = Cluster(coordinator=f"127.0.0.1:{port}", num_processes=2, process_id=0)
+        expected = rf"--coordinator=127.0.0.1:{port}: port {port} .*; choose another, such as \d+"
+        with pytest.raises(UserError, match=expected), cluster.joined(flags):
+            pass
+    cluster.check_port(f"127.0.0.1:{port}")
 
 
 def test_one_process_of_one_waits_for_nobody_once_it_has_joined(monkeypatch):

@@ -99,6 +99,7 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"label_smoothing": 1.0}, "--label_smoothing=1.0"),
         ({"dropout_rate": 1.0}, "--dropout_rate=1.0"),
         ({"decay_every": 0}, "--decay_every=0"),
+        ({"decay_every": 2**31 - 1, "critic_steps": 5}, "--decay_every=2147483647: must be at most 429,496,729 here"),
         ({"evaluate_every": 0}, "--evaluate_every=0"),
         ({"model": "dcgan"}, "--model=dcgan"),
         ({"model": "mlp_a", "matching_aware": True}, "--matching_aware"),
@@ -259,7 +260,7 @@ def test_a_run_goes_on_with_the_flags_that_it_was_begun_with(begun, monkeypatch,
 
 def test_what_may_change_changes_and_what_is_left_out_is_filled_in(begun, monkeypatch):
     given = {"model": "dcgan_64", "clip": 0.1, "steps": 20, "data_dir": "x"}
-    then = {"clip": 0.1, "epochs": 2.0, "log_every": 7, "evaluate_every": 50, "data_dir": "moved"}
+    then = {"clip": 0.1, "epochs": 2.0, "log_every": 7, "evaluate_every": 50, "data_dir": "/moved"}
     recipe = begun(monkeypatch, given, then)
     assert recipe == dataclasses.replace(resolve({**given, "steps": None}, ALL), **then, workdir=recipe.workdir)
 
@@ -272,9 +273,23 @@ def test_before_the_first_checkpoint_other_flags_begin_another_run(begun, monkey
     assert recipe == resolve({**given, "log_every": 7, "workdir": recipe.workdir}, DCGAN.models)
 
 
-def test_a_pass_counts_the_batches_of_every_critic_step():
-    recipe = resolve({"model": "wgan_anime", "epochs": 2.0}, ALL)
-    assert recipes.total_steps(recipe, 3200, 5 * 64) == 20  # 2 passes over 50 batches of 64, five to a step
+@pytest.mark.parametrize(
+    ("epochs", "examples", "schedule", "steps"),
+    [
+        (2.0, 3200, BatchSchedule(64, 5), 20),  # 2 passes over 50 batches of 64, five to a step
+        (2.01, 60_000, BatchSchedule(100), 1206),
+        (0.29, 6_400, BatchSchedule(64), 29),
+        (0.1, 30, BatchSchedule(1), 3),
+        (1e-9, 30, BatchSchedule(1), 1),
+        (50.0, 33_431, BatchSchedule(128), 13_058),  # 13,058.98 steps, as before
+        (1.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 1),  # the first step alone takes 100 batches
+        (20.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 20),
+        (26.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 45),  # 25 of 100 batches, and 20 of 5
+    ],
+)
+def test_passes_over_the_pictures_are_counted_exactly(epochs, examples, schedule, steps):
+    recipe = resolve({"model": "mlp_b", "epochs": epochs}, ALL)
+    assert recipes.total_steps(recipe, examples, schedule) == steps
 
 
 @pytest.mark.parametrize(
@@ -295,13 +310,36 @@ def test_the_home_directory_is_meant_as_in_a_shell(given_flags, monkeypatch, tmp
     monkeypatch.setenv("HOME", str(tmp_path))
     given = given_flags(FLAGS, "--workdir=~/run", "--data_dir=a/~/b")
     assert given == {"workdir": f"{tmp_path}/run", "data_dir": "a/~/b"}
+    assert given_flags(FLAGS, "--workdir=~", "--dataset=~/x") == {"workdir": str(tmp_path), "dataset": "~/x"}
+
+
+def test_what_a_run_reads_is_named_by_its_full_path(begun, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    then = {"model": "cgan_anime", "data_dir": "faces/../faces", "conditions": "wanted.txt"}
+    monkeypatch.setattr(merge, "given_settings", lambda family: then)
+    recipe = merge.recipe_from_flags(systems.families()["cgan"])
+    assert (recipe.data_dir, recipe.conditions) == (str(tmp_path / "faces"), str(tmp_path / "wanted.txt"))
+    assert recipe.workdir == "runs/cgan_anime-folder"
+
+
+def test_a_run_of_before_with_a_relative_path_goes_on(begun, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    recipe = begun(monkeypatch, {"model": "dcgan_64", "data_dir": "faces"}, {})
+    assert recipe.data_dir == str(tmp_path / "faces")
+
+
+def test_a_seed_of_more_than_32_bits_begins_no_run_but_goes_on(begun, monkeypatch):
+    given = {"model": "dcgan_64", "seed": 2**32}
+    with pytest.raises(UserError, match="--seed=4294967296: must be from 0 to 4,294,967,295"):
+        begun(monkeypatch, given, given, checkpoints=())
+    assert begun(monkeypatch, given, {}).seed == 2**32
 
 
 def test_more_steps_than_can_be_counted_are_refused():
     recipe = resolve({"model": "mlp_b", "epochs": 1e9}, ALL)
-    assert recipes.total_steps(recipe, 200, 100) == 2 * 10**9
+    assert recipes.total_steps(recipe, 200, BatchSchedule(100)) == 2 * 10**9
     with pytest.raises(UserError, match=r"--epochs=1000000000\.0: 6,000,000,000 steps"):
-        recipes.total_steps(recipe, 600, 100)
+        recipes.total_steps(recipe, 600, BatchSchedule(100))
 
 
 @pytest.mark.parametrize("name", ["image_size", "latent_dim", "generator_width", "discriminator_width"])

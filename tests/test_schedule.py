@@ -24,6 +24,12 @@ def test_examples_before_counts_what_at_takes(schedule):
         total += number * size
 
 
+@given(schedules(), st.integers(0, 200_000))
+def test_steps_within_a_number_of_examples_are_as_many_as_fit(schedule, examples):
+    steps = schedule.steps_within(examples)
+    assert schedule.examples_before(steps) <= examples < schedule.examples_before(steps + 1)
+
+
 def test_warmup_of_the_reference():
     schedule = BatchSchedule(2, 5, warmup=True)
     assert [schedule.at(step).number for step in (0, 24, 25, 499, 500, 501, 1000)] == [100, 100, 5, 5, 100, 5, 100]

@@ -40,6 +40,16 @@ def test_a_condition_is_parsed(text, expected):
     np.testing.assert_array_equal(condition, expected)
 
 
+def test_names_that_differ_in_case_alone_are_told_apart():
+    for text, expected in {"A": [0], "a": [1], "a A": [0, 1], "b": [2], "B": [2], "a é": [1, 3]}.items():
+        condition = tags.parse_condition(text, ["A", "a", "B", "É"])
+        np.testing.assert_array_equal(condition, one_hot(*expected, length=4), text)
+    for text in ("red HAIR", "RED hair"):
+        with pytest.raises(UserError, match=f'"{text}" may be Red hair or red Hair; spell it'):
+            tags.parse_condition(text, ["Red hair", "red Hair", "red"])
+    np.testing.assert_array_equal(tags.parse_condition("RED", ["Red hair", "red Hair", "red"]), [0, 0, 1])
+
+
 @pytest.mark.parametrize(
     ("text", "suggestion"),
     [
@@ -87,7 +97,7 @@ def test_a_wrong_line_of_conditions_is_named(tmp_path):
         tags.read_conditions(tmp_path)
 
 
-def test_pictures_with_one_or_two_tags_count(tmp_path):
+def test_each_line_is_read_whatever_its_number_of_tags(tmp_path):
     lines = [
         "2,blonde hair pink eyes",
         "3,long hair blue eyes, smile",
@@ -98,7 +108,8 @@ def test_pictures_with_one_or_two_tags_count(tmp_path):
         "7,blurred hair",
     ]
     read = tags.read_tags(write(tmp_path / "tags.csv", "\ufeff" + "\r\n".join(lines)))
-    assert list(read) == ["2", "3", "five"]
+    assert list(read) == ["2", "3", "4", "five", "6", "7"]
+    assert [int(condition.sum()) for condition in read.values()] == [2, 1, 0, 1, 3, 0]
     np.testing.assert_array_equal(read["2"], one_hot(11, 15))
     np.testing.assert_array_equal(read["3"], one_hot(22))
     np.testing.assert_array_equal(read["five"], one_hot(2))

@@ -15,7 +15,15 @@ SPLIT = "train[:200]"
 
 
 def write_dataset(
-    directory, *, first=0, shape=(6, 4, 3), classes=("cat", "dog"), count=7, version="1.0.0", dtype=np.uint8
+    directory,
+    *,
+    first=0,
+    shape=(6, 4, 3),
+    classes=("cat", "dog"),
+    count=7,
+    version="1.0.0",
+    dtype=np.uint8,
+    unlabelled=(),
 ):
     """A prepared TFDS data set "animals" whose example i has pixels first + i and class i modulo the classes."""
     import tensorflow_datasets
@@ -26,7 +34,8 @@ def write_dataset(
 
     def example(index):
         pixels = np.full([size or 5 for size in shape], first + index, dtype)
-        return {"image": pixels} | ({"label": index % len(classes)} if classes else {})
+        label = -1 if index in unlabelled else index % max(1, len(classes))
+        return {"image": pixels} | ({"label": label} if classes else {})
 
     tensorflow_datasets.dataset_builders.store_as_tfds_dataset(
         name="animals",
@@ -76,6 +85,57 @@ def test_channels_come_from_the_data(load, tmp_path, shape, channels):
     assert pictures.images.shape == (7, 4, 4, channels)
     assert pictures.conditions is None
     assert pictures.condition_names == ()
+
+
+def test_a_label_of_no_class_is_refused(load, tmp_path):
+    write_dataset(tmp_path / "tfds", count=70, unlabelled=(66,))
+    with pytest.raises(UserError, match=r"--dataset=animals: example \d+ of the split train has the label -1"):
+        load()
+
+
+def shard_of(tmp_path):
+    return next((tmp_path / "tfds").rglob("*.array_record*"), None) or next((tmp_path / "tfds").rglob("*.tfrecord*"))
+
+
+@pytest.mark.parametrize("damage", ["empty shard", "missing shard", "cut info", "no info", "flipped byte", "cut shard"])
+def test_a_damaged_data_set_is_named_with_what_to_do(load, tmp_path, damage):
+    write_dataset(tmp_path / "tfds")
+    shard, info = shard_of(tmp_path), next((tmp_path / "tfds").rglob("dataset_info.json"))
+    data = shard.read_bytes()
+    if damage == "empty shard":
+        shard.write_bytes(b"")
+    elif damage == "missing shard":
+        shard.unlink()
+    elif damage == "cut info":
+        info.write_bytes(info.read_bytes()[:50])
+    elif damage == "no info":
+        info.write_text("[]")
+    elif damage == "flipped byte":
+        shard.write_bytes(data[:40] + bytes([data[40] ^ 255]) + data[41:])
+    else:
+        shard.write_bytes(data[: len(data) // 2])
+    with pytest.raises(
+        UserError, match=r"--dataset=animals: \S+1.0.0 cannot be read .*remove this directory"
+    ) as caught:
+        load()
+    assert str(caught.value).isprintable()
+
+
+def test_a_download_is_tried_a_few_times_alone(load, tmp_path, monkeypatch):
+    import tensorflow_datasets
+    from tensorflow_datasets.core.download import downloader
+
+    seen = []
+    former = downloader.MAX_RETRIES
+
+    def fail(self, **_):
+        seen.append(downloader.MAX_RETRIES)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", fail)
+    with pytest.raises(UserError, match="no network"):
+        load("mnist")
+    assert seen == [2] and former == downloader.MAX_RETRIES
 
 
 def test_the_newest_version_is_used_unless_one_is_named(load, tmp_path):

@@ -278,7 +278,7 @@ def test_early_samples_come_closer_together_until_the_usual_ones_take_over():
 # Signals
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_saves_and_leaves(uninterrupted, tmp_path, number, status):
     def step_fn(state, first_step, count):
         if first_step <= 11 < first_step + count:
@@ -303,6 +303,20 @@ def test_a_signal_between_the_stops_saves_the_unfinished_line(uninterrupted, tmp
     with pytest.raises(Interrupted, match="Stopped at step 12"):
         run(tmp_path, job=make_job(step_fn), steps_per_call=1)
     run(tmp_path)
+    assert files_of(tmp_path) == files_of(uninterrupted)
+
+
+def test_under_nohup_a_closed_terminal_changes_nothing(uninterrupted, tmp_path):
+    def step_fn(state, first_step, count):
+        if first_step <= 11 < first_step + count:
+            os.kill(os.getpid(), signal.SIGHUP)
+        return several_steps(state, first_step, count)
+
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run(tmp_path, job=make_job(step_fn))
+    finally:
+        signal.signal(signal.SIGHUP, former)
     assert files_of(tmp_path) == files_of(uninterrupted)
 
 

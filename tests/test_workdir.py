@@ -39,6 +39,12 @@ def test_paths(tmp_path):
     ]
 
 
+def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Workdir("~/run").path == tmp_path / "run"
+    assert Workdir("a/~").path == Path.cwd() / "a" / "~"
+
+
 @pytest.fixture
 def deeds(monkeypatch):
     """The names of the calls that make files last, in their order."""

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -10,17 +11,18 @@ from typing import Any, NoReturn
 import jax
 from absl import app, flags
 
+import experiments
 from experiments.cli import flag_files, help_page
 from experiments.cli.messages import in_words
 from experiments.cli.process import accept_any_character, set_up_process
 from experiments.cli.schema import FlagTable
 from jaxgan.host.console import silence
-from jaxgan.host.errors import UserError, one_line, printable
+from jaxgan.host.errors import UserError, named, one_line, printable
 from jaxgan.training.signals import Interrupted, stop_by_exceptions
 
 
 def run(main: Callable[[], None], *tables: FlagTable) -> None:
-    """Parses the flags and runs a command; a user's mistake is one line and status 2, an interruption 130 or 143.
+    """Parses the flags and runs a command; a user's mistake is one line and status 2, an interruption 130, 143 or 129.
 
     Args:
       main: the command.
@@ -31,6 +33,8 @@ def run(main: Callable[[], None], *tables: FlagTable) -> None:
         if argv[1:]:
             _fail(f"{argv[1]}: not a flag; every argument begins with --")
         try:
+            if signal.getsignal(signal.SIGINT) is experiments.leave:  # from here on it can be told in order
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             stop_by_exceptions()
             set_up_process()
             main()
@@ -48,6 +52,8 @@ def run(main: Callable[[], None], *tables: FlagTable) -> None:
         except Exception as error:
             if _is_out_of_memory(error):
                 _fail(f"out of memory: a smaller --batch_size, --image_size or width needs less ({printable(error)})")
+            if not _has_devices():
+                _fail(f"{_no_device()} ({named(error)})")
             if not jax.distributed.is_initialized():
                 raise
             traceback.print_exc()
@@ -70,6 +76,19 @@ def answer(text: str) -> None:
         silence(sys.stdout)  # When Python ends it would fail again.
         if not isinstance(error, BrokenPipeError):
             raise UserError(f"the answer cannot be written to the standard output ({error.strerror})") from error
+
+
+def _has_devices() -> bool:
+    try:
+        jax.devices()
+    except Exception:  # an AssertionError for cuda, a RuntimeError for others
+        return False
+    return True
+
+
+def _no_device() -> str:
+    asked = printable(getattr(jax.config, "jax_platforms", None) or "")
+    return f"JAX_PLATFORMS={asked}: JAX finds no such device here; choose another, such as cpu, or leave it unset"
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -85,15 +85,15 @@ def _definition(hint: Any, choices: Sequence[str]) -> tuple[Callable[..., Any], 
 
 
 def given_flags(schema: type) -> dict[str, Any]:
-    """Returns the fields of a dataclass whose flags were given; ~/ is the home directory, as in a shell.
+    """Returns the fields of a dataclass whose flags were given; ~ in a path is the home directory, as in a shell.
 
     Raises:
       UserError: for an empty text, or a path that cannot be one.
     """
     values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(schema)}
     given = {name: value for name, value in values.items() if value is not None}
-    paths = {name: value for name, value in given.items() if isinstance(value, str) and value.startswith("~/")}
-    given |= {name: os.path.expanduser(path) for name, path in paths.items()}
+    paths = [field.name for field in dataclasses.fields(schema) if field.metadata["path"]]
+    given |= {name: os.path.expanduser(given[name]) for name in paths if name in given}
     for field in dataclasses.fields(schema):
         if field.metadata["path"] and field.name in given:
             check_path(field.name, given[field.name])

@@ -3,6 +3,7 @@
 Each picture comes with the command that draws it again.
 """
 
+import dataclasses
 import functools
 import secrets
 from pathlib import Path
@@ -17,7 +18,9 @@ from experiments.page.shelf import Shelf
 from jaxgan.training.files.description import read_description
 
 
-def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, Any]) -> list[gr.Dropdown]:
+def build(
+    shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, Any]
+) -> tuple[list[gr.Dropdown], list[Any]]:
     """Lays out the tab.
 
     Args:
@@ -27,7 +30,8 @@ def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, A
       drawing: what every event that draws is given: they take turns.
 
     Returns:
-      Its drop-downs of conditions, for the page to fit to a run.
+      Its drop-downs of conditions, for the page to fit to a run, and what it shows of one: a picture, its command and
+      its download.
     """
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -89,7 +93,12 @@ def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, A
     another.click(_new_seed, None, seed, api_visibility="private").success(
         create, inputs, outputs, api_visibility="private", **drawing
     )
-    return choices
+    return choices, outputs
+
+
+def nothing() -> list[Any]:
+    """What the tab shows before anything is drawn."""
+    return [None, "", gr.update(value=None, interactive=False)]
 
 
 def _create(
@@ -99,6 +108,7 @@ def _create(
     names = read_description(shelf.workdir(name).path).condition_names
     asked = requests.pictures(shelf.path(name), requests.condition(names, hair, eyes, label), *numbers)
     run = shelf.run(name)
+    asked = dataclasses.replace(asked, step=run.step)  # so that the command draws the same when the run has gone on
     path = str(draw.save(directory, draw.created(run, asked), asked, run.step))
     return path, sample.command_line(asked), gr.update(value=path, interactive=True)
 

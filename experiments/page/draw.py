@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments import sample
 from experiments.page.requests import Walk
+from experiments.run.output import square_grid
 from experiments.run.restore import TrainedRun
 from jaxgan.host import images
 from jaxgan.ops.latent_paths import spherical_interpolation
@@ -21,7 +22,7 @@ def created(run: TrainedRun, asked: sample.Sample) -> np.ndarray:
     """Draws the grid that `experiments.sample` writes for the same flags, uint8 (height, width, channels)."""
     sample.check(asked)
     pictures, _ = sample.draw_samples(run, asked)
-    return sample.square_grid(pictures)
+    return square_grid(pictures)
 
 
 def on_the_way(run: TrainedRun, walk: Walk, fractions: np.ndarray) -> np.ndarray:

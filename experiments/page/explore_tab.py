@@ -7,7 +7,7 @@ import gradio as gr
 import numpy as np
 
 from experiments.page import condition_inputs, draw, requests
-from experiments.page.mistakes import show_user_errors
+from experiments.page.mistakes import empty_on_user_errors, show_user_errors
 from experiments.page.shelf import Shelf
 from jaxgan.host import images
 from jaxgan.training.files.description import read_description
@@ -45,7 +45,10 @@ def build(shelf: Shelf, name: gr.Dropdown, tab: gr.Tab, drawing: dict[str, Any])
     # While one picture is drawn only the slider's last place is kept, so that the picture keeps up with the hand.
     dragged = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last", **drawing}
     fraction.change(walk, [*ends, fraction], face, **dragged)
-    for event in (tab.select, *(end.change for end in ends)):
+    # The status line tells what is wrong with a run that is chosen; here its pictures are empty.
+    quiet_walk, quiet_stations = (empty_on_user_errors(functools.partial(f, shelf)) for f in (_walk, _stations))
+    name.change(quiet_walk, [*ends, fraction], face, **dragged).success(quiet_stations, ends, stations, **dragged)
+    for event in (tab.select, *(end.change for end in ends if end is not name)):
         event(walk, [*ends, fraction], face, **dragged).success(arrive, ends, stations, **dragged)
     return choices
 

@@ -1,5 +1,6 @@
 """The whole page: its tabs around one choice of a run, how it looks, and how it is served."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,8 @@ import gradio as gr
 
 from experiments.page import condition_inputs, create_tab, explore_tab, training_tab
 from experiments.page.guard import Guard
-from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
+from jaxgan.host.errors import UserError
 from jaxgan.training.files.description import read_description
 
 WAITING = 32  # requests in line; more are sent away
@@ -41,21 +42,27 @@ def build(shelf: Shelf, directory: Path) -> gr.Blocks:
             name = gr.Dropdown(names, value=names[0], label="Run", visible=len(names) > 1, elem_id="run")
         drawing = {"concurrency_id": "drawing", "concurrency_limit": 1}
         with gr.Tab("Create"):
-            choices = create_tab.build(shelf, name, directory, drawing)
+            choices, shown = create_tab.build(shelf, name, directory, drawing)
         with gr.Tab("Explore") as tab:
             choices += explore_tab.build(shelf, name, tab, drawing)
         with gr.Tab("Training"):
             show, inputs, outputs = training_tab.build(shelf, name, status)
 
-        def fit(chosen: Any) -> list[Any]:
-            fitted = condition_inputs.fitting(read_description(shelf.workdir(chosen).path).condition_names)
-            return fitted + fitted
-
+        fit = functools.partial(_fit, shelf)
         for event in (page.load, name.change):
-            event(show_user_errors(fit), name, choices, api_visibility="private", show_progress="hidden")
+            event(fit, name, [*choices, *shown], api_visibility="private", show_progress="hidden")
             event(show, inputs, outputs, api_visibility="private", show_progress="hidden")
     page.queue(max_size=WAITING)
     return page
+
+
+def _fit(shelf: Shelf, chosen: Any) -> list[Any]:
+    """Fits the drop-downs to a run, and empties what was drawn of another; of a broken one the status line tells."""
+    try:
+        names = read_description(shelf.workdir(chosen).path).condition_names
+    except UserError:
+        names = ()
+    return [*condition_inputs.fitting(names), *condition_inputs.fitting(names), *create_tab.nothing()]
 
 
 def theme() -> gr.themes.Base:

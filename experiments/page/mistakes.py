@@ -22,3 +22,16 @@ def show_user_errors(function: Callable[..., Any]) -> Callable[..., Any]:
             raise gr.Error(html.escape(str(error)), title="Not drawn", print_exception=False) from None
 
     return wrapped
+
+
+def empty_on_user_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a function so that it gives None, which empties a picture, where it would raise a UserError."""
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except UserError:
+            return None
+
+    return wrapped

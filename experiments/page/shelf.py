@@ -17,15 +17,16 @@ class Shelf:
 
     Args:
       folder: the workdir of a run, or a folder with workdirs in it.
+      step: the step of the checkpoints to draw from; None: the newest intact ones.
 
     Raises:
       UserError: where there is no run.
     """
 
-    def __init__(self, folder: str | None) -> None:
+    def __init__(self, folder: str | None, step: int | None = None) -> None:
         if not folder:
             raise UserError("--workdir: name the directory of a run, or a folder of such directories")
-        self._folder = Path(folder)
+        self._folder, self._step = Path(folder), step
         self._read: dict[
             str, tuple[int, int, TrainedRun]
         ] = {}  # by name: the flags' time, the newest step then, the run
@@ -54,7 +55,7 @@ class Shelf:
         return str(self._workdirs()[name])
 
     def run(self, name: Any) -> TrainedRun:
-        """Loads a run at its newest intact checkpoint.
+        """Loads a run at its newest intact checkpoint, or at the step that was asked for.
 
         Raises:
           UserError: where no run has this name, or it has no checkpoint yet.
@@ -62,10 +63,12 @@ class Shelf:
         workdir = self.workdir(name)
         with self._lock:
             begun = workdir.flags.stat().st_mtime_ns  # written anew when a run is started or continued
-            newest = max(Checkpoints(workdir.checkpoints).steps(), default=-1)
+            newest = self._step
+            if newest is None:
+                newest = max(Checkpoints(workdir.checkpoints).steps(), default=-1)
             former = self._read.pop(name, None)
             if former is None or former[0] != begun:
-                run = load_run(self.path(name))
+                run = load_run(self.path(name), self._step)
             elif former[1] != newest:
                 run = renewed(former[2])
             else:

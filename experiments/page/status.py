@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from experiments.run.restore import workdir_recipe, workdir_system
+from experiments.run.restore import workdir_recipe
 from jaxgan.host import images
 from jaxgan.training.files import metrics_log, plots
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.description import read_description
 from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.restoring import system_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +69,7 @@ def curves(workdir: Workdir, status: RunStatus) -> "Figure | None":
     """Plots the metrics; None before the first line."""
     if not status.lines:
         return None
-    return plots.draw_metrics(status.lines, workdir_system(str(workdir.path)).report, title="")
+    return plots.draw_metrics(status.lines, system_of(workdir.path).report, title="")
 
 
 def read_grid(path: Path) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The tab that shows how a run came about, or how it goes: loss curves that grow, and its grids over time."""
 
 import functools
+import html
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from experiments.page import requests, status
 from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
 from jaxgan.host import images
-from jaxgan.host.errors import UserError
+from jaxgan.host.errors import UserError, printable
 
 SECONDS = 2.0  # between two looks at the run
 GRID = "Preview"  # samples from fixed latents, or what else the system shows
@@ -47,12 +48,16 @@ def build(shelf: Shelf, name: gr.Dropdown, status: gr.Markdown) -> tuple[Any, li
     gr.Timer(SECONDS).tick(functools.partial(_follow, shelf), inputs, outputs, **looking)
     show = show_user_errors(functools.partial(_show, shelf))
     place.input(show, [name, place], grid, trigger_mode="always_last", **looking)
-    return show_user_errors(functools.partial(_open, shelf)), [name], outputs
+    return functools.partial(_open, shelf), [name], outputs
 
 
 def _open(shelf: Shelf, name: Any) -> tuple[Any, ...]:
-    """Everything about a run, at its newest grid."""
-    return _look(shelf, name, NOTHING, 1)
+    """Everything about a run, at its newest grid; of a broken one, what is wrong, and nothing of another run."""
+    try:
+        return _look(shelf, name, NOTHING, 1)
+    except UserError as error:
+        said = f"**{html.escape(printable(name))}** cannot be shown: {html.escape(str(error))}"
+        return NOTHING, said, None, gr.update(maximum=2, value=1, interactive=False), _grid([], 1)
 
 
 def _follow(shelf: Shelf, name: Any, seen: Any, index: Any) -> tuple[Any, ...]:

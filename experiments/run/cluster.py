@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import jax
 
+from experiments.cli.ports import free_port, try_port
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import option
 from jaxgan.training.distributed.crash_message import CrashMessage
@@ -47,6 +48,8 @@ def joined(cluster: Cluster) -> Iterator[Processes]:
     if not check(cluster):
         yield Processes()
         return
+    if cluster.coordinator is not None and cluster.process_id == 0:
+        check_port(cluster.coordinator)
     with CrashMessage() as crash_message:
         # JAX aborts the process instead of raising an error, so the message must be in place beforehand.
         crash_message.remember(
@@ -88,6 +91,18 @@ def _is_address(text: str) -> bool:
     """Whether a text is host:port; anything else crashes JAX or makes it wait forever."""
     port = re.fullmatch(r"\S+:([0-9]{1,5})", text)
     return port is not None and 1 <= int(port[1]) <= 65535
+
+
+def check_port(address: str) -> None:
+    """Raises a UserError if another program holds the port of an address on this machine: JAX would crash."""
+    port = int(address.rpartition(":")[2])
+    try:
+        try_port("", port)
+    except OSError as error:
+        raise UserError(
+            f"--coordinator={address}: port {port} of this machine cannot be used ({error.strerror}); choose another,"
+            f" such as {free_port()}, for every process"
+        ) from error
 
 
 def _where(cluster: Cluster) -> str:

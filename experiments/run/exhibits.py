@@ -85,12 +85,15 @@ def reconstructions(run: TrainedRun, count: int, seed: int) -> Exhibit:
       seed: chooses the pictures, from those that the run has not seen, where there are any.
 
     Raises:
-      UserError: if the system does not reconstruct.
+      UserError: if the system does not reconstruct, or the pictures are others than those of the run.
     """
     reconstruct = run.system.outputs.require("reconstruct", run.recipe.model)
     columns = max(1, min(RECONSTRUCTED, count // 2))
     wanted = max(1, count // (2 * columns)) * columns
-    real = reference_pictures(run.recipe, reference_split(run.recipe), wanted, seed).images
+    split = reference_split(run.recipe)
+    if split == "train":
+        training_pictures(run.recipe, run.pictures_digest)  # another folder's would stand for them
+    real = reference_pictures(run.recipe, split, wanted, seed).images
     columns = min(columns, len(real))
     real = real[: len(real) // columns * columns]
     rows = [images.reshape(-1, columns, *real.shape[1:]) for images in (real, reconstruct(run.state, real))]

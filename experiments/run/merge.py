@@ -1,6 +1,7 @@
 """The flags of a command merged with those of the run that its workdir holds."""
 
 import dataclasses
+import os
 from typing import Any
 
 from experiments.cli import schema
@@ -8,6 +9,7 @@ from experiments.run.recipes import Recipe, read_recipe_flags, recipe_class, res
 from jaxgan import systems
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import Family
+from jaxgan.systems.system import check_distinct_seed
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.description import has_checkpoints, lost
 from jaxgan.training.files.workdir import Workdir
@@ -32,6 +34,8 @@ def common_recipe(family: Family, processes: Processes) -> Recipe:
 def recipe_from_flags(family: Family) -> Recipe:
     """Returns what the flags ask for; a run that is continued fills in what they leave out.
 
+    Paths of what it reads are absolute, so that they mean the same in a command that is run from another directory.
+
     Raises:
       UserError: where they change what a run with checkpoints was begun with, or its flags are lost.
     """
@@ -39,22 +43,31 @@ def recipe_from_flags(family: Family) -> Recipe:
     recipe = resolve(given, family.models)
     schema.check_path("workdir", str(recipe.workdir))  # the default carries the data set's name
     workdir = Workdir(str(recipe.workdir))
+    if not has_checkpoints(workdir):
+        check_distinct_seed(recipe.seed)  # A run of before goes on with any.
     if not workdir.flags.exists():
         if has_checkpoints(workdir):
             raise lost(workdir.flags)
-        return recipe
+        return _anchored(recipe)
     settings = read_recipe_flags(workdir.flags)
     former = resolve(settings, systems.names())
     changed = _changes(given, recipe, former)
     if (changed or former.model not in family.models) and not has_checkpoints(workdir):
-        return recipe  # Nothing was reached that other flags could harm: a new run.
+        return _anchored(recipe)  # Nothing was reached that other flags could harm: a new run.
     for name, value in changed.items():
         was = getattr(former, name, None)
         held = "without it; leave it out, or" if was is None else f"with --{name}={was};"
         raise UserError(f"--{name}={value}: {recipe.workdir} holds a run {held} choose another --workdir")
     if {"steps", "epochs"} & set(given):
         settings = {name: value for name, value in settings.items() if name not in ("steps", "epochs")}
-    return resolve({**settings, **given, "workdir": recipe.workdir}, family.models)
+    return _anchored(resolve({**settings, **given, "workdir": recipe.workdir}, family.models))
+
+
+def _anchored(recipe: Recipe) -> Recipe:
+    """Makes the paths of a recipe absolute, but for that of its workdir."""
+    named = [field.name for field in dataclasses.fields(recipe) if field.metadata["path"] and field.name != "workdir"]
+    paths = {name: os.path.abspath(path) for name in named if (path := getattr(recipe, name)) is not None}
+    return dataclasses.replace(recipe, **paths)
 
 
 def given_settings(family: Family) -> dict[str, Any]:

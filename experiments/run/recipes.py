@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from experiments.cli import schema
 from jaxgan import systems
 from jaxgan.host.errors import UserError
+from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import (
     LARGEST,
     LONGEST_CALL,
@@ -201,20 +203,21 @@ def all_options() -> type:
     return dataclasses.make_dataclass("AllOptions", [], bases=(*kinds, Recipe), frozen=True, kw_only=True)
 
 
-def total_steps(recipe: Recipe, examples: int, examples_per_step: int) -> int:
-    """Returns the training steps to reach.
+def total_steps(recipe: Recipe, examples: int, schedule: BatchSchedule) -> int:
+    """Returns the training steps to reach: of passes over the pictures, as many as are whole, and at least one.
 
     Args:
       recipe: with `steps`, or `epochs`.
       examples: how many there are.
-      examples_per_step: how many an ordinary step takes.
+      schedule: how many of them each step takes.
 
     Raises:
       UserError: for more steps than can be counted.
     """
     if recipe.steps is not None:
         return recipe.steps
-    steps = max(1, int(float(recipe.epochs or 1) * examples / examples_per_step))
+    passes = Fraction(repr(float(recipe.epochs or 1)))  # what was typed, where 2.01 is a little less as a float
+    steps = max(1, schedule.steps_within(int(passes * examples)))
     if steps > LARGEST:
         raise UserError(f"--epochs={recipe.epochs}: {steps:,} steps, and a run has at most {LARGEST:,}")
     return steps

@@ -1,13 +1,14 @@
 """The pictures of a run: those that it trains on, and those that it is measured against and with."""
 
 import dataclasses
+import os
 
 import numpy as np
 
 from experiments.run.recipes import Recipe
 from jaxgan import data
 from jaxgan.data.examples import Examples
-from jaxgan.host.errors import NoSuchSplit, UserError
+from jaxgan.host.errors import NoSuchSplit, UserError, printable
 
 RESIZING = "middle square, bicubic with anti-aliasing where the size differs"
 
@@ -32,9 +33,11 @@ def training_pictures(recipe: Recipe, digest: str) -> Examples:
     """
     pictures = load_pictures(recipe)
     if pictures.digest != digest:
+        folder = recipe.data_dir
+        where = f"of {recipe.dataset}" if folder is None else f"in {printable(os.path.abspath(folder))}"
         raise UserError(
-            f"--workdir={recipe.workdir}: its run was trained on other pictures than those that are there now; name the"
-            " right place by --data_dir"
+            f"--workdir={recipe.workdir}: its run was trained on other pictures than those that are now {where}; name"
+            " the right place by --data_dir"
         )
     return pictures
 

@@ -5,14 +5,12 @@ from typing import Any
 
 from experiments.run.recipes import Recipe, read_recipe_flags, resolve
 from jaxgan import systems
-from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.outputs import LatentOutput
 from jaxgan.systems.system import System
+from jaxgan.training import restoring
 from jaxgan.training.files.checkpoints import Checkpoints
-from jaxgan.training.files.description import read_description
 from jaxgan.training.files.workdir import Workdir
-from jaxgan.training.fitting import initial_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +20,7 @@ class TrainedRun:
     Attributes:
       recipe: how it was trained.
       system: what was trained.
-      step: the step of the newest intact checkpoint.
+      step: the step of the checkpoint that was read.
       state: the state at that step.
       condition_names: what the elements of a condition stand for; () without conditions.
       pictures_digest: of the pictures that it was trained on.
@@ -50,46 +48,36 @@ class TrainedRun:
         return len(self.condition_names) if self.recipe.family.conditional else 0
 
 
-def load_run(path: str | None) -> TrainedRun:
-    """Reads the newest intact checkpoint of a workdir, with its system.
+def load_run(path: str | None, step: int | None = None, *, finite: bool = True) -> TrainedRun:
+    """Reads a checkpoint of a workdir, with its system.
+
+    Args:
+      path: the workdir.
+      step: the step of the checkpoint; None: of the newest intact one.
+      finite: whether to refuse weights that are not finite, which draw nothing.
 
     Raises:
-      UserError: where there is no run, or none of its checkpoints is intact.
+      UserError: where there is no run, no such intact checkpoint, or its weights are not finite.
     """
     if not path:
         raise UserError("--workdir: name the directory of a run")
-    recipe, described, system = workdir_recipe(path), read_description(path), workdir_system(path)
-    restored = Checkpoints(Workdir(path).checkpoints).restore_latest(initial_state(system))
-    if restored is None:
-        raise UserError(
-            f"--workdir={path}: has no intact checkpoint yet; the run writes one every checkpoint_every steps"
-        )
-    step, state, _ = restored
-    return TrainedRun(recipe, system, step, state, described.condition_names, described.digest)
+    recipe = workdir_recipe(path)
+    run = restoring.load(path, step=step, require_finite=finite)
+    return TrainedRun(recipe, run.system, run.step, run.state, run.described.condition_names, run.described.digest)
 
 
 def renewed(run: TrainedRun) -> TrainedRun:
     """Reads a run again at what is now its newest intact checkpoint; as it was, if there is none.
 
     Raises:
-      UserError: where the workdir now holds a run of another model.
+      UserError: where the workdir now holds a run of another model, or its weights are not finite any more.
     """
     restored = Checkpoints(Workdir(str(run.recipe.workdir)).checkpoints).restore_latest(run.state)
     if restored is None:
         return run
     step, state, _ = restored
+    restoring.check_finite(str(run.recipe.workdir), run.system, state, step)
     return dataclasses.replace(run, step=step, state=state)
-
-
-def workdir_system(path: str) -> System:
-    """Builds the system of a run, without its state.
-
-    Raises:
-      UserError: where the workdir holds no run.
-    """
-    recipe, described = workdir_recipe(path), read_description(path)
-    examples = Examples.described(described.shape, described.condition_names, described.digest)
-    return recipe.family.build(recipe.settings, examples)
 
 
 def workdir_recipe(path: str) -> Recipe:

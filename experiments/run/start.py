@@ -60,9 +60,8 @@ def train(recipe: Recipe, processes: Processes) -> None:
         _check_common(pictures, recipe, processes)
         system = build_system(recipe, pictures)
         evaluates = recipe.evaluate_every is not None and processes.writes
-        per_step = system.schedule.batch_size * system.schedule.batches_per_step
         schedule = Schedule(
-            total_steps=total_steps(recipe, len(pictures), per_step),
+            total_steps=total_steps(recipe, len(pictures), system.schedule),
             log_every=recipe.log_every,
             sample_every=recipe.sample_every,
             sample_early=recipe.sample_early,

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.data import workers
+from jaxgan.data import partial, workers
 from jaxgan.data.arrays import ArraysWriter, BrokenEntryError, open_array
 from jaxgan.data.examples import Examples, digest_of
 from jaxgan.data.workers import Chunk
@@ -41,19 +41,22 @@ _ABANDONED_SECONDS = 3600  # a build writes every few seconds
 def cache_directory(cache_dir: str | os.PathLike | None = None) -> Path:
     """Returns the directory of all entries.
 
-    It is `cache_dir`, else $JAXGAN_CACHE_DIR, else $XDG_CACHE_HOME/jaxgan, else ~/.cache/jaxgan.
+    It is `cache_dir`, else $JAXGAN_CACHE_DIR, else $XDG_CACHE_HOME/jaxgan, else ~/.cache/jaxgan. In each of them a
+    leading ~ is the home directory, which a shell leaves as it is in quotes and in files of settings.
 
     Raises:
       UserError: if none of these is set and the user has no home directory.
     """
     if cache_dir is not None:
         return Path(cache_dir)
-    if os.environ.get("JAXGAN_CACHE_DIR"):
-        return Path(os.environ["JAXGAN_CACHE_DIR"])
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxgan"
+        if os.environ.get("JAXGAN_CACHE_DIR"):
+            return Path(os.environ["JAXGAN_CACHE_DIR"]).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxgan"
     except RuntimeError:  # a user without a home, as in some containers
-        raise UserError("there is no home directory for the picture cache; set $JAXGAN_CACHE_DIR") from None
+        raise UserError(
+            "there is no home directory for the picture cache; set $JAXGAN_CACHE_DIR to a full path"
+        ) from None
 
 
 def load_or_build(
@@ -68,6 +71,8 @@ def load_or_build(
     description: str,
 ) -> Examples:
     """Opens an entry, or draws its examples one by one in parallel processes.
+
+    After Ctrl-C or SIGTERM the next call goes on where this one stopped.
 
     Args:
       kind: kind of the pictures, such as "avatars"; the first part of the entry's name.
@@ -88,18 +93,24 @@ def load_or_build(
     if found is not None:
         return found
     step = chunk_length(shape)
-    spans = [(start, min(start + step, count)) for start in range(0, count, step)]
+    begun = partial.directory_of(cache_directory(cache_dir), _entry_name(kind, settings))
+    first = partial.chunks_of(begun, settings, shape)
+    there = sum(len(chunk.images) for chunk in first)
+    spans = [(start, min(start + step, count)) for start in range(there, count, step)]
     chunks = workers.ordered_map(functools.partial(_draw_span, draw=workers.reference(draw)), spans)
-    return build(
+    examples = build(
         kind,
         settings,
-        chunks,
+        partial.followed_by(first, chunks),
         count,
         shape,
         condition_names=condition_names,
         cache_dir=cache_dir,
         description=description,
+        begun=begun,
     )
+    shutil.rmtree(begun, ignore_errors=True)
+    return examples
 
 
 def find(kind: str, settings: dict[str, Any], *, cache_dir: str | os.PathLike | None = None) -> Examples | None:
@@ -133,11 +144,13 @@ def build(
     condition_names: Sequence[str] = (),
     cache_dir: str | os.PathLike | None = None,
     description: str,
+    begun: Path | None = None,
 ) -> Examples:
     """Writes an entry from chunks of examples and opens it, replacing a broken entry.
 
     The chunks may hold fewer than `expected_count` examples in total. Each chunk is written at once, so memory holds
-    only a few of them. If `chunks` raises, nothing is left behind.
+    only a few of them. If `chunks` raises, nothing is left behind; `begun` may name a directory that keeps what was
+    written before an interruption.
 
     Args:
       kind: kind of the pictures; the first part of the entry's name.
@@ -148,6 +161,7 @@ def build(
       condition_names: names of the elements of a condition; () without conditions.
       cache_dir: see `cache_directory`.
       description: text of the progress bar.
+      begun: the directory that keeps what is written before Ctrl-C or SIGTERM; None: it is thrown away.
 
     Raises:
       UserError: if the cache directory cannot be written or is full.
@@ -163,10 +177,15 @@ def build(
         bar = progress.bar(what=description, total=expected_count, unit=" pictures")
         arrays = ArraysWriter(temporary, shape, len(condition_names))
         with bar, contextlib.closing(chunks), contextlib.closing(arrays) as writer:
-            for chunk in chunks:
-                with _as_user_error(parent):
-                    writer.append(chunk)
-                bar.update(len(chunk.images))
+            try:
+                for chunk in chunks:
+                    with _as_user_error(parent):
+                        writer.append(chunk)
+                    bar.update(len(chunk.images))
+            except (KeyboardInterrupt, SystemExit):
+                if begun is not None:
+                    partial.keep(writer, temporary, begun, settings)
+                raise
             with _as_user_error(parent):
                 meta = writer.finish()
         meta |= {"format": _FORMAT, "kind": kind, "settings": settings, "condition_names": list(condition_names)}
@@ -243,7 +262,7 @@ def _discard(entry: Path) -> None:
 
 def _remove_abandoned(parent: Path, name: str) -> None:
     """Removes temporary directories of builds of this entry that were killed."""
-    for directory in parent.glob(f".{name}.*"):
+    for directory in set(parent.glob(f".{name}.*")) - {partial.directory_of(parent, name)}:
         with contextlib.suppress(OSError):
             newest = max(path.stat().st_mtime for path in (directory, *directory.iterdir()))
             if time.time() - newest > _ABANDONED_SECONDS:

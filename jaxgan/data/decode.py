@@ -6,8 +6,17 @@ import warnings
 import numpy as np
 from PIL import ExifTags, Image
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif"})
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 """File name extensions of pictures, in lower case."""
+
+OTHER_EXTENSIONS = frozenset(
+    {".avif", ".heic", ".heif", ".jxl", ".jp2", ".j2k", ".tga", ".ppm", ".pgm", ".pbm", ".pnm", ".psd", ".svg"}
+    | {".ico", ".icns", ".dng", ".cr2", ".nef", ".arw", ".exr", ".hdr"}
+)
+"""Those of pictures that are not read, in lower case."""
+
+VERSION = 2
+"""Raised when the pixels of some file become others, so that caches of decoded pictures are made anew."""
 
 MAX_PIXELS = 1 << 26
 """Maximum number of pixels of a picture to decode, since a file of a few bytes can claim any size."""
@@ -21,7 +30,7 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 
@@ -33,7 +42,7 @@ def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarra
     in Pillow.
 
     Args:
-      path: a JPEG, PNG, WebP, BMP or GIF file.
+      path: a JPEG, PNG, WebP, BMP, GIF or TIFF file.
       image_size: height and width of the result, in pixels.
       channels: 1 for grey or 3 for RGB.
 
@@ -49,6 +58,8 @@ def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarra
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise ValueError(f"{width} by {height} pixels are more than {MAX_PIXELS}")
+            if picture.format == "TIFF" and picture.mode in ("I", "F"):
+                raise ValueError("32 bits a channel, whose black and white are not known")
             # JPEG can be decoded at a reduced size, which is faster; twice the size keeps what the resizing needs.
             drafted = picture.draft(None, (2 * image_size, 2 * image_size))
             extent = drafted[1][2:] if drafted else picture.size
@@ -79,7 +90,7 @@ def is_colour(path: str | os.PathLike) -> bool:
                 if picture.mode == "P":
                     palette = np.array(picture.getpalette("RGB"), np.uint8).reshape(-1, 3)
                     return bool((palette != palette[:, :1]).any())
-                return picture.mode not in _GREY_MODES
+                return picture.mode not in _GREY_MODES and not _is_deep_grey_with_alpha(picture)
     except Exception:  # Pillow raises almost anything for a damaged file
         return False
 
@@ -110,9 +121,34 @@ def _pixels(square: Image.Image) -> np.ndarray:
 
 
 def _over_white(picture: Image.Image) -> Image.Image:
+    key = picture.info.get("transparency")
     if picture.mode in _DEEP_MODES:
-        return Image.fromarray((np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8))
-    if not picture.has_transparency_data:
-        return picture
+        deep = np.asarray(picture).clip(0, 65535)
+        grey = (deep >> 8).astype(np.uint8)
+        if isinstance(key, int):
+            grey[deep == key] = 255
+        return Image.fromarray(grey)
+    if not picture.has_transparency_data or _is_opaque_bitmap(picture):
+        return picture.convert("RGB") if picture.mode == "RGBA" else picture
+    if picture.mode == "RGB" and isinstance(key, tuple) and "RGB;16B" in _raw_modes(picture):
+        pixels = np.array(picture)
+        pixels[(pixels == np.array(key) >> 8).all(-1)] = 255  # Pillow compares 8 bits of a pixel with 16 of the key.
+        return Image.fromarray(pixels)
     white = Image.new("RGBA", picture.size, "white")
     return Image.alpha_composite(white, picture.convert("RGBA"))
+
+
+def _raw_modes(picture: Image.Image) -> list[str]:
+    """Returns how a file that is not loaded yet holds its pixels, in Pillow's words, such as "RGB;16B"."""
+    found = [getattr(tile, "args", None) for tile in getattr(picture, "tile", ())]
+    return [mode if isinstance(mode, str) else str(mode[0]) for mode in found if mode]
+
+
+def _is_deep_grey_with_alpha(picture: Image.Image) -> bool:
+    """Whether a PNG file has grey and alpha of 16 bits, which Pillow has no mode for and reads as RGBA."""
+    return "LA;16B" in _raw_modes(picture)
+
+
+def _is_opaque_bitmap(picture: Image.Image) -> bool:
+    """Whether a BMP file of 32 bits has an alpha of 0 everywhere: programs that know of none leave it so."""
+    return picture.format == "BMP" and picture.mode == "RGBA" and picture.getchannel("A").getextrema() == (0, 0)

@@ -12,13 +12,17 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.data import cache, workers
-from jaxgan.data.decode import EXTENSIONS, decode, is_colour
+from jaxgan.data.decode import EXTENSIONS, OTHER_EXTENSIONS, VERSION, decode, is_colour
 from jaxgan.data.examples import Examples
+from jaxgan.data.tag_matching import match
 from jaxgan.data.tags import CONDITION_NAMES, read_tags
 from jaxgan.data.workers import Chunk
 from jaxgan.host.errors import UserError, printable
 
 TAG_FILE = "tags.csv"
+WRITTEN_BY_A_RUN = frozenset({"samples", "real.png", "losses.png", "evolution.gif", "checkpoints", "tensorboard"})
+"""What a workdir holds of pictures and of directories; it may lie in a folder of pictures, or be one."""
+
 _WORST_UNREADABLE_SHARE = 0.1
 _NAMED_FILES = 5
 
@@ -33,8 +37,9 @@ def load(
 ) -> Examples:
     """Opens all pictures in a folder and its subfolders, decoding them in parallel the first time.
 
-    JPEG, PNG, WebP, BMP and GIF files (first frame) are found by their extension, in the order of their paths. Hidden
-    files and folders and all other files are skipped. Symbolic links are not followed. Each picture is turned upright
+    JPEG, PNG, WebP, BMP, GIF and TIFF files (first frame) are found by their extension, in the order of their paths.
+    Hidden files and folders, what a training run has written, and all other files are skipped; pictures of other
+    formats are counted. Symbolic links are not followed. Each picture is turned upright
     and put over white, and its middle square is resized to `image_size`. The cache is keyed by the paths, sizes and
     times of the files, so a second run does not read them.
 
@@ -44,11 +49,11 @@ def load(
       channels: 1 or 3; None selects 1 if every picture is grey, else 3.
       cache_dir: see `cache.cache_directory`.
       tags: whether to read conditions from `tags.csv` in the folder, see `read_tags`. Only pictures with one or two
-        tags are used. A line `7,red hair` belongs to the file `7.jpg` in any subfolder.
+        tags are used. A line `7,red hair` belongs to the file `7.jpg` in any subfolder; see `tag_matching.match`.
 
     Raises:
-      UserError: if the folder is missing or has no pictures, more than a tenth of them cannot be read, or the tags are
-        missing or wrong.
+      UserError: if the folder is missing or has no pictures, more than a tenth of them cannot be read or have no line
+        among the tags, or the tags are missing or wrong.
       ValueError: if the size or the number of channels is invalid.
     """
     if image_size < 1 or channels not in (None, 1, 3):
@@ -64,6 +69,7 @@ def load(
         "conditions": None if conditions is None else _digest([str(conditions[file.path].tolist()) for file in files]),
         "image_size": image_size,
         "channels": channels,
+        "decoding": VERSION,
     }
     found = cache.find("folder", settings, cache_dir=cache_dir)
     return found or _build(root, files, conditions, settings, cache_dir)
@@ -79,64 +85,94 @@ def _list_files(root: Path, shown: str | os.PathLike) -> list[_File]:
     if not root.is_dir():
         raise UserError(f"--data_dir={printable(shown)}: there is no such folder; give a folder of pictures")
     links: list[str] = []
+    others: list[str] = []
     try:
-        files = sorted(_walk(str(root), links))
+        files = sorted(_walk(str(root), links, others))
     except OSError as error:
         raise UserError(
             f"--data_dir={printable(shown)}: {printable(error.filename)} cannot be read: {error.strerror}"
         ) from None
-    left_out = f"{len(links)} symbolic links, which are not followed, were left out" if links else ""
+    left_out = []
+    if links:
+        left_out.append(f"{len(links)} symbolic links, which are not followed, were left out")
+    if others:
+        left_out.append(
+            f"{len(others)} pictures of other formats were left out: {_first_few(sorted(others))} (save them as PNG)"
+        )
     if not files:
         extensions = " ".join(sorted(EXTENSIONS))
-        reason = f"{left_out}; give the folder that they lead to" if links else f"pictures end in {extensions}"
+        said = "; ".join([*left_out, *(["give the folder that they lead to"] if links else [])])
         raise UserError(
-            f"--data_dir={printable(shown)}: there are no pictures in this folder ({reason};"
+            f"--data_dir={printable(shown)}: there are no pictures in this folder"
+            f" ({said or f'pictures end in {extensions}'};"
             " a directory of TFDS needs the name of a data set too, such as --dataset=mnist)"
         )
-    if links:
-        print(f"{printable(shown)}: {left_out}", file=sys.stderr)
+    for line in left_out:
+        print(f"{printable(shown)}: {line}", file=sys.stderr)
     return files
 
 
-def _walk(root: str, links: list[str]) -> Iterator[_File]:
+def _walk(root: str, links: list[str], others: list[str]) -> Iterator[_File]:
+    """Yields the pictures; adds the paths of symbolic links, and of pictures of other formats, to the lists."""
     folders = [""]
     while folders:
         folder = folders.pop()
-        with os.scandir(os.path.join(root, folder)) as entries:
-            for entry in entries:
-                path = os.path.join(folder, entry.name)
-                is_picture = os.path.splitext(entry.name)[1].lower() in EXTENSIONS
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_symlink():
-                    if is_picture or entry.is_dir():
-                        links.append(path)
-                elif entry.is_dir():
-                    folders.append(path)
-                elif is_picture and entry.is_file():
-                    status = entry.stat()
-                    yield _File(path, status.st_size, status.st_mtime_ns)
+        with os.scandir(os.path.join(root, folder)) as opened:
+            entries = [entry for entry in opened if not entry.name.startswith(".")]
+        if _is_run({entry.name for entry in entries}):
+            # A workdir is passed over; of a folder of pictures that is one too, only what the run wrote.
+            entries = [] if folder else [entry for entry in entries if entry.name not in WRITTEN_BY_A_RUN]
+        for entry in entries:
+            path = os.path.join(folder, entry.name)
+            is_picture = os.path.splitext(entry.name)[1].lower() in EXTENSIONS
+            if entry.is_symlink():
+                if is_picture or entry.is_dir():
+                    links.append(path)
+            elif entry.is_dir():
+                folders.append(path)
+            elif is_picture and entry.is_file():
+                status = entry.stat()
+                yield _File(path, status.st_size, status.st_mtime_ns)
+            elif os.path.splitext(entry.name)[1].lower() in OTHER_EXTENSIONS:
+                others.append(path)
+
+
+def _is_run(names: set[str]) -> bool:
+    """Whether a directory with these files is that of a run: it has a description of its pictures, and more."""
+    return "dataset.json" in names and not names.isdisjoint({"flags.txt", "metrics.jsonl", "checkpoints", "real.png"})
 
 
 def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
-    """Maps the path of each picture with tags to its condition."""
+    """Maps the path of each picture with one or two tags to its condition; tells of what belongs to nothing."""
     where = printable(root / TAG_FILE)
     if not (root / TAG_FILE).exists():
         raise UserError(
             f"--data_dir={printable(root)}: a conditional model needs {TAG_FILE} there, a line `id,tags` each"
         )
     by_identifier = read_tags(root / TAG_FILE)
-    path_of: dict[str, str] = {}
-    for file in files:
-        identifier = Path(file.path).stem
-        if identifier in path_of:
-            both = f"{printable(path_of[identifier])} and {printable(file.path)}"
-            raise UserError(f"{where}: the id {printable(identifier)} belongs to two files, {both}; rename one of them")
-        if identifier in by_identifier:
-            path_of[identifier] = file.path
-    if not path_of:
+    try:
+        matches = match(by_identifier, [file.path for file in files])
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    conditions = {path: by_identifier[identifier] for path, identifier in matches.identifier_of.items()}
+    conditions = {path: condition for path, condition in conditions.items() if condition.sum() in (1, 2)}
+    if not conditions:
         raise UserError(f"{where}: no line with one or two of the tags belongs to a picture of the folder")
-    return {path: by_identifier[identifier] for identifier, path in path_of.items()}
+    if len(matches.pictures) > _WORST_UNREADABLE_SHARE * len(files):
+        named = _first_few(matches.pictures)
+        lines = f"; {len(matches.identifiers)} lines belong to no picture" if matches.identifiers else ""
+        few = f": {_first_few(matches.identifiers)}" if matches.identifiers else ""
+        raise UserError(
+            f"{where}: {len(matches.pictures)} of {len(files)} pictures have no line: {named}{lines}{few}; an id is the"
+            " file's name, as in `7,red hair` for 7.jpg; give the pictures lines, or move them away"
+        )
+    for count, what, names in (
+        (len(files), "pictures have no line and are left out", matches.pictures),
+        (len(by_identifier), "lines belong to no picture", matches.identifiers),
+    ):
+        if names:
+            print(f"{where}: {len(names)} of {count} {what}: {_first_few(names)}", file=sys.stderr)
+    return conditions
 
 
 def _build(
@@ -219,9 +255,12 @@ def _decode_files(paths: Sequence[str], *, root: str, image_size: int, channels:
 
 
 def _report(root: Path, unreadable: Sequence[str], total: int) -> str:
-    named = ", ".join(printable(path) for path in unreadable[:_NAMED_FILES])
-    more = ", ..." if len(unreadable) > _NAMED_FILES else ""
-    return f"{len(unreadable)} of {total} pictures in {printable(root)} cannot be read: {named}{more}"
+    return f"{len(unreadable)} of {total} pictures in {printable(root)} cannot be read: {_first_few(unreadable)}"
+
+
+def _first_few(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _NAMED_FILES else ""
+    return ", ".join(printable(name) for name in names[:_NAMED_FILES]) + more
 
 
 def _digest(lines: Sequence[str]) -> str:

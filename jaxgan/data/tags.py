@@ -20,22 +20,23 @@ def parse_condition(text: str, names: Sequence[str] = CONDITION_NAMES) -> np.nda
     """Converts a line such as "blue hair red eyes" to a condition vector.
 
     Args:
-      text: one or more of the names; case, commas and repeated spaces are ignored.
+      text: one or more of the names; commas and repeated spaces are ignored, and case where no two names differ in it
+        alone.
       names: names of the elements of the vector.
 
     Returns:
       (len(names),) uint8 multi-hot.
 
     Raises:
-      UserError: if no name is given, or a name is unknown; the message suggests the closest one.
+      UserError: if no name is given, or a name is unknown or may be one of several; the message suggests which.
     """
-    words = text.lower().replace(",", " ").split()
+    words = text.replace(",", " ").split()
     condition = np.zeros(len(names), np.uint8)
     position = 0
     while position < len(words):
         index, length = _name_at(words, position, names)
         if index is None:
-            raise UserError(_unknown_name(words[position:], text, names))
+            raise UserError(_unknown_name(_lowered(words[position:]), text, names))
         condition[index] = 1
         position += length
     if not condition.any():
@@ -71,11 +72,10 @@ def read_conditions(path: str | os.PathLike, names: Sequence[str] = CONDITION_NA
 def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Reads `tags.csv`, whose lines are `id,tag text`, such as "2,blonde hair pink eyes" (tutorial 000).
 
-    Other words between the tags are ignored, a comma ends a tag, and fields may be quoted as in any CSV file. Only
-    pictures with one or two of the tags are returned.
+    Other words between the tags are ignored, a comma ends a tag, and fields may be quoted as in any CSV file.
 
     Returns:
-      The picture's id, which is its file name without the extension -> (23,) uint8 multi-hot.
+      The picture's id, such as its file name without the extension -> (23,) uint8 multi-hot, 0 where there is no tag.
 
     Raises:
       UserError: if the file cannot be read, or a line has another form or repeats an id; the message names the line.
@@ -95,7 +95,7 @@ def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
         if identifier in seen:
             raise UserError(f"{where}: the id {printable(identifier)} is on an earlier line too; keep one of them")
         seen[identifier] = np.maximum.reduce([_tags_in(part) for text in texts for part in text.split(",")])
-    return {identifier: condition for identifier, condition in seen.items() if condition.sum() in (1, 2)}
+    return seen
 
 
 def _tags_in(text: str) -> np.ndarray:
@@ -109,13 +109,35 @@ def _tags_in(text: str) -> np.ndarray:
 
 
 def _name_at(words: list[str], position: int, names: Sequence[str]) -> tuple[int | None, int]:
-    """Finds the longest name at `position` of the words; returns its index, or None, and its number of words."""
-    found: tuple[int | None, int] = (None, 0)
+    """Finds the longest name at `position` of the words; returns its index, or None, and its number of words.
+
+    Raises:
+      UserError: if several names differ from the words in case alone, and none is equal to them.
+    """
+    found: dict[int, list[int]] = {}
     for index, name in enumerate(names):
-        parts = name.lower().replace(",", " ").split()
-        if len(parts) > found[1] and words[position : position + len(parts)] == parts:
-            found = (index, len(parts))
-    return found
+        parts = _words_of(name)
+        if parts and _lowered(words[position : position + len(parts)]) == _lowered(parts):
+            found.setdefault(len(parts), []).append(index)
+    if not found:
+        return None, 0
+    length = max(found)
+    asked = words[position : position + length]
+    alike = [index for index in found[length] if _words_of(names[index]) == asked] or found[length]
+    if len(alike) > 1:
+        raise UserError(
+            f'"{printable(" ".join(asked))}" may be {" or ".join(printable(names[index]) for index in alike)};'
+            " spell it as one of them"
+        )
+    return alike[0], length
+
+
+def _words_of(name: str) -> list[str]:
+    return name.replace(",", " ").split()
+
+
+def _lowered(words: Sequence[str]) -> list[str]:
+    return [word.lower() for word in words]
 
 
 def _unknown_name(rest: list[str], text: str, names: Sequence[str]) -> str:

@@ -1,9 +1,11 @@
 """Image source that reads TensorFlow Datasets; TensorFlow is needed only for the first use of a data set."""
 
+import contextlib
 import hashlib
+import logging
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,8 @@ def load(
 
     Raises:
       NoSuchSplit: if the data set has no such split.
-      UserError: if the data set is unknown, cannot be downloaded or has no such pictures, or TensorFlow is needed but
-        not installed.
+      UserError: if the data set is unknown, cannot be downloaded, is damaged, has no such pictures or labels without a
+        class, or TensorFlow is needed but not installed.
       ValueError: if the size is not positive.
     """
     if image_size < 1:
@@ -55,10 +57,12 @@ def load(
         if found is not None:
             return found
     builder = _builder(name, root, prepared)
-    settings = _settings(Path(builder.data_dir), name, split, image_size)
+    directory = Path(builder.data_dir)
+    settings = _settings(directory, name, split, image_size)
     channels, names = _features(builder, name)
     try:
-        count = builder.info.splits[split].num_examples
+        with _told_if_damaged(name, directory):
+            count = builder.info.splits[split].num_examples
     except ValueError:
         splits = ", ".join(builder.info.splits)
         message = f"--dataset={printable(name)} has no split {printable(split)}; it has {splits}"
@@ -67,7 +71,7 @@ def load(
     return cache.build(
         _kind(name),
         settings,
-        _decoded(builder, split, shape, len(names)),
+        _read(builder, name, split, shape, names, count),
         count,
         shape,
         condition_names=names,
@@ -104,6 +108,7 @@ def _settings(prepared: Path, name: str, split: str, image_size: int) -> dict[st
         "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in sorted(stats.items())],
         "split": split,
         "image_size": image_size,
+        "labels": "checked",
     }
 
 
@@ -112,8 +117,11 @@ def _builder(name: str, root: Path, prepared: Path | None) -> Any:
     tensorflow_datasets = _import_tfds(name)
     try:
         if prepared is not None:
-            return tensorflow_datasets.builder_from_directory(str(prepared))
+            with _told_if_damaged(name, prepared):
+                return tensorflow_datasets.builder_from_directory(str(prepared))
         builder = tensorflow_datasets.builder(name, data_dir=str(root))
+    except UserError:
+        raise
     except (ValueError, AssertionError) as error:
         if not isinstance(error, tensorflow_datasets.core.DatasetNotFoundError):  # an unknown version or configuration
             raise UserError(f"--dataset={printable(name)}: {_first_line(error)}") from None
@@ -124,9 +132,10 @@ def _builder(name: str, root: Path, prepared: Path | None) -> Any:
     said = (
         f"{printable(name)} is not in {printable(root)}: getting it there (if it is elsewhere: Ctrl-C, and --data_dir)"
     )
-    print(said, file=console.err, flush=True)  # TFDS tries for minutes where there is no network
+    print(said, file=console.err, flush=True)
     try:
-        builder.download_and_prepare()
+        with _few_retries():
+            builder.download_and_prepare()
     except Exception as error:  # the network, the disk, a manual download: TFDS raises almost anything
         raise UserError(
             f"--dataset={printable(name)} is not in --data_dir={printable(root)} and cannot be downloaded: "
@@ -157,7 +166,70 @@ def _features(builder: Any, name: str) -> tuple[int, tuple[str, ...]]:
     return 1 if image.shape[-1] == 1 else 3, tuple(getattr(features.get("label"), "names", None) or ())
 
 
-def _decoded(builder: Any, split: str, shape: tuple[int, int, int], classes: int) -> Generator[Chunk, None, None]:
+@contextlib.contextmanager
+def _few_retries() -> Iterator[None]:
+    """Has TFDS try a download 3 times, not 11, without a word of each: where there is no network it took minutes."""
+    from tensorflow_datasets.core.download import downloader
+
+    logger, former = logging.getLogger("urllib3.connectionpool"), getattr(downloader, "MAX_RETRIES", None)
+    level = logger.level
+    try:
+        logger.setLevel(logging.ERROR)
+        downloader.MAX_RETRIES = 2
+        yield
+    finally:
+        logger.setLevel(level)
+        downloader.MAX_RETRIES = former
+
+
+@contextlib.contextmanager
+def _told_if_damaged(name: str, directory: Path) -> Iterator[None]:
+    """Turns what TFDS and TensorFlow raise for damaged files, which is almost anything, into a UserError."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith(("Unknown split", "Unrecognized instruction")):
+            raise  # the split that was asked for, and no damage
+        raise _damaged(name, directory, f"{type(error).__name__}: {_first_line(error)}") from error
+
+
+def _damaged(name: str, directory: Path, reason: str) -> UserError:
+    return UserError(
+        f"--dataset={printable(name)}: {printable(directory)} cannot be read ({reason}); its files are damaged or"
+        " missing: remove this directory, and the next start prepares it again"
+    )
+
+
+def _read(
+    builder: Any, name: str, split: str, shape: tuple[int, int, int], names: Sequence[str], count: int
+) -> Generator[Chunk, None, None]:
+    """Yields the examples of a split; raises a UserError where they are damaged, too few, or of no class."""
+    directory = Path(builder.data_dir)
+    found = 0
+    with contextlib.closing(_decoded(builder, split, shape)) as chunks:
+        while True:
+            with _told_if_damaged(name, directory):
+                images, labels = next(chunks, ([], []))
+            if not images:
+                break
+            for number, label in enumerate(labels, start=found):
+                if names and not 0 <= label < len(names):
+                    raise UserError(
+                        f"--dataset={printable(name)}: example {number} of the split {printable(split)} has the label"
+                        f" {label}, and there are {len(names)} classes, from 0; choose another split or data set"
+                    )
+            found += len(images)
+            yield Chunk(np.stack(images), np.eye(len(names), dtype=np.uint8)[labels] if names else None)
+    if found != count:
+        raise _damaged(name, directory, f"{found} examples instead of {count} in the split {printable(split)}")
+
+
+def _decoded(
+    builder: Any, split: str, shape: tuple[int, int, int]
+) -> Generator[tuple[list[np.ndarray], list[int]], None, None]:
+    """Yields some pictures at a time, uint8 of the shape, and their labels, 0 without."""
     import tensorflow_datasets
 
     read_config = tensorflow_datasets.ReadConfig(try_autocache=False, interleave_cycle_length=1)
@@ -168,13 +240,9 @@ def _decoded(builder: Any, split: str, shape: tuple[int, int, int], classes: int
     for example in tensorflow_datasets.as_numpy(dataset):
         pixels = example["image"]
         images.append(fit(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), shape[0], shape[2]))
-        labels.append(example.get("label", 0))
+        labels.append(int(example.get("label", 0)))
         if len(images) == length:
-            yield _chunk(images, labels, classes)
+            yield images, labels
             images, labels = [], []
     if images:
-        yield _chunk(images, labels, classes)
-
-
-def _chunk(images: list[np.ndarray], labels: list[int], classes: int) -> Chunk:
-    return Chunk(np.stack(images), np.eye(classes, dtype=np.uint8)[labels] if classes else None)
+        yield images, labels

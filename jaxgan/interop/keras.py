@@ -30,6 +30,8 @@ def import_variables(module: Network, weights: Sequence[Any]) -> dict[str, Any]:
       UserError: if an array is missing, unexpected, of the wrong shape or dtype, or not finite; the message gives its
         index in the list.
     """
+    if hasattr(weights, "get_weights"):
+        raise UserError(f"weights are a list of arrays, and this is a {type(weights).__name__}; give its get_weights()")
     entries = [entry for layer in definition.layers(module) for entry in layer]
     for index, entry in enumerate(entries[len(weights) :], len(weights)):
         raise UserError(f"the list ends before weight {index}: {entry} {entry.shape} is missing")

@@ -90,8 +90,24 @@ def _torch_shape(entry: Entry) -> tuple[int, ...]:
     return tuple(entry.shape[axis] for axis in _AXES[len(entry.shape)])
 
 
+def _check_state_dict(given: Any) -> None:
+    """Raises a UserError for what holds a state dict, or makes one, and says how it is got."""
+    if not isinstance(given, Mapping):
+        method = hasattr(given, "state_dict")
+        remedy = "give its state_dict()" if method else "give what torch.load(path, weights_only=True) returns"
+        raise UserError(f"a state dict maps names to arrays, and this is a {type(given).__name__}; {remedy}")
+    inside = [key for key, value in given.items() if isinstance(value, Mapping)]
+    fitting = [key for key in inside if given[key] and all(hasattr(value, "shape") for value in given[key].values())]
+    if inside:
+        keys = ", ".join(printable(repr(key)) for key in fitting or inside)
+        raise UserError(
+            f"this holds a state dict among other things: take it out first, as in checkpoint[KEY], where KEY is {keys}"
+        )
+
+
 def _match(module: Network, state_dict: Mapping[str, Any]) -> dict[Entry, str]:
     """Returns the name of each of the network's arrays in the state dict; batch counters are skipped."""
+    _check_state_dict(state_dict)
     names = list(state_dict)
     for name in names:
         if not isinstance(name, str):

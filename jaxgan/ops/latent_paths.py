@@ -29,8 +29,8 @@ def spherical_interpolation(start: ArrayLike, end: ArrayLike, fraction: ArrayLik
     """Interpolates between latents along a great arc (slerp), which preserves the distribution of normal noise.
 
     Args:
-      start: (..., d), non-zero.
-      end: (..., d), non-zero.
+      start: (..., d). From or to the origin there is no arc, and the way is straight.
+      end: (..., d).
       fraction: (...); 0 gives `start` and 1 gives `end`.
 
     Returns:
@@ -40,9 +40,9 @@ def spherical_interpolation(start: ArrayLike, end: ArrayLike, fraction: ArrayLik
       Shoemake, "Animating Rotation with Quaternion Curves", 1985.
     """
     start, end, fraction = jnp.asarray(start), jnp.asarray(end), jnp.asarray(fraction)[..., None]
-    cosine = jnp.sum(start * end, -1, keepdims=True) / (
-        jnp.linalg.norm(start, axis=-1, keepdims=True) * jnp.linalg.norm(end, axis=-1, keepdims=True)
-    )
+    lengths = jnp.linalg.norm(start, axis=-1, keepdims=True) * jnp.linalg.norm(end, axis=-1, keepdims=True)
+    products = jnp.sum(start * end, -1, keepdims=True)
+    cosine = jnp.where(lengths > 0, products / jnp.where(lengths > 0, lengths, 1.0), 1.0)
     angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
     # Parallel vectors have no arc, and sin(angle) would divide by zero: interpolate linearly.
     straight = jnp.sin(angle) < 1e-6

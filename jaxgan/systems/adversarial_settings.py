@@ -207,6 +207,8 @@ class AdversarialSettings(SystemSettings):
             raise UserError(
                 "--critic_warmup: each of its steps takes a new batch; give --new_batch_each_critic_step too"
             )
+        if self.decay_every is not None and self.decay_every * self.critic_steps > LARGEST:
+            raise UserError(f"--decay_every={self.decay_every}: must be at most {LARGEST // self.critic_steps:,} here")
         if self.critic_warmup and self.decay_every is not None:
             raise UserError("--decay_every: counts steps with as many critic steps each; leave out --critic_warmup")
 

@@ -1,5 +1,6 @@
 """Batch schedule: how many batches each step takes, of which size, computed from the step number alone."""
 
+import bisect
 import dataclasses
 import itertools
 from typing import NamedTuple
@@ -74,6 +75,10 @@ class BatchSchedule:
         bounds = [min(phase.first_step, step) for phase in self.phases] + [step]
         batches = [self._batches_before(end) - self._batches_before(start) for start, end in itertools.pairwise(bounds)]
         return sum(count * phase.batch_size for count, phase in zip(batches, self.phases, strict=True))
+
+    def steps_within(self, examples: int) -> int:
+        """Counts the steps that together take at most so many examples."""
+        return bisect.bisect_right(range(1, examples + 1), examples, key=self.examples_before)
 
     def _batches_before(self, step: int) -> int:
         total = self.batches_per_step * step

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgan.host.errors import UserError
 from jaxgan.systems.checks import Check
 from jaxgan.systems.outputs import Outputs
 from jaxgan.systems.schedule import BatchSchedule
@@ -15,6 +16,15 @@ Metrics = Mapping[str, Any]
 
 IMAGES = {"": ("image",)}
 """The inputs of a system that takes images alone: one source without a name."""
+
+
+LARGEST_SEED = 2**32 - 1
+
+
+def check_distinct_seed(seed: int) -> None:
+    """Raises a UserError for a seed of which JAX takes only the lower 32 bits, so that another draws the same."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UserError(f"--seed={seed}: must be from 0 to {LARGEST_SEED:,}")
 
 
 def initial_key(seed: int) -> jax.Array:
@@ -131,7 +141,8 @@ class System:
           uint8 (num, H, W, C).
 
         Raises:
-          UserError: if the system draws nothing from latents.
+          UserError: if the system draws nothing from latents, or the seed is above LARGEST_SEED.
         """
+        check_distinct_seed(seed)
         latent = self.outputs.require("latent", self.name)
         return latent.images(state, latent.latents(jax.random.key(seed), num), condition)

@@ -93,7 +93,7 @@ def fit(
     Raises:
       UserError: if the examples are too few or lack an array that the system takes, if the workdir belongs to another
         run, or if a file cannot be written.
-      Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
+      Interrupted: after SIGTERM, SIGHUP or Ctrl-C, once everything is saved.
     """
     schedule = Schedule(
         total_steps=steps,

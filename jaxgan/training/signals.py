@@ -1,4 +1,4 @@
-"""Handling of SIGTERM and Ctrl-C: the first lets a run finish its call and save, a second Ctrl-C ends it at once."""
+"""Handling of SIGTERM, SIGHUP and Ctrl-C: the first lets a run finish its call and save, a second Ctrl-C ends it."""
 
 import os
 import signal
@@ -9,12 +9,15 @@ from typing import Any
 
 from jaxgan.host.console import heedless
 
+HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)
+"""The signal of a terminal that is closed; on systems without it SIGTERM stands for it."""
+
 
 class Interrupted(Exception):
     """Raised when a run was stopped by a signal, after it has saved its state.
 
     Attributes:
-      status: the exit status for the command: 130 after Ctrl-C, 143 after SIGTERM.
+      status: the exit status for the command: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
     """
 
     def __init__(self, number: int, message: str) -> None:
@@ -23,9 +26,10 @@ class Interrupted(Exception):
 
 
 class StopSignals:
-    """Records SIGTERM and Ctrl-C within `with`, so that the loop can react between two calls.
+    """Records SIGTERM, SIGHUP and Ctrl-C within `with`, so that the loop can react between two calls.
 
-    Does nothing outside the main thread, where Python delivers no signals.
+    SIGHUP stays ignored where it is, as under `nohup`. Does nothing outside the main thread, where Python delivers no
+    signals.
 
     Attributes:
       caught: the number of the first signal, or None.
@@ -37,7 +41,8 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            ignored = signal.getsignal(HANGUP) is signal.SIG_IGN
+            for number in (signal.SIGTERM, signal.SIGINT) if ignored else (signal.SIGTERM, signal.SIGINT, HANGUP):
                 self._former[number] = signal.signal(number, self._note)
         return self
 
@@ -56,17 +61,22 @@ class StopSignals:
 
 
 def stop_by_exceptions() -> None:
-    """Makes SIGTERM raise an exception anywhere in the program, as Ctrl-C does, with status 143; for commands only.
+    """Makes SIGTERM and SIGHUP raise an exception anywhere in the program, as Ctrl-C does; for commands only.
+
+    The status is 143 or 129.
 
     An exception raised in a callback of the garbage collector, of which JAX has one, is only printed, and the program
     would go on. In that case the signal is sent again.
     """
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGTERM, HANGUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _leave)
     former = sys.unraisablehook
 
     def hook(lost: Any) -> None:
         number = {KeyboardInterrupt: signal.SIGINT, SystemExit: signal.SIGTERM}.get(lost.exc_type)
+        if getattr(lost.exc_value, "code", None) == 128 + HANGUP:
+            number = HANGUP
         if number is None:
             former(lost)
         else:
@@ -76,7 +86,7 @@ def stop_by_exceptions() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    _write("\nStopped by SIGTERM.\n")
+    _write(f"\nStopped by {signal.Signals(number).name}.\n")
     sys.exit(128 + number)
 
 

@@ -51,7 +51,7 @@ def train(
       The state at `schedule.total_steps`, or at the step that the workdir has already reached if that is later.
 
     Raises:
-      Interrupted: after SIGTERM or Ctrl-C, once everything is saved. A second Ctrl-C ends the process at once.
+      Interrupted: after SIGTERM, SIGHUP or Ctrl-C, once everything is saved. A second Ctrl-C ends the process at once.
       Collapsed: after an alarm, if `schedule.on_collapse` is "stop", or if there were too many rollbacks.
       UserError: if the workdir cannot be written to, holds another model, or has checkpoints but no intact one.
       ValueError: if `schedule.on_collapse` is "rollback" and the job has no `branch`.
@@ -79,7 +79,7 @@ def train_in_memory(state: Any, job: Job, schedule: Schedule, *, watch: Watch | 
       The state at the end.
 
     Raises:
-      Interrupted: after SIGTERM or Ctrl-C.
+      Interrupted: after SIGTERM, SIGHUP or Ctrl-C.
       Collapsed: after an alarm, if `schedule.on_collapse` is "stop".
       ValueError: if `schedule.on_collapse` is "rollback", because there are no checkpoints to return to.
     """

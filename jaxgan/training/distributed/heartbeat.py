@@ -15,7 +15,7 @@ from typing import Any
 
 from jaxgan.host.errors import UserError, named, one_line
 from jaxgan.training.distributed.processes import FOREVER
-from jaxgan.training.signals import Interrupted, StopSignals
+from jaxgan.training.signals import HANGUP, Interrupted, StopSignals
 
 SILENCE = 30.0  # seconds without a pulse after which a process counts as dead
 PULSE = 2.0  # seconds between two pulses
@@ -79,6 +79,7 @@ class Heartbeat:
             self._wait_for_a_reason()
         self._over.set()
         said = one_line(error, 400) if isinstance(error, UserError) else _SIGNALS.get(type(error)) or named(error)
+        said = "SIGHUP" if getattr(error, "code", None) == 128 + HANGUP else said
         self._say(f"process {self._index} stopped ({said.rstrip('.')})")
         self._be_last()
 

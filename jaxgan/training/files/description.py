@@ -12,6 +12,7 @@ from jaxgan.data.examples import Examples
 from jaxgan.host import images
 from jaxgan.host.errors import UserError
 from jaxgan.host.files import write_text
+from jaxgan.training.files import random_settings
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.input_pipeline import Sources
@@ -28,12 +29,14 @@ class Description:
       shape: (height, width, channels).
       condition_names: the meaning of each element of a condition; () without conditions.
       digest: the digest of the pictures and their conditions.
+      random: the settings of JAX's random numbers; {} in a run of before these were kept.
     """
 
     dataset: str
     shape: tuple[int, int, int]
     condition_names: tuple[str, ...]
     digest: str
+    random: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def first_source(examples: Sources) -> Examples:
@@ -67,6 +70,7 @@ def write_description(workdir: Workdir, dataset: str, examples: Sources, flags: 
         "shape": list(first.image_shape),
         "condition_names": list(first.condition_names),
         "sha256": digest_of(examples),
+        "random": random_settings.current(),
     }
     try:
         write_text(workdir.dataset, json.dumps(described, indent=1) + "\n")
@@ -89,20 +93,24 @@ def read_description(workdir: str | Path) -> Description:
         names, (height, width, channels) = found["condition_names"], found["shape"]
         if all(isinstance(name, str) for name in names) and height == width and channels in (1, 3) and found["sha256"]:
             shape = (height, width, channels)
-            return Description(str(found.get("dataset")), shape, tuple(names), found["sha256"])
+            return Description(str(found.get("dataset")), shape, tuple(names), found["sha256"], _random(found))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     raise UserError(f"{path}: not the description of a run's pictures")
 
 
 def check_same_examples(workdir: Workdir, examples: Sources) -> None:
-    """Raises a UserError if the checkpoints of a workdir are of other pictures, or if their description is lost."""
+    """Raises a UserError if the checkpoints of a workdir are of other pictures or other random numbers.
+
+    Where their description is lost, it cannot be told, and is refused as well.
+    """
     if not has_checkpoints(workdir):
         return
     if not workdir.dataset.exists():
         raise lost(workdir.dataset)
     try:
-        former: Any = json.loads(workdir.dataset.read_text(encoding="utf-8"))["sha256"]
+        found: Any = json.loads(workdir.dataset.read_text(encoding="utf-8"))
+        former, random = found["sha256"], _random(found)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{workdir.dataset}: not the description of a run's pictures; choose another --workdir"
@@ -112,6 +120,11 @@ def check_same_examples(workdir: Workdir, examples: Sources) -> None:
             f"--workdir={workdir.path}: its run was trained on other pictures than these (the folder or the data set"
             " has changed); choose another --workdir, or bring the pictures back"
         )
+    random_settings.check_same(workdir.path, random)
+
+
+def _random(found: dict[str, Any]) -> dict[str, Any]:
+    return dict(found.get("random", {}))
 
 
 def has_checkpoints(workdir: Workdir) -> bool:

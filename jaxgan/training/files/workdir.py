@@ -18,11 +18,11 @@ class Workdir:
     The lock is the kernel's (`flock`), so a process that dies releases it.
 
     Args:
-      path: the directory; created on entry.
+      path: the directory; created on entry. A leading ~ is the home directory.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).absolute()
+        self.path = Path(os.path.expanduser(path)).absolute()
         self._lock_file: IO[bytes] | None = None
 
     @property

@@ -1,0 +1,125 @@
+"""Loading of a run in a program: its system and its state, at its newest checkpoint or an earlier one."""
+
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+import jax
+import numpy as np
+
+from jaxgan import systems
+from jaxgan.data.examples import Examples
+from jaxgan.host.errors import UserError, printable
+from jaxgan.systems.settings import SystemSettings, unquote
+from jaxgan.systems.system import System
+from jaxgan.training.files import random_settings
+from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.description import Description, read_description
+from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.fitting import initial_state
+
+
+class Run(NamedTuple):
+    """A run that was read back.
+
+    Attributes:
+      system: what was trained.
+      state: its state at `step`: `system.sample(state)` draws from it.
+      step: the step of the checkpoint.
+      described: the pictures that it was trained on, as their description has them.
+    """
+
+    system: System
+    state: Any
+    step: int
+    described: Description
+
+
+def load(
+    workdir: str | Path, *, step: int | None = None, system: System | None = None, require_finite: bool = True
+) -> Run:
+    """Reads a checkpoint of a run, whether a command or a program trained it.
+
+    Args:
+      workdir: the directory of the run.
+      step: the step of the checkpoint; None: of the newest intact one.
+      system: what was trained, where it is none of the library's; None: the workdir says it.
+      require_finite: whether to refuse weights that are not finite, which draw nothing.
+
+    Raises:
+      UserError: where there is no run, no such intact checkpoint, or its weights are not finite.
+    """
+    described = read_description(workdir)
+    random_settings.check_same(Workdir(workdir).path, described.random)
+    system = system or system_of(workdir)
+    checkpoints = Checkpoints(Workdir(workdir).checkpoints)
+    if step is not None and step not in checkpoints.steps():
+        raise UserError(f"--step={step}: {_those_of(workdir, checkpoints)}")
+    restored = checkpoints.restore_latest(initial_state(system), at_most=step)
+    if restored is None:
+        raise UserError(
+            f"--workdir={workdir}: has no intact checkpoint yet; the run writes one every checkpoint_every steps"
+        )
+    if step is not None and restored[0] != step:
+        raise UserError(f"--step={step}: this checkpoint is damaged; {_those_of(workdir, checkpoints)}")
+    if require_finite:
+        check_finite(workdir, system, restored[1], restored[0])
+    return Run(system, restored[1], restored[0], described)
+
+
+def system_of(workdir: str | Path) -> System:
+    """Builds the system of a run, without its state.
+
+    Raises:
+      UserError: where the workdir holds no run of a system of the library.
+    """
+    described = read_description(workdir)
+    examples = Examples.described(described.shape, described.condition_names, described.digest)
+    settings = read_settings(Workdir(workdir).flags)
+    return systems.family_of(settings.model).build(settings, examples)
+
+
+def read_settings(path: Path) -> SystemSettings:
+    """Reads the settings of a system from the flags of a run; what else these say is left out.
+
+    Raises:
+      UserError: where the file cannot be read, or is no such file.
+    """
+    try:
+        lines = [unquote(line) for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: the flags of a run cannot be read ({printable(error)})") from error
+    given = dict(line.lstrip("-").partition("=")[::2] for line in lines if line.startswith("--"))
+    family = systems.family_of(given.get("model", ""))
+    hints = get_type_hints(family.settings)
+    try:
+        values = {name: _value(name, hint, given) for name, hint in hints.items() if {name, f"no{name}"} & given.keys()}
+        settings: SystemSettings = family.settings(**{**family.defaults[given["model"]], **values})
+    except ValueError as error:
+        raise UserError(f"{path}: not the flags of a run ({printable(error)})") from error
+    settings.check()
+    return settings
+
+
+def check_finite(workdir: str | Path, system: System, state: Any, step: int) -> None:
+    """Raises a UserError if a weight of a state is not finite, as after a training that has diverged."""
+    weights = dict(system.networks(state))
+    if system.outputs.latent is not None:
+        weights["what is sampled from"] = system.outputs.latent.variables(state)
+    for name, tree in weights.items():
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)):
+            raise UserError(
+                f"--workdir={workdir}: at step {step} weights of the {name} are not finite: the training has diverged;"
+                " --step names an earlier checkpoint"
+            )
+
+
+def _value(name: str, hint: Any, given: dict[str, str]) -> Any:
+    kind = next((kind for kind in get_args(hint) if kind is not type(None)), hint)
+    if kind is bool:
+        return name in given and given[name] in ("", "true", "True", "1")
+    return kind(given[name])
+
+
+def _those_of(workdir: str | Path, checkpoints: Checkpoints) -> str:
+    steps = ", ".join(map(str, checkpoints.steps()[-10:]))
+    return f"{workdir} has checkpoints of the steps {steps}" if steps else f"{workdir} has no checkpoint"

@@ -1,0 +1,74 @@
+"""What ends a command before and around its work: signals while it imports, devices that are not there."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import jax
+import pytest
+from conftest import REPOSITORY
+
+from experiments.cli import command
+from jaxgan.training import signals
+
+
+def test_ctrl_c_while_jax_is_imported_is_a_line(tmp_path):
+    (tmp_path / "jax.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.inspect"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=tmp_path,
+    )
+    with process:
+        assert process.stdout.readline() == b"importing\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == b"Stopped by Ctrl-C.\n"
+        assert process.wait(timeout=60) == 130
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)])
+def test_a_closed_terminal_ends_a_command_anywhere(number, status, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    formers = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        signals.stop_by_exceptions()
+        with pytest.raises(SystemExit) as leaving:
+            os.kill(os.getpid(), number)
+            signal.pause()
+    finally:
+        for one, former in formers.items():
+            signal.signal(one, former)
+    assert leaving.value.code == status
+    assert f"Stopped by {number.name}." in capfd.readouterr().err
+
+
+def test_a_hangup_that_is_ignored_stays_so():
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        signals.stop_by_exceptions()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def test_devices_that_are_not_there_are_a_line(monkeypatch, capsys):
+    def missing():
+        raise AssertionError  # what JAX raises for cuda where there is none
+
+    def main():
+        jax.devices()
+
+    monkeypatch.setattr(command.jax, "devices", missing)
+    monkeypatch.setattr(command.app, "run", lambda guarded, flags_parser: guarded(["command"]))
+    for name in ("set_up_process", "stop_by_exceptions", "accept_any_character"):
+        monkeypatch.setattr(command, name, lambda: None)
+    with pytest.raises(SystemExit) as leaving:
+        command.run(main)
+    assert leaving.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: JAX_PLATFORMS=cpu: JAX finds no such device here; choose another, such as cpu")
+    assert said.count("\n") == 1
