@@ -10,16 +10,17 @@ from experiments.run.recipes import default_recipe
 from jaxgan import losses
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, two_player_report
 from jaxgan.systems.adversarial_settings import AdversarialSettings
-from jaxgan.systems.checks import HopelessGenerator, SaturatedDiscriminator
+from jaxgan.systems.checks import HopelessGenerator, SaturatedDiscriminator, UndecidedDiscriminator
 from jaxgan.systems.gan import build_gan, build_rules
 
 # Name -> the functions' own names, whether probabilities are logged, and what the watch looks for.
+UNDECIDED = UndecidedDiscriminator()
 EXPECTED = {
-    "nonsaturating": ("minimax", "nonsaturating", True, (HopelessGenerator(),)),
-    "minimax": ("minimax", "minimax", True, (SaturatedDiscriminator(),)),
+    "nonsaturating": ("minimax", "nonsaturating", True, (HopelessGenerator(), UNDECIDED)),
+    "minimax": ("minimax", "minimax", True, (SaturatedDiscriminator(), UNDECIDED)),
     "wasserstein": ("wasserstein", "wasserstein", False, ()),
-    "least_squares": ("least_squares", "least_squares", False, ()),
-    "hinge": ("hinge", "hinge", False, ()),
+    "least_squares": ("least_squares", "least_squares", False, (UNDECIDED,)),
+    "hinge": ("hinge", "hinge", False, (UNDECIDED,)),
 }
 
 

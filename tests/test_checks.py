@@ -12,7 +12,8 @@ import pytest
 from test_training import make_job, run, several_steps
 from test_watch import line, pictures
 
-from jaxgan.systems.checks import HopelessGenerator, SaturatedDiscriminator, Verdict
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, two_player_report
+from jaxgan.systems.checks import HopelessGenerator, SaturatedDiscriminator, UndecidedDiscriminator, Verdict
 from jaxgan.systems.system import Panel, Report
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.trainer import Collapsed
@@ -182,3 +183,37 @@ def test_kinds_that_nobody_looks_for_any_more_are_forgotten():
     watch.remember(former_memory())
     assert watch.memory()["checks"] == {} and set(watch.memory()["streaks"]) == {"non-finite", "collapsed"}
     assert watch.well_until(250) == 200
+
+
+def undecided_at(opinions):
+    """The steps at which the watch calls a discriminator undecided, by its opinions (D(x), D(G(z))) each 100 steps."""
+    watch = Watch((UndecidedDiscriminator(most_steps=1000),), metrics_every=100)
+    found = []
+    for number, (real, fake) in enumerate(opinions, start=1):
+        alarms = watch.see_metrics(line(100 * number, real, fake))
+        found += [100 * number for alarm in alarms if alarm.kind == "undecided"]
+    return found
+
+
+def test_a_discriminator_that_cannot_tell_is_named_once_with_what_helps():
+    assert undecided_at([(0.7, 0.3)] * 3 + [(0.505, 0.495)] * 30) == [1400]
+    watch = Watch((UndecidedDiscriminator(most_steps=100),), metrics_every=100)
+    [alarm] = [alarm for step in (100, 200, 300) for alarm in watch.see_metrics(line(step, 0.5, 0.5))]
+    assert "cannot tell (D(x) = 0.500, D(G(z)) = 0.500)" in str(alarm) and "--spectral_norm" in str(alarm)
+
+
+@pytest.mark.parametrize(
+    "opinions",
+    [
+        [(0.55, 0.45)] * 50,  # a close game
+        ([(0.51, 0.5)] * 4 + [(0.6, 0.4)]) * 20,  # a moment of success in five
+        [(0.5, 0.5)] * 9 + [(0.7, 0.3)] * 30,  # it takes long to learn
+    ],
+)
+def test_a_discriminator_that_tells_now_and_then_is_left_alone(opinions):
+    assert undecided_at(opinions) == []
+
+
+def test_every_loss_but_that_of_critics_has_a_check_for_it():
+    kinds = {loss: {check.kind for check in two_player_report(loss).checks} for loss in ADVERSARIAL_LOSSES}
+    assert {loss for loss in kinds if "undecided" not in kinds[loss]} == {"wasserstein"}

@@ -97,7 +97,7 @@ def build(
 
 
 def nothing() -> list[Any]:
-    """What the tab shows before anything is drawn."""
+    """Returns what the tab shows before anything is drawn."""
     return [None, "", gr.update(value=None, interactive=False)]
 
 

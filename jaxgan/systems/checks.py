@@ -178,3 +178,47 @@ class SaturatedDiscriminator:
         real, fake = window.metrics[self.real], window.metrics[self.fake]
         seen = f"the discriminator is never in doubt (D(x) = {real:.4f}, D(G(z)) = {fake:.4f})"
         return Verdict(real > 1 - self.doubt and fake < self.doubt, seen)
+
+
+@dataclass(frozen=True)
+class UndecidedDiscriminator:
+    """A discriminator that cannot tell real from generated pictures, and so teaches the generator nothing.
+
+    Early in training generated pictures are easy to tell, so equal opinions mean that the discriminator has not
+    learned, not that the generator has won. Steps without a difference add up; each step with one takes off five.
+
+    Attributes:
+      real: the mean score or probability D(x) of real pictures x.
+      fake: the mean of D(G(z)).
+      difference: D tells them apart if their means differ by this much.
+      most_steps: D is lost once so many steps without a difference have added up.
+      kind: see `Check`.
+      advice: see `Check`.
+      length: see `Check`.
+      steps: see `Check`.
+    """
+
+    real: str = "d_real"
+    fake: str = "d_fake"
+    difference: float = 0.02
+    most_steps: int = 1500
+    kind: str = "undecided"
+    advice: str = (
+        "Raise the discriminator's learning rate or its width, or lower the generator's; --spectral_norm with"
+        " --loss=hinge, or --penalty=r1, often helps where batch normalisation does not."
+    )
+    length: int = 1
+    steps: int = 0
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that it needs."""
+        return (self.real, self.fake)
+
+    def look(self, window: Window, memory: float) -> Verdict:
+        """Judges a window; see `Check`. What it remembers is the sum of the steps."""
+        real, fake = window.metrics[self.real], window.metrics[self.fake]
+        alike = abs(real - fake) < self.difference
+        total = max(0.0, memory + window.steps * (1 if alike else -5))
+        seen = f"the discriminator cannot tell (D(x) = {real:.3f}, D(G(z)) = {fake:.3f}) and teaches nothing"
+        return Verdict(total > 0, seen, certain=alike and total > self.most_steps, memory=total)
