@@ -10,13 +10,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from jaxgan.host.errors import UserError
 from tests.reference import torch_networks as tutorials
 
 
 def build(name: str, **sizes: Any) -> tuple[nn.Module, nn.Module]:
     """Builds (generator, discriminator) of a system; `sizes` as in `jaxgan.models.build`, those that it knows."""
     written_here = {"mlp_keras": mlp_keras, "dcgan_mnist_keras": dcgan_mnist_keras, "wgan_anime": wgan_anime}
-    builder = written_here.get(name) or getattr(tutorials, name)
+    builder = written_here.get(name) or getattr(tutorials, name, None)
+    if builder is None:
+        raise UserError(f"--model={name}: its networks are not here in PyTorch")
     known = inspect.signature(builder).parameters
     return builder(**{key: value for key, value in sizes.items() if key in known})
 

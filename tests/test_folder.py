@@ -466,6 +466,28 @@ class TestOtherFormats:
             load(root)
 
 
+class TestClasses:
+    def test_each_subfolder_is_a_class(self, tmp_path):
+        root = tmp_path / "pictures"
+        for index, name in enumerate(("dogs/1.png", "cats/1.png", "cats/more/2.png")):
+            write_picture(root / name, index)
+        pictures = load(root, tags=True)
+        assert pictures.condition_names == ("cats", "dogs")
+        np.testing.assert_array_equal(pictures.images[:, 0, 0, 0], [1, 2, 0])
+        np.testing.assert_array_equal(pictures.conditions, [[1, 0], [1, 0], [0, 1]])
+        (root / "dogs").rename(root / "hounds")
+        assert load(root, tags=True).condition_names == ("cats", "hounds")
+        assert load(root).conditions is None
+        write_picture(root / "stray.png")
+        with pytest.raises(UserError, match=r"a conditional model needs tags.csv there, .*, or a folder of pictures"):
+            load(root, tags=True)
+
+    def test_a_file_is_no_folder(self, tmp_path):
+        (tmp_path / "pictures.zip").write_bytes(b"PK")
+        with pytest.raises(UserError, match=r"pictures.zip: is a file; give a folder of pictures, or a .npz or .npy"):
+            load(tmp_path / "pictures.zip")
+
+
 class TestRuns:
     def test_a_run_in_the_folder_is_no_picture(self, tmp_path):
         root = tmp_path / "pictures"

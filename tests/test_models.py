@@ -17,6 +17,25 @@ def dense(inputs, outputs):
     return inputs * outputs + outputs
 
 
+def up(inputs, outputs, classes=0):
+    """A block of a residual generator: two normalisations, two convolutions of kernel 3 and one of 1, with biases."""
+    norms = (2 * classes or 2) * (inputs + outputs)
+    return norms + conv(3, inputs, outputs) + conv(3, outputs, outputs) + conv(1, inputs, outputs) + 3 * outputs
+
+
+def down(inputs, outputs, first=False, shortcut=True):
+    """A block of a residual discriminator: two convolutions of kernel 3, and one of 1 where the shape changes."""
+    hidden = outputs if first else inputs
+    residual = conv(3, inputs, hidden) + hidden + conv(3, hidden, outputs) + outputs
+    return residual + shortcut * (conv(1, inputs, outputs) + outputs)
+
+
+FACES_48 = (
+    dense(128, 6 * 6 * 512) + up(512, 256) + up(256, 128) + up(128, 64) + 2 * 64 + conv(3, 64, 3) + 3,
+    down(3, 64, first=True) + down(64, 128) + down(128, 256) + down(256, 512) + down(512, 1024) + dense(1024, 1),
+)
+CLASSES = 2 * (10 - 1) * (512 + 2 * 256 + 2 * 128 + 64)  # a scale and a shift for each of ten classes instead of one
+
 # Worked out from the layer tables: weights of each layer, and 2 numbers a channel for batch normalisation.
 BY_HAND = {
     "mlp_a": (
@@ -98,6 +117,15 @@ BY_HAND = {
         dense(10, 784) + (conv(3, 2, 64) + 64) + (conv(3, 64, 128) + 128) + 2 * 128 + dense(6 * 6 * 128, 1),
         (28, 28, 1),
     ),
+    "sngan_32": (
+        dense(128, 4 * 4 * 256) + 3 * up(256, 256) + 2 * 256 + conv(3, 256, 3) + 3,
+        down(3, 128, first=True) + down(128, 128) + 2 * down(128, 128, shortcut=False) + dense(128, 1),
+        (32, 32, 3),
+    ),
+    "resnet_gan": (*FACES_48, (48, 48, 3)),
+    "projection_gan": (FACES_48[0] + CLASSES, FACES_48[1] + 10 * 1024, (48, 48, 3)),
+    # As the paper's table counts them.
+    "sndcgan": (3_812_355, 2_935_873, (32, 32, 3)),
 }
 
 
@@ -170,6 +198,10 @@ def test_other_sizes(name, overrides):
         ("cgan_mnist", 30),
         ("dcgan_mnist_a", 27),
         ("dcgan_mnist_keras", 4),
+        ("sngan_32", 36),
+        ("resnet_gan", 72),
+        ("projection_gan", 5),
+        ("sndcgan", 8),
     ],
 )
 def test_impossible_sizes_name_the_flag(name, size):

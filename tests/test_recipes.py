@@ -47,6 +47,10 @@ SOURCES = {
     "wgan_anime": (64, 5e-5, 5e-5, None, "rmsprop", 100_000),
     "cgan_anime": (64, 1e-4, 1e-4, 0.9, "adam", 100),
     "cgan_mnist": (64, 1e-4, 1e-5, 0.9, "adam", 100),
+    "sngan_32": (64, 2e-4, 2e-4, 0.0, "adam", 50_000),
+    "resnet_gan": (64, 2e-4, 2e-4, 0.0, "adam", 100_000),
+    "projection_gan": (64, 2e-4, 2e-4, 0.0, "adam", 100_000),
+    "sndcgan": (64, 2e-4, 2e-4, 0.5, "adam", 100_000),
 }
 
 

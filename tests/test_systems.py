@@ -13,7 +13,15 @@ from jaxgan import data, systems
 from jaxgan.host.errors import UserError
 
 SMALL = {"generator_width": 2, "discriminator_width": 2, "width": 4, "latent_dim": 4, "batch_size": 4}
-SIZES = {"dcgan_anime_a": 32, "dcgan_anime_b": 24, "wgan_anime": 32, "cgan_anime": 16, "dcgan_64": 16}
+SIZES = {
+    "dcgan_anime_a": 32,
+    "dcgan_anime_b": 24,
+    "wgan_anime": 32,
+    "cgan_anime": 16,
+    "dcgan_64": 16,
+    "sngan_32": 16,
+    "sndcgan": 16,
+}
 OF_PICTURES = 11
 
 
@@ -56,7 +64,16 @@ def in_turn(names):
     return [pytest.param(name, marks=() if name in THOROUGHLY else pytest.mark.slow) for name in names]
 
 
-@pytest.mark.parametrize("name", [*systems.names(), *OTHERS])
+# Their networks are those of `projection_gan` but for the conditions and the widths, and slow to compile.
+LIKE_OTHERS = ("resnet_gan", "sngan_32")
+
+
+def quickly():
+    names = [*systems.names(), *OTHERS]
+    return [pytest.param(name, marks=pytest.mark.slow if name in LIKE_OTHERS else ()) for name in names]
+
+
+@pytest.mark.parametrize("name", quickly())
 @pytest.mark.parametrize("proof", conformance.QUICK, ids=lambda proof: proof.__name__)
 def test_every_system(name, proof):
     proof(*small(name))

@@ -35,7 +35,7 @@ class RunOptions:
     )
     data_dir: str | None = option(
         None,
-        "Folder of pictures (any nesting, any names), or the directory of TFDS",
+        "Folder of pictures (any nesting, any names), a .npz or .npy file of them, or the directory of TFDS",
         group="Data",
         path=True,
         may_change=True,

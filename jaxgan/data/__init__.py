@@ -29,8 +29,9 @@ def load(
     Args:
       dataset: "avatars" (drawn by the library), "folder", or the name of a TFDS data set such as "mnist".
       image_size: height and width of the pictures, in pixels.
-      data_dir: the folder of pictures, or TFDS's directory.
-      conditional: whether to read conditions from `tags.csv` in a folder. Avatars and TFDS data sets with labels always
+      data_dir: the folder of pictures, a `.npz` or `.npy` file of them, or TFDS's directory.
+      conditional: whether to read conditions: of a folder from its `tags.csv`, or else from its subfolders, of which
+        each is a class; of a file from its labels. Avatars and TFDS data sets with labels always
         have conditions.
       num_examples: number of avatars.
       split: "train", "test", or any split that TFDS knows. A folder has only "train".
@@ -46,11 +47,13 @@ def load(
         seed = _AVATAR_SEEDS[_known_split(dataset, split, tuple(_AVATAR_SEEDS))]
         return avatars.load(size=image_size, count=num_examples, seed=seed, cache_dir=cache_dir)
     if dataset == "folder":
-        from jaxgan.data import folder
+        from jaxgan.data import array_file, folder
 
         if data_dir is None:
             raise UserError("--dataset=folder: name the folder of pictures by --data_dir")
         _known_split(dataset, split, ("train",))
+        if os.path.isfile(data_dir) and str(data_dir).lower().endswith(array_file.SUFFIXES):
+            return array_file.load(data_dir, image_size, labels=conditional, cache_dir=cache_dir)
         return folder.load(data_dir, image_size, cache_dir=cache_dir, tags=conditional)
     from jaxgan.data import tfds
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.data import cache, workers
+from jaxgan.data.class_folders import classes_of
 from jaxgan.data.decode import EXTENSIONS, OTHER_EXTENSIONS, VERSION, decode, is_colour
 from jaxgan.data.examples import Examples
 from jaxgan.data.tag_matching import match
@@ -39,9 +40,9 @@ def load(
 
     JPEG, PNG, WebP, BMP, GIF and TIFF files (first frame) are found by their extension, in the order of their paths.
     Hidden files and folders, what a training run has written, and all other files are skipped; pictures of other
-    formats are counted. Symbolic links are not followed. Each picture is turned upright
-    and put over white, and its middle square is resized to `image_size`. The cache is keyed by the paths, sizes and
-    times of the files, so a second run does not read them.
+    formats are counted. Symbolic links are not followed. Each picture is turned upright and put over white, and its
+    middle square is resized to `image_size`. The cache is keyed by the paths, sizes and times of the files, so a second
+    run does not read them.
 
     Args:
       path: the folder.
@@ -50,6 +51,7 @@ def load(
       cache_dir: see `cache.cache_directory`.
       tags: whether to read conditions from `tags.csv` in the folder, see `read_tags`. Only pictures with one or two
         tags are used. A line `7,red hair` belongs to the file `7.jpg` in any subfolder; see `tag_matching.match`.
+        Without that file each subfolder is a class.
 
     Raises:
       UserError: if the folder is missing or has no pictures, more than a tenth of them cannot be read or have no line
@@ -60,13 +62,14 @@ def load(
         raise ValueError(f"image_size must be positive and channels 1, 3 or None: {image_size}, {channels}")
     root = Path(os.path.expanduser(path)).resolve()
     files = _list_files(root, path)
-    conditions = _tagged(root, files) if tags else None
+    conditions, names = _conditions(root, files) if tags else (None, ())
     if conditions is not None:
         files = [file for file in files if file.path in conditions]
     settings = {
         "folder": os.fsencode(root).hex(),
         "listing": _digest([repr(tuple(file)) for file in files]),
         "conditions": None if conditions is None else _digest([str(conditions[file.path].tolist()) for file in files]),
+        "names": list(names),
         "image_size": image_size,
         "channels": channels,
         "decoding": VERSION,
@@ -82,6 +85,10 @@ class _File(NamedTuple):
 
 
 def _list_files(root: Path, shown: str | os.PathLike) -> list[_File]:
+    if root.is_file():
+        raise UserError(
+            f"--data_dir={printable(shown)}: is a file; give a folder of pictures, or a .npz or .npy file of them"
+        )
     if not root.is_dir():
         raise UserError(f"--data_dir={printable(shown)}: there is no such folder; give a folder of pictures")
     links: list[str] = []
@@ -142,13 +149,22 @@ def _is_run(names: set[str]) -> bool:
     return "dataset.json" in names and not names.isdisjoint({"flags.txt", "metrics.jsonl", "checkpoints", "real.png"})
 
 
+def _conditions(root: Path, files: Sequence[_File]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Maps the path of each picture to its condition, and names its elements: tags, or a class for each subfolder."""
+    if (root / TAG_FILE).exists():
+        return _tagged(root, files), CONDITION_NAMES
+    found = classes_of([file.path for file in files])
+    if found is None:
+        raise UserError(
+            f"--data_dir={printable(root)}: a conditional model needs {TAG_FILE} there, a line `id,tags` each, or a"
+            " folder of pictures for each class"
+        )
+    return found
+
+
 def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
     """Maps the path of each picture with one or two tags to its condition; tells of what belongs to nothing."""
     where = printable(root / TAG_FILE)
-    if not (root / TAG_FILE).exists():
-        raise UserError(
-            f"--data_dir={printable(root)}: a conditional model needs {TAG_FILE} there, a line `id,tags` each"
-        )
     by_identifier = read_tags(root / TAG_FILE)
     try:
         matches = match(by_identifier, [file.path for file in files])
@@ -187,14 +203,13 @@ def _build(
     shape = (image_size, image_size, channels)
     unreadable: list[str] = []
     chunks = _unchanged(root, files, _decoded(root, [file.path for file in files], shape, conditions, unreadable))
-    names = () if conditions is None else CONDITION_NAMES
     pictures = cache.build(
         "folder",
         settings,
         chunks,
         len(files),
         shape,
-        condition_names=names,
+        condition_names=settings["names"],
         cache_dir=cache_dir,
         description="decoding pictures",
     )

@@ -438,8 +438,10 @@ def _judge(
 ) -> tuple[list[jax.Array], Any]:
     """Returns the logits (N,) of each part under each of its conditions, and the updated collections.
 
-    The parts pass through the discriminator one after the other, each with its own dropout mask, and each updates the
-    running statistics; with `rules.joint_batch` they pass through together.
+    The parts pass through the discriminator one after the other, each with its own dropout mask. Each updates the
+    running statistics and iterates the vectors of spectral normalisation; with `rules.joint_batch` they pass through
+    together. Of what is updated, a critic step keeps all, the generator's step keeps the vectors, and a penalty, which
+    starts where its critic step did, keeps nothing.
     """
 
     def pass_through(player: Player, inputs: Sequence[jax.Array], part: int) -> tuple[jax.Array, Any]:
