@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import ops
+from jaxgan import models, ops
 from jaxgan.ops import resampling
 
 
@@ -53,3 +53,37 @@ def test_fused_operations_are_the_two_and_so_are_their_gradients(name, size):
         )
     for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12 * np.abs(theirs).max())
+
+
+def test_smooth_doubling_is_bilinear_interpolation_within_the_border():
+    rng = np.random.default_rng(1)
+    with jax.enable_x64(True):
+        x, kernel = rng.standard_normal((2, 6, 5, 3)), rng.standard_normal((3, 3, 3, 4))
+        found = resampling.smoothly_upsampled_conv(x, kernel)
+        expected = ops.conv(jax.image.resize(x, (2, 12, 10, 3), "bilinear"), kernel, padding=1)
+    assert found.shape == (2, 12, 10, 4)
+    np.testing.assert_allclose(found[:, 2:-2, 2:-2], expected[:, 2:-2, 2:-2], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "nearest", "bilinear"])
+def test_the_face_networks_double_pictures_in_each_way(upsampling):
+    for name, size, doublings in (("dcgan_anime_a", 32, 4), ("dcgan_anime_b", 24, 1), ("dcgan_64", 16, 2)):
+        small = {"generator_width": 2, "discriminator_width": 2, "latent_dim": 4, "image_size": size}
+        generator = models.build(name, upsampling=upsampling, **small).generator
+        variables = jax.eval_shape(lambda key, generator=generator: models.init(generator, key), jax.random.key(0))
+        sides = [leaf.shape[0] for leaf in jax.tree.leaves(variables["params"]) if leaf.ndim == 4]
+        assert sides.count(3) == (0 if upsampling == "transposed" else doublings), (name, sides)
+        images = jax.eval_shape(
+            lambda variables, generator=generator: generator.apply(variables, jnp.zeros((2, 4)), train=False), variables
+        )
+        assert images.shape == (2, size, size, 3)
+
+
+def test_even_features_leave_no_chequers_when_pictures_are_doubled_by_repetition():
+    """Within the border, what was even stays even; a transposed convolution prints its kernel's phases on it."""
+    rng = np.random.default_rng(2)
+    x, kernel = jnp.ones((1, 6, 6, 2)), jnp.asarray(rng.standard_normal((3, 3, 2, 1)), jnp.float32)
+    for operation in (resampling.upsampled_conv, resampling.smoothly_upsampled_conv):
+        assert np.ptp(operation(x, kernel)[0, 2:-2, 2:-2]) < 1e-5
+    four = jnp.asarray(rng.standard_normal((4, 4, 1, 2)), jnp.float32)
+    assert np.ptp(ops.conv_transpose(x, four, stride=2, padding=1)[0, 2:-2, 2:-2]) > 0.1

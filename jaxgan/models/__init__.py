@@ -64,8 +64,9 @@ def build(name: str, **overrides: Any) -> GAN:
         `generator_width`, `discriminator_width` (the smallest number of channels of each network, from which the others
         follow) and `dtype` (the compute dtype). Conditional systems have `condition_dim`, systems with dropout
         `dropout_rate`, and the convolutional systems for faces `initial_std`, the standard deviation of the initial
-        weights. Those with spectral normalisation in the discriminator have `spectral_norm`, and residual ones
-        `attention_size` and `minibatch_std`.
+        weights. Those with spectral normalisation in the discriminator have `spectral_norm`, residual ones
+        `attention_size` and `minibatch_std`, and the unconditional DCGANs for faces `upsampling`, one of
+        `jaxgan.models.blocks.UPSAMPLING`.
 
     Raises:
       UserError: if the id is unknown, or the network cannot have this size.

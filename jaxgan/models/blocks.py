@@ -6,6 +6,14 @@ from flax import linen as nn
 from jaxgan.models.layers import Conv, ConvTranspose, Initializer, leaky_relu, normal_init, torch_kernel_init
 from jaxgan.models.network import Network
 from jaxgan.models.spectral import SpectralConv
+from jaxgan.ops import resampling
+
+UPSAMPLING = {
+    "transposed": None,
+    "nearest": resampling.upsampled_conv,
+    "bilinear": resampling.smoothly_upsampled_conv,
+}
+"""Ways to double pictures: (x, kernel) -> convolution of the doubled picture; None: a transposed convolution."""
 
 
 class ConvolutionalNetwork(Network):
@@ -13,6 +21,10 @@ class ConvolutionalNetwork(Network):
 
     Kernels are initialised from N(0, initial_std²), scales of batch normalisation from N(1, initial_std²), its biases
     with 0. Without `initial_std`, kernels and scales have PyTorch's defaults, U(±1/√fan_in) and 1.
+
+    `upsampling` says how `double` makes pictures larger: by a transposed convolution with a kernel of 4 ("transposed"),
+    or by a doubling ("nearest" or "bilinear") and a convolution with a kernel of 3, which leaves no chequers (Odena et
+    al., "Deconvolution and Checkerboard Artifacts", 2016).
     """
 
     initial_std: float | None = None
@@ -20,6 +32,7 @@ class ConvolutionalNetwork(Network):
     epsilon: float = 1e-5
     unbiased_running_variance: bool = True
     always_batch_statistics: bool = False
+    upsampling: str = "transposed"
 
     def conv(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int) -> jax.Array:
         """Applies a convolution without normalisation.
@@ -47,9 +60,17 @@ class ConvolutionalNetwork(Network):
           padding: zeros added on each side.
           train: whether the vector of spectral normalisation moves.
         """
-        geometry = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-        init = {"kernel_init": self._kernel_init(), "bias_init": nn.initializers.zeros}
-        return SpectralConv(features, dtype=self.dtype, train=train, **init, **geometry)(x)
+        layer = SpectralConv(
+            features,
+            kernel_init=self._kernel_init(),
+            bias_init=nn.initializers.zeros,
+            dtype=self.dtype,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            train=train,
+        )
+        return layer(x)
 
     def conv_transpose(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int) -> jax.Array:
         """Applies a transposed convolution without normalisation.
@@ -87,6 +108,21 @@ class ConvolutionalNetwork(Network):
           train: whether to use and update the statistics of the batch.
         """
         return nn.relu(self.norm(self.conv_transpose(x, features, kernel_size, stride, padding), train))
+
+    def double(self, x: jax.Array, features: int) -> jax.Array:
+        """Maps (N, H, W, C) to (N, 2H, 2W, features), without normalisation, as `upsampling` says.
+
+        Raises:
+          KeyError: for another word than those of `UPSAMPLING`.
+        """
+        operation = UPSAMPLING[self.upsampling]
+        if operation is None:
+            return self.conv_transpose(x, features, 4, 2, 1)
+        return Conv(features, False, self._kernel_init(), None, self.dtype, 3, 1, 1, operation)(x)
+
+    def doubled(self, x: jax.Array, features: int, train: bool) -> jax.Array:
+        """Applies `double`, batch normalisation and ReLU."""
+        return nn.relu(self.norm(self.double(x, features), train))
 
     def down(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int, train: bool) -> jax.Array:
         """Applies a convolution, batch normalisation and LeakyReLU 0.2.

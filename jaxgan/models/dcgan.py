@@ -49,8 +49,10 @@ class Generator(ConvolutionalNetwork):
         """Maps latents (N, latent_dim) to pictures (N, *image_shape) in [−1, 1]."""
         x = self.up(z[:, None, None, :], self.widths[0], *self.head, train)
         for width in self.widths[1:]:
-            x = self.up(x, width, *HALVE, train)
-        return jnp.tanh(self.conv_transpose(x, self.image_shape[-1], *self.tail))
+            x = self.doubled(x, width, train)
+        channels = self.image_shape[-1]
+        x = self.double(x, channels) if self.tail == HALVE else self.conv_transpose(x, channels, *self.tail)
+        return jnp.tanh(x)
 
 
 class Discriminator(ConvolutionalNetwork):
@@ -88,6 +90,7 @@ def dcgan_anime_a(
     discriminator_width: int = 64,
     initial_std: float | None = 0.01,
     spectral_norm: bool = False,
+    upsampling: str = "transposed",
     dtype: Any = None,
 ) -> GAN:
     """DCGAN of tutorial 000: 6×6 to 96×96 in four doublings, kernels 4.
@@ -104,6 +107,7 @@ def dcgan_anime_a(
         generator=Generator(
             dtype=dtype,
             initial_std=initial_std,
+            upsampling=upsampling,
             image_shape=image_shape,
             latent_dim=latent_dim,
             widths=tuple(generator_width * n for n in (8, 4, 2, 1)),
@@ -129,6 +133,7 @@ def dcgan_anime_b(
     discriminator_width: int = 64,
     initial_std: float | None = None,
     spectral_norm: bool = False,
+    upsampling: str = "transposed",
     dtype: Any = None,
 ) -> GAN:
     """DCGAN of tutorial 001: 4×4 to 32×32 in three doublings, then a threefold step to 96×96.
@@ -143,6 +148,7 @@ def dcgan_anime_b(
         generator=Generator(
             dtype=dtype,
             initial_std=initial_std,
+            upsampling=upsampling,
             image_shape=image_shape,
             latent_dim=latent_dim,
             widths=tuple(generator_width * n for n in reversed(factors)),
@@ -170,6 +176,7 @@ def dcgan_64(
     discriminator_width: int = 128,
     initial_std: float | None = 0.02,
     spectral_norm: bool = False,
+    upsampling: str = "transposed",
     dtype: Any = None,
 ) -> GAN:
     """DCGAN of the paper's figure: 4×4×1024 to 64×64 in four doublings; other sizes have more or fewer doublings.
@@ -184,6 +191,7 @@ def dcgan_64(
         generator=Generator(
             dtype=dtype,
             initial_std=initial_std,
+            upsampling=upsampling,
             image_shape=image_shape,
             latent_dim=latent_dim,
             widths=tuple(generator_width * n for n in reversed(factors)),

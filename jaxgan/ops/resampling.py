@@ -58,6 +58,29 @@ def upsampled_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return ops.conv_transpose(x, transposed, stride=2, padding=kernel.shape[0] // 2)
 
 
+def smoothly_upsampled_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Convolves the picture doubled by bilinear interpolation, beyond whose border there are zeros.
+
+    Doubling by bilinear interpolation is doubling by repetition and a mean with the weights ¼, ½, ¼ along each axis,
+    which is here taken over the kernel instead of the picture. Exact but for rounding and for the border.
+
+    Args:
+      x: (N, H, W, in).
+      kernel: (k, k, in, out), k odd.
+
+    Returns:
+      (N, 2H, 2W, out).
+    """
+    weights = (0.25, 0.5, 0.25)
+    rest = [(0, 0)] * (kernel.ndim - 2)
+    smoothed = sum(
+        down * across * jnp.pad(kernel, [(i, 2 - i), (j, 2 - j), *rest])
+        for i, down in enumerate(weights)
+        for j, across in enumerate(weights)
+    )
+    return upsampled_conv(x, smoothed)  # type: ignore[arg-type]
+
+
 def pooled_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Convolves and halves: `average_pool(conv(x, kernel, padding=k // 2))`, exact but for rounding.
 

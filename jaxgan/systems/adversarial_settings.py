@@ -4,6 +4,7 @@ import dataclasses
 
 from jaxgan import models
 from jaxgan.host.errors import UserError
+from jaxgan.models.blocks import UPSAMPLING
 from jaxgan.ops.differentiable_augmentation import POLICIES
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.adversarial_penalties import PENALTIES, WEIGHT
@@ -31,6 +32,13 @@ class AdversarialSettings(SystemSettings):
         None,
         "Normalise the discriminator's weights by their largest singular value, where the model can; default: the"
         " model's own",
+        group="Model",
+    )
+    upsampling: str | None = option(
+        None,
+        "How the generator doubles pictures, where the model has a choice: by transposed convolutions, or by repetition"
+        " or interpolation and a convolution, which leaves no chequers; default: transposed",
+        tuple(UPSAMPLING),
         group="Model",
     )
     attention_size: int | None = option(

@@ -37,6 +37,7 @@ SIZES = (
     "dropout_rate",
     "initial_std",
     "spectral_norm",
+    "upsampling",
     "attention_size",
     "minibatch_std",
 )
@@ -44,6 +45,7 @@ LACKING = {
     "dropout_rate": "has no dropout",
     "initial_std": "has initial weights of its own",
     "spectral_norm": "has no spectral normalisation",
+    "upsampling": "doubles pictures in a way of its own",
     "attention_size": "has no self-attention",
     "minibatch_std": "has no minibatch standard deviation",
 }
