@@ -176,7 +176,7 @@ def given_flags(monkeypatch):
 
 
 PATHS = {
-    FLAGS: ("workdir", "data_dir", "conditions"),
+    FLAGS: ("workdir", "data_dir", "conditions", "init_from"),
     sample.Sample: ("workdir", "data_dir", "project", "out"),
     inspect.Inspect: ("workdir",),
     evaluate.Evaluate: ("workdir", "data_dir", "feature_weights"),

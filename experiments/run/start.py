@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+from typing import Any
 
 from experiments.cli import command, schema
 from experiments.run import cluster, dry_run, evaluation
@@ -10,14 +11,17 @@ from experiments.run.cluster import Cluster
 from experiments.run.merge import common_recipe
 from experiments.run.recipes import Recipe, default_recipe, recipe_class, total_steps
 from experiments.run.references import load_pictures
+from experiments.run.restore import load_run, workdir_recipe
 from jaxgan import systems
 from jaxgan.data.examples import Examples
+from jaxgan.host import console
 from jaxgan.host.errors import UserError
+from jaxgan.systems.players import with_networks_of
 from jaxgan.systems.settings import Family, flag_lines, option
 from jaxgan.systems.system import System
 from jaxgan.training import parallel
 from jaxgan.training.distributed.processes import Processes
-from jaxgan.training.files.description import check_same_examples, write_description
+from jaxgan.training.files.description import check_same_examples, has_checkpoints, write_description
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.fitting import Devices, train_system
 from jaxgan.training.job import Schedule
@@ -63,6 +67,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
     """Trains to the end of the recipe, from where the workdir is; of several processes the first alone writes there."""
     devices = _checked_devices(recipe, processes)
     workdir = Workdir(str(recipe.workdir))
+    begins_with_others = recipe.init_from is not None and not has_checkpoints(workdir)
     with workdir if processes.writes else contextlib.nullcontext():
         pictures = load_pictures(recipe)
         if processes.writes:
@@ -90,7 +95,23 @@ def train(recipe: Recipe, processes: Processes) -> None:
             # Nothing of a refused start is remembered.
             begin=functools.partial(write_description, workdir, str(recipe.dataset), pictures, flag_lines(recipe)),
             evaluate=evaluation.during_training(recipe, system) if evaluates else None,
+            prepare=functools.partial(begin_with, recipe.init_from) if begins_with_others else lambda state: state,
         )
+
+
+def begin_with(path: str | None, state: Any) -> Any:
+    """Gives an initial state the networks of a run, and says so.
+
+    Raises:
+      UserError: where there is no such run, or its networks are others.
+    """
+    run = load_run(path)
+    try:
+        state = with_networks_of(state, run.state)
+    except UserError as error:
+        raise UserError(f"--init_from={path}: {error}; give the sizes that its flags.txt has") from None
+    print(f"Beginning with the networks of {path} at step {run.step}.", file=console.out, flush=True)
+    return state
 
 
 def foresee(recipe: Recipe) -> str:
@@ -106,6 +127,11 @@ def _checked_devices(recipe: Recipe, processes: Processes) -> Devices:
     devices = Devices(recipe.parallel, recipe.placement, recipe.steps_per_call, processes)
     parallel.check_batch_size(recipe.batch_size, len(devices.used))
     check_sizes(recipe)
+    if recipe.init_from is not None and not has_checkpoints(Workdir(str(recipe.workdir))):
+        try:
+            workdir_recipe(recipe.init_from)
+        except UserError as error:
+            raise UserError(str(error).replace("--workdir", "--init_from", 1)) from None
     for field in dataclasses.fields(recipe.settings):
         if field.metadata["path"] and getattr(recipe, field.name) is not None:
             schema.check_readable(field.name, getattr(recipe, field.name))
