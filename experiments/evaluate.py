@@ -77,7 +77,7 @@ def main() -> None:
         measured = make_measurer(recipe, run.system, num=asked.num, seed=asked.seed, split=asked.split)
         found |= measured(run.state)
     if asked.format == "table":
-        command.answer(f"{headline(asked, run, found)}\n{table(found)}")
+        command.answer(f"{heading(run, found, same)}\n\n{table(found)}")
     else:
         described = _finite({"run": _described(run, training, same), "scores": found})
         command.answer(json.dumps(described, indent=2, allow_nan=False))
@@ -136,19 +136,20 @@ def _scores_of_samples(asked: Evaluate, run: TrainedRun, recipe: Recipe, trainin
 
 
 MEANINGS = {
-    "fid": "distance from real pictures; 0 is best",
-    "kid": "the same by another measure, unbiased",
-    "precision": "share of the pictures that look real",
-    "recall": "share of the real pictures that could have been drawn",
-    "density": "how near the pictures are to real ones; 1 is as near as those are to each other",
-    "coverage": "share of the real pictures that have a drawn one near them",
-    "inception_score": "sure of each picture, and all kinds of them; more is better",
-    "mode_coverage": "share of the classes that are drawn",
-    "conditional_accuracy": "share of the pictures that are what was asked for",
-    "authenticity": "share of the pictures that are no copies; a half is usual for new ones",
-    "training_distance": "from a picture to the nearest training picture",
-    "path_length": "how much a step in latent space changes; less is smoother",
+    "fid": ("lower", "distance from real pictures; 0: none"),
+    "kid": ("lower", "distance from real pictures by another measure; about 0: none"),
+    "precision": ("higher", "share of the drawn pictures that look real"),
+    "recall": ("higher", "share of the real pictures that could have been drawn"),
+    "density": ("higher", "how near the pictures are to real ones; 1: as near as those are to each other"),
+    "coverage": ("higher", "share of the real pictures that have a drawn one near them"),
+    "inception_score": ("higher", "sure of each picture, and all kinds of them; 1: neither"),
+    "mode_coverage": ("higher", "share of the classes that are drawn"),
+    "conditional_accuracy": ("higher", "share of the pictures that are what was asked for"),
+    "authenticity": ("½ or more", "share of the pictures that are no near copies of training pictures; near 0: copied"),
+    "training_distance": ("", "from a picture to the nearest training picture; near 0: copied"),
+    "path_length": ("lower", "how much a step in latent space changes; lower: smoother"),
 }
+"""By score: which values are better, and what it says."""
 
 
 CALIBRATION = {"real": "real", "lightly_spoilt": "spoilt", "heavily_spoilt": "ruined"}
@@ -156,34 +157,39 @@ CALIBRATION = {"real": "real", "lightly_spoilt": "spoilt", "heavily_spoilt": "ru
 
 
 def table(found: Scores) -> str:
-    """Formats the scores as a table, one per line; shares of classes are left out.
+    """Formats the scores as a table with a head, one per line; shares of classes are left out.
 
     Where scores are calibrated, three columns say what they are for real pictures, and for real pictures that were
     lightly and heavily spoilt.
     """
     calibrated = any("calibration" in score for score in found.values())
-    heads = "".join(f"{head:>9}" for head in CALIBRATION.values()) if calibrated else ""
-    lines = [f"  {'score':34} {'of this run':20}{heads}  what it says"]
+    rows = [("score", "value", *CALIBRATION.values(), "better", "what it says")]
     for name, score in found.items():
         value, error = score["value"], score.get("standard_error")
         if not isinstance(value, dict):
+            better, meaning = MEANINGS.get(plain_name(name), ("", ""))
             bar = "" if error is None else f" ± {error:.2g}"
-            meaning = score.get("meaning") or MEANINGS.get(plain_name(name), "")
-            others = score.get("calibration", {})
-            columns = "".join(f"{f'{others[kind]:.3g}' if others else '':>9}" for kind in CALIBRATION)
-            lines.append(f"  {name:34} {f'{value:.4g}{bar}':20}{columns if calibrated else ''}  {meaning}".rstrip())
+            others = score.get("calibration")
+            columns = [f"{others[kind]:.3g}" if others else "" for kind in CALIBRATION]
+            rows.append((name, f"{value:.4g}{bar}", *columns, better, score.get("meaning") or meaning))
+    lines = []
+    for name, value, *columns, better, says in rows:
+        others = "".join(f"{column:>8}" for column in columns) + "  " if calibrated else ""
+        lines.append(f"  {name:34} {value:20} {others}{better:10} {says}".rstrip())
     return "\n".join(lines)
 
 
-def headline(asked: Evaluate, run: TrainedRun, found: Scores) -> str:
-    """Says in a line what was measured: the run, its step, how many pictures, against what, by which features."""
-    context = next((score for score in found.values() if score.get("feature_network")), None)
-    what = f"{run.recipe.model} in {asked.workdir}, step {run.step:,}"
-    if context is None:
-        return what
+def heading(run: TrainedRun, found: Scores, same: bool) -> str:
+    """Returns a line above the table: what was measured, and against what."""
+    against = next((score for score in found.values() if score.get("n_reference")), None)
+    if against is None:
+        return f"{run.recipe.model} at step {run.step:,} of {run.recipe.workdir}"
+    network = (against.get("feature_network") or {}).get("name", "no")
+    pictures = "" if same else ", others than those of its training"
+    drawn = f"{against['n']:,} pictures of {run.recipe.model} at step {run.step:,}"
     return (
-        f"{what}: {context['n']:,} samples against {context['n_reference']:,} pictures of {run.recipe.dataset}"
-        f" ({context['split']}), features: {context['feature_network']['name']}"
+        f"{drawn}, against {against['n_reference']:,} real ones"
+        f" (split {against['split']}{pictures}); features: {network}. Compare only with scores of the same features."
     )
 
 

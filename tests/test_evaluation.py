@@ -165,7 +165,9 @@ def test_a_systems_own_measures_are_taken_of_pictures_that_it_has_not_seen():
     context = {"n": 50, "resolution": [16, 16, 3], "split": "test", "seed": 0}
     first = {"value": float(real.mean()), "standard_error": 0.5, "meaning": "of 255"}
     assert found["brightness"] == first | context and json.loads(json.dumps(found)) == found
-    assert [line.split() for line in evaluate.table(found).splitlines()[1:]] == [
+    head, *lines = [line.split() for line in evaluate.table(found).splitlines()]
+    assert head == ["score", "value", "better", "what", "it", "says"]
+    assert lines == [
         ["brightness", f"{real.mean():.4g}", "±", "0.5", "of", "255"],
         ["units", "3", "of", "4"],
     ]
@@ -183,7 +185,14 @@ def test_the_log_gets_the_measures_of_a_system_that_draws_nothing(state):
 def test_a_table_has_a_line_a_score_and_says_what_it_means(evaluator):
     found = as_honest(evaluator)(None)
     head, *lines = evaluate.table(found).splitlines()
-    assert head.split() == ["score", "of", "this", "run", "what", "it", "says"]
+    assert head.split() == ["score", "value", "better", "what", "it", "says"]
+    better = {line.split()[0]: "lower" in line.split() for line in lines if line.split()[0] in ("fid", "coverage")}
+    assert better == {"fid": True, "coverage": False}
+    run = TrainedRun(RECIPE, SYSTEM, 1500, None, (), "")
+    above = evaluate.heading(run, found, same=False)
+    assert above.startswith(f"{NUM:,} pictures of cgan_anime at step 1,500, against ") and "no near copies" not in above
+    assert "others than those of its training" in above and "features: " in above
+    assert evaluate.heading(run, {}, same=True).startswith("cgan_anime at step 1,500 of ")
     assert len(lines) == len([score for score in found.values() if not isinstance(score["value"], dict)])
     assert [line for line in lines if "hair/measured_mode_coverage" in line and line.endswith("classes that are drawn")]
     assert all(len(line) > 60 for line in lines)  # each has its meaning
@@ -244,7 +253,7 @@ def test_a_calibrated_table_says_what_real_and_spoilt_pictures_score():
         "path_length": {"value": 3.0, "standard_error": None},
     }
     head, fid, length = evaluate.table(found).splitlines()
-    assert head.split()[4:7] == ["real", "spoilt", "ruined"]
+    assert head.split()[:5] == ["score", "value", "real", "spoilt", "ruined"]
     assert fid.split()[:7] == ["fid", "12", "±", "0.5", "1.5", "20", "400"]
     assert length.split()[:3] == ["path_length", "3", "how"]
-    assert head.index("what it says") == fid.index("distance") == length.index("how")
+    assert head.index("what it says") == fid.index("distance") == length.index("how much")

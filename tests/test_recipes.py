@@ -10,7 +10,7 @@ import pytest
 
 from experiments import demo, evaluate, inspect, sample
 from experiments.cli import command, schema
-from experiments.run import merge, recipes, restore
+from experiments.run import merge, restore
 from experiments.run.cluster import Cluster
 from experiments.run.recipes import default_recipe, recipe_class, resolve
 from jaxgan import models, systems
@@ -180,7 +180,7 @@ def given_flags(monkeypatch):
 
 
 PATHS = {
-    FLAGS: ("workdir", "data_dir", "conditions"),
+    FLAGS: ("workdir", "data_dir", "conditions", "init_from"),
     sample.Sample: ("workdir", "data_dir", "project", "out"),
     inspect.Inspect: ("workdir",),
     evaluate.Evaluate: ("workdir", "data_dir", "feature_weights"),
@@ -278,25 +278,6 @@ def test_before_the_first_checkpoint_other_flags_begin_another_run(begun, monkey
 
 
 @pytest.mark.parametrize(
-    ("epochs", "examples", "schedule", "steps"),
-    [
-        (2.0, 3200, BatchSchedule(64, 5), 20),  # 2 passes over 50 batches of 64, five to a step
-        (2.01, 60_000, BatchSchedule(100), 1206),
-        (0.29, 6_400, BatchSchedule(64), 29),
-        (0.1, 30, BatchSchedule(1), 3),
-        (1e-9, 30, BatchSchedule(1), 1),
-        (50.0, 33_431, BatchSchedule(128), 13_058),  # 13,058.98 steps, as before
-        (1.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 1),  # the first step alone takes 100 batches
-        (20.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 20),
-        (26.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 45),  # 25 of 100 batches, and 20 of 5
-    ],
-)
-def test_passes_over_the_pictures_are_counted_exactly(epochs, examples, schedule, steps):
-    recipe = resolve({"model": "mlp_b", "epochs": epochs}, ALL)
-    assert recipes.total_steps(recipe, examples, schedule) == steps
-
-
-@pytest.mark.parametrize(
     ("arguments", "found"),
     [
         (["--steps=5"], True),
@@ -337,13 +318,6 @@ def test_a_seed_of_more_than_32_bits_begins_no_run_but_goes_on(begun, monkeypatc
     with pytest.raises(UserError, match="--seed=4294967296: must be from 0 to 4,294,967,295"):
         begun(monkeypatch, given, given, checkpoints=())
     assert begun(monkeypatch, given, {}).seed == 2**32
-
-
-def test_more_steps_than_can_be_counted_are_refused():
-    recipe = resolve({"model": "mlp_b", "epochs": 1e9}, ALL)
-    assert recipes.total_steps(recipe, 200, BatchSchedule(100)) == 2 * 10**9
-    with pytest.raises(UserError, match=r"--epochs=1000000000\.0: 6,000,000,000 steps"):
-        recipes.total_steps(recipe, 600, BatchSchedule(100))
 
 
 @pytest.mark.parametrize("name", ["image_size", "latent_dim", "generator_width", "discriminator_width"])

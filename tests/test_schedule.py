@@ -4,6 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.run import recipes
+from experiments.run.recipes import resolve
+from jaxgan import systems
+from jaxgan.host.errors import UserError
 from jaxgan.systems.schedule import Batches, BatchSchedule, Phase
 
 
@@ -51,3 +55,29 @@ def test_a_phase_begins_at_its_first_step():
 def test_phases_out_of_order_are_refused(begins):
     with pytest.raises(ValueError, match="each after the one before"):
         BatchSchedule(8, later_phases=tuple(Phase(step, 4) for step in begins))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "examples", "schedule", "steps"),
+    [
+        (2.0, 3200, BatchSchedule(64, 5), 20),  # 2 passes over 50 batches of 64, five to a step
+        (2.01, 60_000, BatchSchedule(100), 1206),
+        (0.29, 6_400, BatchSchedule(64), 29),
+        (0.1, 30, BatchSchedule(1), 3),
+        (1e-9, 30, BatchSchedule(1), 1),
+        (50.0, 33_431, BatchSchedule(128), 13_058),  # 13,058.98 steps, as before
+        (1.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 1),  # the first step alone takes 100 batches
+        (20.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 20),
+        (26.0, 100 * 64, BatchSchedule(64, 5, warmup=True), 45),  # 25 of 100 batches, and 20 of 5
+    ],
+)
+def test_passes_over_the_pictures_are_counted_exactly(epochs, examples, schedule, steps):
+    recipe = resolve({"model": "mlp_b", "epochs": epochs}, systems.names())
+    assert recipes.total_steps(recipe, examples, schedule) == steps
+
+
+def test_more_steps_than_can_be_counted_are_refused():
+    recipe = resolve({"model": "mlp_b", "epochs": 1e9}, systems.names())
+    assert recipes.total_steps(recipe, 200, BatchSchedule(100)) == 2 * 10**9
+    with pytest.raises(UserError, match=r"--epochs=1000000000\.0: 6,000,000,000 steps"):
+        recipes.total_steps(recipe, 600, BatchSchedule(100))

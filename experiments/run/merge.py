@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from experiments.cli import schema
-from experiments.run.recipes import Recipe, read_recipe_flags, recipe_class, resolve
+from experiments.run.recipes import Recipe, all_options, read_recipe_flags, recipe_class, resolve
 from jaxgan import systems
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import Family
@@ -39,7 +39,7 @@ def recipe_from_flags(family: Family) -> Recipe:
     Raises:
       UserError: where they change what a run with checkpoints was begun with, or its flags are lost.
     """
-    given = given_settings(family)
+    given = _anchored(given_settings(family))
     recipe = resolve(given, family.models)
     schema.check_path("workdir", str(recipe.workdir))  # the default carries the data set's name
     workdir = Workdir(str(recipe.workdir))
@@ -48,26 +48,25 @@ def recipe_from_flags(family: Family) -> Recipe:
     if not workdir.flags.exists():
         if has_checkpoints(workdir):
             raise lost(workdir.flags)
-        return _anchored(recipe)
+        return recipe
     settings = read_recipe_flags(workdir.flags)
-    former = resolve(settings, systems.names())
+    former = resolve(_anchored(settings), systems.names())
     changed = _changes(given, recipe, former)
     if (changed or former.model not in family.models) and not has_checkpoints(workdir):
-        return _anchored(recipe)  # Nothing was reached that other flags could harm: a new run.
+        return recipe  # Nothing was reached that other flags could harm: a new run.
     for name, value in changed.items():
         was = getattr(former, name, None)
         held = "without it; leave it out, or" if was is None else f"with --{name}={was};"
         raise UserError(f"--{name}={value}: {recipe.workdir} holds a run {held} choose another --workdir")
     if {"steps", "epochs"} & set(given):
         settings = {name: value for name, value in settings.items() if name not in ("steps", "epochs")}
-    return _anchored(resolve({**settings, **given, "workdir": recipe.workdir}, family.models))
+    return resolve({**_anchored(settings), **given, "workdir": recipe.workdir}, family.models)
 
 
-def _anchored(recipe: Recipe) -> Recipe:
-    """Makes the paths of a recipe absolute, but for that of its workdir."""
-    named = [field.name for field in dataclasses.fields(recipe) if field.metadata["path"] and field.name != "workdir"]
-    paths = {name: os.path.abspath(path) for name in named if (path := getattr(recipe, name)) is not None}
-    return dataclasses.replace(recipe, **paths)
+def _anchored(values: dict[str, Any]) -> dict[str, Any]:
+    """Makes the paths among the flags of a run absolute, but for that of its workdir."""
+    paths = {field.name for field in dataclasses.fields(all_options()) if field.metadata["path"]} - {"workdir"}
+    return {name: os.path.abspath(value) if name in paths and value else value for name, value in values.items()}
 
 
 def given_settings(family: Family) -> dict[str, Any]:

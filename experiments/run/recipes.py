@@ -49,6 +49,9 @@ class RunOptions:
         path=True,
         may_change=True,
     )
+    init_from: str | None = option(
+        None, "Workdir of a run whose networks a new run begins with; its optimisers are new", group="Run", path=True
+    )
     steps: int | None = option(None, "TOTAL number of training steps to reach", group="Run", may_change=True)
     epochs: float | None = option(
         None, "TOTAL number of passes over the pictures to reach, instead of --steps", group="Run", may_change=True

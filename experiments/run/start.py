@@ -3,21 +3,25 @@
 import contextlib
 import dataclasses
 import functools
+from typing import Any
 
 from experiments.cli import command, schema
-from experiments.run import cluster, evaluation
+from experiments.run import cluster, dry_run, evaluation
 from experiments.run.cluster import Cluster
 from experiments.run.merge import common_recipe
 from experiments.run.recipes import Recipe, default_recipe, recipe_class, total_steps
 from experiments.run.references import load_pictures
+from experiments.run.restore import load_run, workdir_recipe
 from jaxgan import systems
 from jaxgan.data.examples import Examples
+from jaxgan.host import console
 from jaxgan.host.errors import UserError
-from jaxgan.systems.settings import Family, flag_lines
+from jaxgan.systems.players import with_networks_of
+from jaxgan.systems.settings import Family, flag_lines, option
 from jaxgan.systems.system import System
 from jaxgan.training import parallel
 from jaxgan.training.distributed.processes import Processes
-from jaxgan.training.files.description import check_same_examples, write_description
+from jaxgan.training.files.description import check_same_examples, has_checkpoints, write_description
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.fitting import Devices, train_system
 from jaxgan.training.job import Schedule
@@ -36,23 +40,34 @@ def main(name: str) -> None:
         return default_recipe(asked if asked in family.models else family.models[0])
 
     settings = schema.define_flags(recipe_class(family.settings), helps={"model": model}, defaults_of=defaults_of)
-    command.run(lambda: _train_together(family), settings, schema.define_flags(Cluster))
+    tables = (schema.define_flags(Start), schema.define_flags(Cluster))
+    command.run(lambda: _train_together(family), settings, *tables)
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Flags of a start alone, which are never written to a file."""
+
+    dry_run: bool = option(
+        False, "Print the flags, sizes, memory and an estimate of the time, and train nothing", group="Run"
+    )
 
 
 def _train_together(family: Family) -> None:
+    if Start(**schema.given_flags(Start)).dry_run:
+        if cluster.check(Cluster(**schema.given_flags(Cluster))):
+            raise UserError("--dry_run: is of one process; leave out --coordinator and --distributed")
+        command.answer(foresee(common_recipe(family, Processes())))
+        return
     with cluster.joined(Cluster(**schema.given_flags(Cluster))) as processes:
         train(common_recipe(family, processes), processes)
 
 
 def train(recipe: Recipe, processes: Processes) -> None:
     """Trains to the end of the recipe, from where the workdir is; of several processes the first alone writes there."""
-    devices = Devices(recipe.parallel, recipe.placement, recipe.steps_per_call, processes)
-    parallel.check_batch_size(recipe.batch_size, len(devices.used))
-    check_sizes(recipe)
-    for field in dataclasses.fields(recipe.settings):
-        if field.metadata["path"] and getattr(recipe, field.name) is not None:
-            schema.check_readable(field.name, getattr(recipe, field.name))
+    devices = _checked_devices(recipe, processes)
     workdir = Workdir(str(recipe.workdir))
+    begins_with_others = recipe.init_from is not None and not has_checkpoints(workdir)
     with workdir if processes.writes else contextlib.nullcontext():
         pictures = load_pictures(recipe)
         if processes.writes:
@@ -81,7 +96,47 @@ def train(recipe: Recipe, processes: Processes) -> None:
             # Nothing of a refused start is remembered.
             begin=functools.partial(write_description, workdir, str(recipe.dataset), pictures, flag_lines(recipe)),
             evaluate=evaluation.during_training(recipe, system) if evaluates else None,
+            prepare=functools.partial(begin_with, recipe.init_from) if begins_with_others else lambda state: state,
         )
+
+
+def begin_with(path: str | None, state: Any) -> Any:
+    """Gives an initial state the networks of a run, and says so.
+
+    Raises:
+      UserError: where there is no such run, or its networks are others.
+    """
+    run = load_run(path)
+    try:
+        state = with_networks_of(state, run.state)
+    except UserError as error:
+        raise UserError(f"--init_from={path}: {error}; give the sizes that its flags.txt has") from None
+    print(f"Beginning with the networks of {path} at step {run.step}.", file=console.out, flush=True)
+    return state
+
+
+def foresee(recipe: Recipe) -> str:
+    """Describes the run of a recipe, and begins none; see `dry_run.plan`."""
+    devices = _checked_devices(recipe, Processes())
+    pictures = load_pictures(recipe)
+    check_same_examples(Workdir(str(recipe.workdir)), pictures)
+    return dry_run.plan(recipe, build_system(recipe, pictures), pictures, devices)
+
+
+def _checked_devices(recipe: Recipe, processes: Processes) -> Devices:
+    """Returns the devices of a run; raises a UserError for what would fail only after the pictures were read."""
+    devices = Devices(recipe.parallel, recipe.placement, recipe.steps_per_call, processes)
+    parallel.check_batch_size(recipe.batch_size, len(devices.used))
+    check_sizes(recipe)
+    if recipe.init_from is not None and not has_checkpoints(Workdir(str(recipe.workdir))):
+        try:
+            workdir_recipe(recipe.init_from)
+        except UserError as error:
+            raise UserError(str(error).replace("--workdir", "--init_from", 1)) from None
+    for field in dataclasses.fields(recipe.settings):
+        if field.metadata["path"] and getattr(recipe, field.name) is not None:
+            schema.check_readable(field.name, getattr(recipe, field.name))
+    return devices
 
 
 def build_system(recipe: Recipe, pictures: Examples) -> System:

@@ -1,5 +1,6 @@
 """A player: one network and its optimiser, and the helpers that every system's step is made of."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import optax
 from flax import struct
 
 from jaxgan import models
+from jaxgan.host.errors import UserError
 
 
 class Player(struct.PyTreeNode):
@@ -49,6 +51,37 @@ def new_player(key: jax.Array, network: models.Network, optimizer: optax.Gradien
     variables = models.init(network, key)
     extra = {name: value for name, value in variables.items() if name not in ("params", "batch_stats")}
     return Player(variables["params"], variables["batch_stats"], optimizer.init(variables["params"]), extra)
+
+
+def with_networks_of(state: Any, other: Any) -> Any:
+    """Gives the players of a state the networks of another state; their optimisers stay as they are.
+
+    A moving average begins at that of the other state, or at its generator where it has none.
+
+    Args:
+      state: a dataclass some of whose fields are players.
+      other: a state of the same networks, of any settings besides.
+
+    Raises:
+      UserError: if the networks are others; the message names the first.
+    """
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(state):
+        mine, theirs = getattr(state, field.name), getattr(other, field.name, None)
+        if isinstance(mine, Player):
+            if not isinstance(theirs, Player) or shapes(mine.variables) != shapes(theirs.variables):
+                raise UserError(f"the {field.name} there is another network, or of other sizes, than this run's")
+            changes[field.name] = mine.replace(params=theirs.params, batch_stats=theirs.batch_stats, extra=theirs.extra)
+    if getattr(state, "average", None) is not None:
+        average = getattr(other, "average", None)
+        changes["average"] = other.generator.variables if average is None else average
+    return state.replace(**changes)
+
+
+def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each array of a tree by its path."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path): jnp.shape(leaf) for path, leaf in leaves}
 
 
 def apply(network: models.Network, variables: Mapping[str, Any], *inputs: Any, **options: Any) -> tuple[Any, Any]:

@@ -126,6 +126,7 @@ def train_system(
     dataset: str = ARRAYS,
     begin: Callable[[], None] = lambda: None,
     evaluate: Callable[[Any], Mapping[str, float]] | None = None,
+    prepare: Callable[[Any], Any] = lambda state: state,
 ) -> Any:
     """Compiles a system's step and trains to the end of a schedule.
 
@@ -138,6 +139,7 @@ def train_system(
       dataset: the name of the source of the examples.
       begin: called once by the process that writes, after all checks have passed.
       evaluate: state -> scores for the log, by name; None: the log has none.
+      prepare: initial state -> the state that a new run begins with, of the same shapes.
 
     Returns:
       The state at the end.
@@ -154,7 +156,7 @@ def train_system(
         steps_per_call=steps_per_call,
         placement=devices.placement or processes.tell(lambda: usual_placement(program, examples, system.inputs)),
     )
-    state = program.place_state(initial_state(system))
+    state = program.place_state(prepare(initial_state(system)))
     job = Job(
         description=describe(system, state, examples, dataset, program, pipeline.placement),
         step_fn=pipeline,
