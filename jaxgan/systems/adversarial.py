@@ -401,7 +401,7 @@ def _penalty_update(
         player = update(player, gradient, rules.bounded_discriminator_optimizer, axis_name)
         return player, mean_over_devices(value, axis_name)
 
-    return jax.lax.cond(its_turn, penalise, lambda player: (player, jnp.zeros(())), discriminator)
+    return jax.lax.cond(its_turn, penalise, lambda player: (player, jnp.zeros((), jnp.float32)), discriminator)
 
 
 def _discriminator_update(
