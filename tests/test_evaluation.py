@@ -255,5 +255,5 @@ def test_a_calibrated_table_says_what_real_and_spoilt_pictures_score():
     head, fid, length = evaluate.table(found).splitlines()
     assert head.split()[:5] == ["score", "value", "real", "spoilt", "ruined"]
     assert fid.split()[:7] == ["fid", "12", "±", "0.5", "1.5", "20", "400"]
-    assert length.split()[:3] == ["path_length", "3", "how"]
+    assert length.split()[:3] == ["path_length", "3", "lower"]
     assert head.index("what it says") == fid.index("distance") == length.index("how much")
