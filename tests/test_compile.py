@@ -33,7 +33,7 @@ def lowered(model, platform, **more):
     return export.export(jax.jit(parallel.fuse(what.step, None)), platforms=[platform])(*arguments).mlir_module()
 
 
-# The conformance suite lowers every system in float32. In bfloat16 it is one of each kind, and all with the slow proofs.
+# The conformance suite lowers every system in float32. In bfloat16 it is one of each kind here, and all when slow.
 ONE_OF_EACH_KIND = {("mlp_b", "cuda"), ("dcgan_anime_a", "cuda"), ("cgan_anime", "tpu"), ("sndcgan", "tpu")}
 LOWERED = [
     pytest.param(model, platform, marks=() if (model, platform) in ONE_OF_EACH_KIND else pytest.mark.slow)
