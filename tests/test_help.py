@@ -173,7 +173,7 @@ def test_a_family_gives_the_page_its_defaults(monkeypatch):
     monkeypatch.setattr(schema, "_definition", lambda *_: (lambda *_, **__: None, []))
     monkeypatch.setattr(start.command, "run", lambda main, *tables: asked.extend(tables))
     start.main("dcgan")
-    assert [table.schema for table in asked] == [FLAGS, Cluster]
+    assert [table.schema for table in asked] == [FLAGS, start.Start, Cluster]
     assert [asked[0].defaults_of(name).model for name in (None, "dcgan_64", "x")] == [
         "dcgan_anime_a",
         "dcgan_64",

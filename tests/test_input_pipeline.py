@@ -205,7 +205,7 @@ def test_waiting_is_counted(monkeypatch):
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(UserError, match=r"^--batch_size=24: there are only 23 pictures$"):
+    with pytest.raises(UserError, match=r"^--batch_size=24: there are only 23 pictures; choose at most 23, or give"):
         pipeline("device", schedule=BatchSchedule(24))
     with pytest.raises(UserError, match="--batch_size=24: there are only 23 pictures in the source 'a'"):
         pipeline("device", schedule=BatchSchedule(4, later_phases=(Phase(9, 24),)), sources=UNPAIRED, inputs=BOTH)

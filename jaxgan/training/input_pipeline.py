@@ -212,7 +212,8 @@ def _check_lengths(lengths: Mapping[str, int], batch_size: int) -> None:
     for source, length in lengths.items():
         if length < batch_size:
             where = f" in the source {source!r}" if source else ""
-            raise UserError(f"--batch_size={batch_size}: there are only {length} pictures{where}")
+            way_out = f"choose at most {length}, or give more pictures"
+            raise UserError(f"--batch_size={batch_size}: there are only {length} pictures{where}; {way_out}")
 
 
 def _by_phase(programs: Programs, phases: int) -> Callable[[int], Program]:
