@@ -47,9 +47,17 @@ class ConvolutionalNetwork(Network):
           padding: zeros added on each side.
           train: whether the vector of spectral normalisation moves.
         """
-        geometry = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-        init = {"kernel_init": self._kernel_init(), "bias_init": nn.initializers.zeros}
-        return SpectralConv(features, dtype=self.dtype, train=train, **init, **geometry)(x)
+        layer = SpectralConv(
+            features,
+            kernel_init=self._kernel_init(),
+            bias_init=nn.initializers.zeros,
+            dtype=self.dtype,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            train=train,
+        )
+        return layer(x)
 
     def conv_transpose(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int) -> jax.Array:
         """Applies a transposed convolution without normalisation.
