@@ -58,19 +58,19 @@ def small(name):
 OTHERS = ("two_domains", "growing")
 # One of each kind in every run of the tests; the others are proven with the slow ones.
 THOROUGHLY = ("mlp_b", "vae_mlp", "growing")
-
-
-def in_turn(names):
-    return [pytest.param(name, marks=() if name in THOROUGHLY else pytest.mark.slow) for name in names]
-
-
-# Their networks are those of `projection_gan` but for the conditions and the widths, and slow to compile.
-LIKE_OTHERS = ("resnet_gan", "sngan_32")
+# Residual networks take minutes to compile. The first two are `projection_gan` but for the conditions and the widths.
+RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan")
 
 
 def quickly():
     names = [*systems.names(), *OTHERS]
-    return [pytest.param(name, marks=pytest.mark.slow if name in LIKE_OTHERS else ()) for name in names]
+    return [pytest.param(name, marks=pytest.mark.slow if name in RESIDUAL else ()) for name in names]
+
+
+def thoroughly():
+    for name in (*systems.names(), *OTHERS):
+        marks = () if name in THOROUGHLY else pytest.mark.long if name in RESIDUAL[:2] else pytest.mark.slow
+        yield pytest.param(name, marks=marks)
 
 
 @pytest.mark.parametrize("name", quickly())
@@ -79,13 +79,13 @@ def test_every_system(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.parametrize("name", in_turn([*systems.names(), *OTHERS]))
+@pytest.mark.parametrize("name", thoroughly())
 @pytest.mark.parametrize("proof", conformance.THOROUGH, ids=lambda proof: proof.__name__)
 def test_every_system_thoroughly(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.parametrize("name", in_turn([*systems.names(), *OTHERS]))
+@pytest.mark.parametrize("name", thoroughly())
 def test_every_system_resumes_to_the_bit(name, tmp_path):
     conformance.resumes_to_the_bit(*small(name), tmp_path)
 
