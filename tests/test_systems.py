@@ -68,9 +68,9 @@ def quickly():
 
 
 def thoroughly():
-    for name in (*systems.names(), *OTHERS):
-        marks = () if name in THOROUGHLY else pytest.mark.long if name in RESIDUAL[:2] else pytest.mark.slow
-        yield pytest.param(name, marks=marks)
+    others = {name: pytest.mark.long if name in RESIDUAL[:2] else pytest.mark.slow for name in systems.names()}
+    others |= dict.fromkeys(OTHERS, pytest.mark.slow) | dict.fromkeys(THOROUGHLY, ())
+    return [pytest.param(name, marks=marks) for name, marks in others.items()]
 
 
 @pytest.mark.parametrize("name", quickly())
