@@ -3,7 +3,6 @@
 
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
-EXTRAS ?= test
 WORKDIR ?= runs/quickstart
 PROCESSES ?= 2
 BIN := $(VENV)/bin
@@ -15,7 +14,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 .PHONY: quickstart test install lint format typecheck clean
 
-quickstart: install
+quickstart: $(VENV)/.installed
 	$(BIN)/python -m experiments.dcgan --flagfile=quickstart.flags --workdir=$(WORKDIR)
 	@echo "Its scores, on 2,000 new faces (README.md says what they mean):"
 	@$(BIN)/python -m experiments.evaluate --workdir=$(WORKDIR) --num=2000 --features=thumbnails --format=table
@@ -25,14 +24,19 @@ quickstart: install
 test: install
 	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile
 
-install: $(VENV)/.installed
+# What the tests need besides: pytest, hypothesis, ruff, mypy. The quickstart does without.
+install: $(VENV)/.installed-for-tests
+
+$(VENV)/.installed-for-tests: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' --constraint $(CONSTRAINTS)
+	@touch $@
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed (on Debian and Ubuntu: install python3-venv); \
 	name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Making the environment $(VENV) with $$($(PYTHON) --version): this takes a few minutes, once."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]' --constraint $(CONSTRAINTS)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --constraint $(CONSTRAINTS)
 	@touch $@
 
 # The oldest versions that pyproject.toml admits: make test VENV=.venv-floors CONSTRAINTS=build/floors.txt
