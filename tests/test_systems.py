@@ -22,6 +22,7 @@ SIZES = {
     "sngan_32": 16,
     "sndcgan": 16,
 }
+WIDER = {"mlp_b": {"generator_width": 8}}  # of two hidden units, both may be 0 for every latent
 OF_PICTURES = 11
 
 
@@ -52,7 +53,8 @@ def small(name):
     labels = random.integers(0, 3, OF_PICTURES) if family.conditional else None
     examples = data.from_arrays(images, labels)
     known = {field.name for field in dataclasses.fields(family.settings)}
-    return systems.build(name, examples, **{key: value for key, value in SMALL.items() if key in known}), examples
+    small = SMALL | WIDER.get(name, {})
+    return systems.build(name, examples, **{key: value for key, value in small.items() if key in known}), examples
 
 
 OTHERS = ("two_domains", "growing")
