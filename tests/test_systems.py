@@ -110,7 +110,12 @@ def test_settings_that_cannot_be_are_refused():
         systems.build("mlp_b", examples, beta1=1.5)
 
 
-def test_the_pictures_decide_the_size_unless_one_is_given():
+def test_another_size_than_the_pictures_is_refused():
+    with pytest.raises(UserError, match="image_size=16: the pictures have 12 rows"):
+        systems.build("mlp_b", data.from_arrays(np.zeros((8, 12, 12, 1), np.uint8)), image_size=16)
+
+
+def test_the_pictures_decide_the_size():
     images = np.zeros((8, 16, 16, 1), np.uint8)
     system = systems.build("mlp_b", data.from_arrays(images), batch_size=4)
     assert system.image_shape == (16, 16, 1)

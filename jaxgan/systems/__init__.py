@@ -60,7 +60,7 @@ def build(name: str, examples: "Examples", **settings: Any) -> "System":
         `image_size` the networks are made for the size of the pictures.
 
     Raises:
-      UserError: for an unknown id, or settings that cannot be.
+      UserError: for an unknown id, or settings that cannot be, such as another `image_size` than the pictures'.
       TypeError: for a setting that the system does not have.
     """
     family = family_of(name)
@@ -70,7 +70,12 @@ def build(name: str, examples: "Examples", **settings: Any) -> "System":
         close = difflib.get_close_matches(unknown[0], known, n=1)
         meant = f"; did you mean {close[0]}?" if close else ""
         raise TypeError(f"{name} has no setting {unknown[0]}{meant}")
-    settings = {"image_size": examples.image_shape[0], **settings}
+    height = examples.image_shape[0]
+    settings = {"image_size": height, **settings}
+    if settings["image_size"] not in (None, height):
+        raise UserError(
+            f"image_size={settings['image_size']}: the pictures have {height} rows; resize them, or leave it out"
+        )
     chosen = dataclasses.replace(family.default_settings(name), **settings)
     chosen.check()
     return family.build(chosen, examples)
