@@ -230,6 +230,20 @@ def test_a_folder_is_its_own_reference_and_keeps_a_tenth_for_the_networks_test(f
     assert not np.array_equal(some.images, other.images)
 
 
+def test_a_folders_tags_teach_the_network_of_every_model(folder, tmp_path):
+    for number in range(40):
+        Image.new("RGB", (16, 16), (number * 6, 0, 0)).save(tmp_path / f"{number:02d}.png")
+    recipe = dataclasses.replace(folder, data_dir=str(tmp_path))
+    assert references.teaching_pictures(recipe)[0].condition_names == ()
+    lines = [f"{number},{'blue' if number % 2 else 'red'} hair green eyes" for number in range(40)]
+    (tmp_path / "tags.csv").write_text("\n".join(lines))
+    train, test = references.teaching_pictures(recipe)
+    assert train.condition_names == tags.CONDITION_NAMES and len(train) + len(test) == 40
+    assert references.load_pictures(recipe).condition_names == ()  # those that the model is trained on
+    (tmp_path / "tags.csv").write_text("\n".join(lines[:10]))
+    assert references.teaching_pictures(recipe)[0].condition_names == ()  # most have none
+
+
 def test_pictures_seen_are_those_of_every_critic_step(folder):
     recipe = resolve({"model": "wgan_anime", "critic_warmup": True, "batch_size": 32}, ("wgan_anime",))
     run = TrainedRun(

@@ -1,25 +1,28 @@
 """The pictures of a run: those that it trains on, and those that it is measured against and with."""
 
+import contextlib
 import dataclasses
 import os
+from pathlib import Path
 
 import numpy as np
 
 from experiments.run.recipes import Recipe
 from jaxgan import data
 from jaxgan.data.examples import Examples
+from jaxgan.data.folder import TAG_FILE
 from jaxgan.host.errors import NoSuchSplit, UserError, printable
 
 RESIZING = "middle square, bicubic with anti-aliasing where the size differs"
 
 
-def load_pictures(recipe: Recipe, split: str = "train") -> Examples:
-    """Loads the pictures that a recipe trains on, or another split of them."""
+def load_pictures(recipe: Recipe, split: str = "train", *, tags: bool = False) -> Examples:
+    """Loads the pictures that a recipe trains on, or another split of them; with `tags` for a model without any too."""
     return data.load(
         str(recipe.dataset),
         image_size=recipe.picture_size,
         data_dir=recipe.data_dir,
-        conditional=recipe.family.conditional,
+        conditional=tags or recipe.family.conditional,
         num_examples=recipe.num_examples,
         split=split,
     )
@@ -67,17 +70,26 @@ def teaching_pictures(recipe: Recipe) -> tuple[Examples, Examples]:
     """Loads what a feature network learns from, and what it is tested on.
 
     Avatars: 10,000 and 2,000, so that runs on any number of them share one network. TFDS: the splits "train" and
-    "test". A folder, or a data set without a test split: a tenth of the pictures, the last, are kept for the test.
+    "test". A folder, or a data set without a test split: a tenth of the pictures, the last, are kept for the test. A
+    folder with tags gives them for every model, also for one that takes no conditions.
     """
     if recipe.dataset == "avatars":
         sizes = {"train": 10_000, "test": 2_000}
         train, test = (load_pictures(dataclasses.replace(recipe, num_examples=n), split) for split, n in sizes.items())
         return train, test
-    pictures = load_pictures(recipe)
+    pictures = _with_tags(recipe) or load_pictures(recipe)
     if reference_split(recipe) == "test":
         return pictures, load_pictures(recipe, "test")
     kept = len(pictures) - len(pictures) // 10
     return pictures.part(0, kept), pictures.part(kept, len(pictures))
+
+
+def _with_tags(recipe: Recipe) -> Examples | None:
+    """Loads the pictures of a folder with their tags; None if it has none, or too few pictures have."""
+    if recipe.dataset == "folder" and (Path(str(recipe.data_dir)) / TAG_FILE).is_file():
+        with contextlib.suppress(UserError):
+            return load_pictures(recipe, tags=True)
+    return None
 
 
 def resizing(recipe: Recipe) -> str:
