@@ -179,6 +179,7 @@ def test_critic_steps_on_one_batch_are_as_many_as_asked():
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_new_batches_have_new_negatives_and_a_batch_that_is_judged_again_keeps_its_own(monkeypatch):
     rotated, seen = negatives.rotated, []
 

@@ -99,6 +99,7 @@ def test_ten_steps_a_restart_and_ten_more_are_twenty_to_the_bit(whole, tmp_path)
     assert (workdir / "samples" / "00000020.png").read_bytes() == (whole / "samples" / "00000020.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_so_and_changes_nothing(whole):
     before = inspected(whole)
     done = run("dcgan", *TINY, f"--workdir={whole}", "--steps=20")
@@ -107,6 +108,7 @@ def test_a_finished_run_says_so_and_changes_nothing(whole):
     assert inspected(whole) == before
 
 
+@pytest.mark.slow
 def test_steps_per_call_and_streaming_change_no_bit(whole, tmp_path):
     digest = inspected(whole)["digest"]
     for name, *flags in (("calls", "--steps_per_call=5"), ("stream", "--placement=stream")):
@@ -123,6 +125,7 @@ def test_another_seed_is_another_run(whole, tmp_path):
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["10", "20"]
 
 
+@pytest.mark.slow
 def test_flags_txt_repeats_the_run(whole, tmp_path):
     done = run("dcgan", f"--flagfile={whole / 'flags.txt'}", f"--workdir={tmp_path / 'again'}")
     assert done.returncode == 0, done.stderr
@@ -161,6 +164,7 @@ def test_samples_in_every_form(whole, tmp_path):
     np.testing.assert_array_equal(pixels_of(files[4]), arrays["images"][4])
 
 
+@pytest.mark.slow
 def test_best_of_keeps_the_discriminators_favourites(whole, tmp_path):
     for out, flags in (("all.npz", ["--num=32"]), ("best.npz", ["--num=4", "--best_of=32"])):
         done = run("sample", f"--workdir={whole}", f"--out={tmp_path / out}", *flags)
@@ -247,6 +251,7 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
     assert done.stderr.strip() == "error: --batch_size=7: must be a positive multiple of the 2 devices that share it"
 
 
+@pytest.mark.slow
 def test_a_workdir_of_another_model_is_refused(whole):
     before = inspected(whole)
     done = run("dcgan", *TINY, "--steps=30", f"--workdir={whole}", "--generator_width=4")
@@ -255,6 +260,7 @@ def test_a_workdir_of_another_model_is_refused(whole):
     assert inspected(whole) == before
 
 
+@pytest.mark.slow
 def test_nothing_of_a_refused_or_needless_start_is_remembered(whole):
     files = [whole / "flags.txt", whole / "dataset.json"]
     before = [path.read_bytes() for path in files]
@@ -266,6 +272,7 @@ def test_nothing_of_a_refused_or_needless_start_is_remembered(whole):
     assert [path.read_bytes() for path in files] == before
 
 
+@pytest.mark.slow
 def test_after_a_start_that_was_refused_any_flags_begin_the_run(tmp_path):
     done = run("dcgan", *TINY, "--steps=2", f"--workdir={tmp_path}", "--batch_size=70")
     assert done.returncode == 2 and "only 64 pictures" in done.stderr
@@ -283,6 +290,7 @@ def test_checkpoints_without_what_describes_them_are_refused(whole, tmp_path, na
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_other_pictures_are_refused(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -314,6 +322,7 @@ def test_mistakes_of_sampling(whole, tmp_path, flags, named):
     assert named in done.stderr and done.stderr.count("error:") == 1
 
 
+@pytest.mark.slow
 def test_no_answer_is_lost_to_a_character_that_the_terminal_lacks(whole, tmp_path):
     narrow = {"PYTHONIOENCODING": "ascii"}
     table = ("--num=200", "--features=thumbnails", "--format=table")

@@ -151,6 +151,7 @@ def test_a_shelf_reads_a_run_again_when_it_has_gone_on(tmp_path):
     assert shelf.run("run") is not second
 
 
+@pytest.mark.slow
 def test_a_shelf_keeps_few_runs_in_memory(tagged, tmp_path, monkeypatch):
     monkeypatch.setattr("experiments.page.shelf.KEPT", 1)
     for name in "ab":
@@ -167,6 +168,7 @@ def test_a_shelf_keeps_few_runs_in_memory(tagged, tmp_path, monkeypatch):
     assert again is first and shelf.run("a") is first
 
 
+@pytest.mark.slow
 def test_the_downloaded_picture_holds_the_command_that_draws_it_again(tagged, faces, tmp_path):
     request = requests.pictures(str(tagged), "blue hair red eyes", 3, 4, 64, 0.7)
     path = draw.save(tmp_path / "pictures", draw.created(faces, request), request, faces.step)

@@ -75,6 +75,7 @@ def test_the_grouping_of_steps_and_the_way_of_the_data_change_no_bit():
             assert values.shape == (STEPS,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["pmap", "shard_map"])
 @pytest.mark.parametrize("name", RULES)
 def test_two_devices_give_the_parameters_of_one(name, how, two_devices):

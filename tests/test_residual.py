@@ -74,6 +74,7 @@ def test_pictures_and_conditions_must_fit():
             gan.discriminator.apply(d, jnp.zeros(x), jnp.zeros(y), train=False)
 
 
+@pytest.mark.slow
 def test_options_change_the_discriminator_and_attention_both():
     gan, (g, d) = initial("resnet_gan", image_size=24, minibatch_std=2, attention_size=12)
     assert "SelfAttention_0" in g["params"] and "SelfAttention_0" in d["spectral"]
@@ -95,6 +96,7 @@ def test_spectral_normalisation_of_face_networks_is_off_unless_asked_for(name):
     assert len(with_it["spectral"]) == len(without["batch_stats"]) + 2 and not with_it["batch_stats"]
 
 
+@pytest.mark.slow
 def test_a_condition_decides_the_picture_and_the_logit():
     gan, (g, d) = initial("projection_gan")
     rng = np.random.default_rng(0)
@@ -119,6 +121,7 @@ def rules(gan, **changes):
     )
 
 
+@pytest.mark.slow
 def test_vectors_move_with_every_pass_of_a_step_but_that_of_a_penalty():
     """Two critic steps of two passes and the generator's one: five iterations, where the weights stand still."""
     gan, _ = initial("sndcgan")

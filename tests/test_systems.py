@@ -61,7 +61,7 @@ OTHERS = ("two_domains", "growing")
 # One of each kind in every run of the tests; the others are proven with the slow ones.
 THOROUGHLY = ("mlp_b", "vae_mlp", "growing")
 # Residual networks take minutes to compile. The first two are `projection_gan` but for the conditions and the widths.
-RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan")
+RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan", "sndcgan")
 
 
 def quickly():

@@ -88,6 +88,7 @@ def test_reconstructions_do_not_depend_on_how_many_are_asked_for():
     )
 
 
+@pytest.mark.slow
 def test_measures_are_means_over_the_pictures():
     system, images = system_of("vae_mlp", 70)
     state = initial_state(system)
