@@ -79,14 +79,16 @@ def test_the_workdir_holds_what_is_promised(whole):
         "evolution.gif",
         "losses.png",
     } <= names
-    assert sorted(path.name for path in (whole / "samples").iterdir()) == ["00000010.png", "00000020.png"]
+    assert sorted(path.name for path in (whole / "samples").iterdir()) == [
+        f"{step:08d}.png" for step in (1, 2, 5, 10, 20)
+    ]
     assert min(pixels_of(whole / "samples" / "00000020.png").shape[:2]) >= 8 * 16
     assert [line["step"] for line in logged(whole)] == list(range(2, 21, 2))
     for line in logged(whole):
         assert set(line) == {"step", "d_loss", "g_loss", "d_real", "d_fake"}
         assert all(np.isfinite(value) for value in line.values())
     with Image.open(whole / "evolution.gif") as animation:
-        assert animation.n_frames == 2
+        assert 2 <= animation.n_frames <= 5  # Pillow makes one of frames that are alike
     assert {"10", "20"} <= {path.name for path in (whole / "checkpoints").iterdir()}
 
 

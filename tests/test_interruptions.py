@@ -16,8 +16,10 @@ from jaxgan.training import signals
 def test_ctrl_c_while_jax_is_imported_is_a_line(tmp_path):
     (tmp_path / "jax.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])}
+    # A shell's background job ignores SIGINT, and so would all that it begins: here the signal counts again.
+    heed = "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execv(sys.executable, sys.orig_argv[3:])"
     process = subprocess.Popen(
-        [sys.executable, "-m", "experiments.inspect"],
+        [sys.executable, "-c", heed, sys.executable, "-m", "experiments.inspect"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,

@@ -20,12 +20,13 @@ def calibration_of(recipe: Recipe, evaluator: Evaluator) -> Calibration:
       evaluator: what measures it.
 
     Returns:
-      See `jaxgan.metrics.calibration.calibrate`; {} if half of the pictures are fewer than the features.
+      See `jaxgan.metrics.calibration.calibrate`; {} if there are fewer pictures than features.
     """
     reference, real = evaluator.reference, evaluator.real.images
     if reference.split != "train":
         others = reference_pictures(recipe, "train", len(evaluator.z), evaluator.seed).images
-        return calibrate(reference, others, seed=evaluator.seed)
+        few = len(others) < reference.statistics.dimension
+        return {} if few else calibrate(reference, others, seed=evaluator.seed)
     order = np.random.Generator(np.random.PCG64(evaluator.seed)).permutation(len(real))
     halves = [real[np.sort(part)] for part in np.array_split(order, 2)]
     if len(halves[1]) < reference.statistics.dimension:
