@@ -53,3 +53,20 @@ def two_devices() -> list:
     if len(devices) < 2:
         pytest.skip(f"needs two devices, and {jax.default_backend()} has {len(devices)}")
     return devices[:2]
+
+
+@pytest.fixture(scope="module")
+def compile_once(tmp_path_factory):
+    """Keeps compiled programs for a file: a run that is resumed compiles its step again."""
+    import jax
+
+    names = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+    }
+    former = {name: getattr(jax.config, name) for name in names}
+    for name, value in names.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in former.items():
+        jax.config.update(name, value)

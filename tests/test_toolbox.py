@@ -28,19 +28,7 @@ SINGLE = (conformance.state_is_a_template, conformance.metrics_are_those_declare
 THOROUGH = (conformance.any_grouping_of_steps, conformance.devices_agree)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compile_once(tmp_path_factory):
-    """Keeps compiled programs for this file: a run that is resumed compiles its step again."""
-    names = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-    }
-    former = {name: getattr(jax.config, name) for name in names}
-    for name, value in names.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in former.items():
-        jax.config.update(name, value)
+pytestmark = pytest.mark.usefixtures("compile_once")
 
 
 @functools.cache
