@@ -55,6 +55,7 @@ def test_scores_are_kept_and_move_in_the_right_direction(faces, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)  # it trains a feature network: six minutes on two busy cores
 def test_a_trained_network_sees_every_way_to_spoil_pictures(tmp_path):
     """The proof of `Scores that agree with the eye`: each kind, four strengths, on faces that the network never saw."""
     train = data.load("avatars", image_size=32, num_examples=6000, conditional=True)
@@ -87,6 +88,7 @@ def _spoilt(images, kind, strength):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)  # it trains a feature network: six minutes on two busy cores
 def test_sets_that_lack_variety_score_worse(tmp_path):
     """A class dropped, and half of the pictures the same: fewer of the real pictures are covered, and the FID grows."""
     train = data.load("avatars", image_size=32, num_examples=4000, conditional=True)
