@@ -43,12 +43,16 @@ def run_of(name):
         ("vae_mlp", {"likelihood": "gaussian", "binarize": True}, "--binarize"),
         ("autoencoder", {"kl_weight": 2.0}, "--kl_weight: autoencoder draws no codes"),
         ("autoencoder", {"kl_warmup": 10}, "--kl_warmup: autoencoder draws no codes"),
-        ("vae_conv", {"image_size": 30}, "--image_size=30"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(name, settings, named):
     with pytest.raises(UserError, match=f"^{named}"):
         system_of(name, **settings)
+
+
+def test_a_size_that_the_convolutions_cannot_halve_is_refused():
+    with pytest.raises(UserError, match="^--image_size=30"):
+        system_of("vae_conv", shape=(30, 30, 3))
 
 
 def test_settings_become_rules():
