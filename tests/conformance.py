@@ -260,7 +260,6 @@ QUICK = (
     seeds_decide,
     outputs_answer_or_refuse,
     networks_have_sizes,
-    lowers_for_accelerators,
 )
 """Proofs that compile a system's step once, together."""
 

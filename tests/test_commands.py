@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
+from commands import REPOSITORY
 from PIL import Image
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = [
     *("--dataset=avatars", "--num_examples=64", "--image_size=16", "--model=dcgan_64", "--latent_dim=4"),
     *("--generator_width=2", "--discriminator_width=2", "--batch_size=8"),
@@ -20,13 +21,15 @@ TINY = [
 
 
 def run(command, *arguments, environment=None, timeout=300):
-    """The finished process of ``python -m experiments.<command>``."""
+    """The finished process of `python -m experiments.COMMAND`: a new one where the environment is another."""
+    if environment is None:
+        return commands.run(command, *arguments, timeout=timeout)
     return subprocess.run(
         [sys.executable, "-m", f"experiments.{command}", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=REPOSITORY,
-        env={**os.environ, "XLA_FLAGS": "", **(environment or {})},  # one device, optimised: as users run it
+        env={**os.environ, "XLA_FLAGS": "", **environment},  # one device, optimised: as users run it
         timeout=timeout,
     )
 

@@ -1,4 +1,4 @@
-"""Scores beside those of torch-fidelity and prdc, implementations that share no line with ours, on the same features."""
+"""Scores agree with torch-fidelity and prdc, which share no line with ours, on the same features."""
 
 import hashlib
 import sys
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.torch
 
 
 class Unused(types.ModuleType):
-    """Stands in for torchvision, which torch-fidelity imports and which fits few builds of PyTorch; nothing calls it."""
+    """Stands in for torchvision: torch-fidelity imports it, it fits few builds of PyTorch, nothing here calls it."""
 
     __path__ = ()
 
@@ -109,7 +109,9 @@ def test_the_network_of_torch_fidelity_with_random_weights(fidelity, monkeypatch
     arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     # It scales pixels to (x - 128) / 128, as TensorFlow's graph does, and ours to x / 127.5 - 1, as pytorch-fid does.
     kernel = arrays["Conv2d_1a_3x3.conv.weight"]
-    arrays["Conv2d_1a_3x3.bn.running_mean"] = arrays["Conv2d_1a_3x3.bn.running_mean"] + kernel.sum((1, 2, 3)) * 0.5 / 128
+    arrays["Conv2d_1a_3x3.bn.running_mean"] = (
+        arrays["Conv2d_1a_3x3.bn.running_mean"] + kernel.sum((1, 2, 3)) * 0.5 / 128
+    )
     arrays["Conv2d_1a_3x3.conv.weight"] = kernel * (127.5 / 128)
     path = tmp_path / "weights.npz"
     np.savez(path, **arrays)

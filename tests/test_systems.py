@@ -46,36 +46,38 @@ def small(name):
 
 
 OTHERS = ("two_domains", "growing")
-# One of each kind in every run of the tests; the others are proven with the slow ones.
+# One of each kind is proven in every run of the tests, some of them thoroughly; the others with the slow proofs.
+QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "wgan_anime", "vae_mlp", "vae_conv", *OTHERS)
 THOROUGHLY = ("mlp_b", "vae_mlp", "growing")
-# Residual networks take minutes to compile. The first two are `projection_gan` but for the conditions and the widths.
-RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan", "sndcgan")
+# These residual networks take minutes to compile, and are `projection_gan` but for the conditions and the widths.
+LONG = ("resnet_gan", "sngan_32")
 
 
-def quickly():
-    names = [*systems.names(), *OTHERS]
-    return [pytest.param(name, marks=pytest.mark.slow if name in RESIDUAL else ()) for name in names]
+def marked(chosen, others=()):
+    """All names; those that are not among the chosen are slow, and some of them long."""
+    marks = {name: pytest.mark.long if name in others else pytest.mark.slow for name in (*systems.names(), *OTHERS)}
+    marks |= dict.fromkeys(chosen, ())
+    return [pytest.param(name, marks=marks) for name, marks in marks.items()]
 
 
-def thoroughly():
-    others = {name: pytest.mark.long if name in RESIDUAL[:2] else pytest.mark.slow for name in systems.names()}
-    others |= dict.fromkeys(OTHERS, pytest.mark.slow) | dict.fromkeys(THOROUGHLY, ())
-    return [pytest.param(name, marks=marks) for name, marks in others.items()]
-
-
-@pytest.mark.parametrize("name", quickly())
+@pytest.mark.parametrize("name", marked(QUICKLY))
 @pytest.mark.parametrize("proof", conformance.QUICK, ids=lambda proof: proof.__name__)
 def test_every_system(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.parametrize("name", thoroughly())
+@pytest.mark.parametrize("name", [*systems.names(), *OTHERS])
+def test_every_system_lowers_for_accelerators(name):
+    conformance.lowers_for_accelerators(*small(name))
+
+
+@pytest.mark.parametrize("name", marked(THOROUGHLY, LONG))
 @pytest.mark.parametrize("proof", conformance.THOROUGH, ids=lambda proof: proof.__name__)
 def test_every_system_thoroughly(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.parametrize("name", thoroughly())
+@pytest.mark.parametrize("name", marked(THOROUGHLY, LONG))
 def test_every_system_resumes_to_the_bit(name, tmp_path):
     conformance.resumes_to_the_bit(*small(name), tmp_path)
 

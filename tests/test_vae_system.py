@@ -51,7 +51,7 @@ def test_settings_that_cannot_be_are_refused(name, settings, named):
 
 
 def test_a_size_that_the_convolutions_cannot_halve_is_refused():
-    with pytest.raises(UserError, match="^--image_size=30"):
+    with pytest.raises(UserError, match=r"^--image_size=30"):
         system_of("vae_conv", shape=(30, 30, 3))
 
 
