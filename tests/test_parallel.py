@@ -1,4 +1,4 @@
-"""One body under three wrappers: the same run on one device and on two, and however its steps are grouped."""
+"""One body under three wrappers: the same run on one device and on two, to the last digits; the rest is conformance."""
 
 import dataclasses
 import functools
@@ -48,31 +48,21 @@ def programs(name):
     }
 
 
-def train(name, how, steps_per_call, resident=True):
+def train(name, how, steps_per_call):
     program = programs(name)[how]
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (PICTURES, 16, 16, 1)).astype(np.uint8)
     draws = random.integers(0, PICTURES, (STEPS, 1, BATCH)).astype(np.int32)
     state = program.place_state(adversarial.init_state(jax.random.key(0), RULES[name]))
-    data = program.place_data({"image": images}) if resident else None
+    data = program.place_data({"image": images})
     logs = []
     for first in range(0, STEPS, steps_per_call):
         part = draws[first : first + steps_per_call]
         count = len(part)
         part = np.concatenate([part, np.zeros((steps_per_call - count, 1, BATCH), np.int32)])
-        state, log = program(state, part if resident else {"image": images[part]}, count, data)
+        state, log = program(state, part, count, data)
         logs.append({key: np.asarray(values)[:count] for key, values in log.items()})
     return state, {key: np.concatenate([log[key] for log in logs]) for key in logs[0]}
-
-
-def test_the_grouping_of_steps_and_the_way_of_the_data_change_no_bit():
-    state, log = train("convolutional", "one", 1)
-    for steps_per_call, resident in ((5, True), (6, True), (5, False)):
-        other, other_log = train("convolutional", "one", steps_per_call, resident)
-        assert digest(other) == digest(state)
-        for key, values in log.items():
-            np.testing.assert_array_equal(other_log[key], values)
-            assert values.shape == (STEPS,)
 
 
 @pytest.mark.slow

@@ -17,7 +17,6 @@ from jaxgan.models import inference
 from jaxgan.models import vae as networks
 from jaxgan.systems import variational
 from jaxgan.systems.checks import Window
-from jaxgan.training import parallel
 
 SMALL = {
     "autoencoder": {"image_size": 8, "width": 16, "latent_dim": 4},
@@ -157,20 +156,6 @@ def test_a_step_at_extreme_log_odds_is_finite(name, logit):
     for leaf in jax.tree.leaves((state.autoencoder, metrics)):
         assert np.isfinite(leaf).all()
     assert float(metrics["loss"]) > 10 * abs(logit)  # of 64 pixels
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_two_devices_give_the_run_of_one(name, two_devices):
-    given = rules(name, optimizer=optax.sgd(1e-3), binarize=name == "vae_conv", kl_warmup=3)
-    step = functools.partial(variational.train_step, rules=given)
-    batches = {"image": images(4 * 8, given.autoencoder.image_shape).reshape(4, 1, 8, *given.autoencoder.image_shape)}
-    runs = []
-    for mode in parallel.MODES:
-        run = parallel.compile_step(step, mode=mode, devices=two_devices[:1] if mode == "jit" else two_devices)
-        state, log = run(run.place_state(variational.init_state(jax.random.key(0), given)), batches, 4)
-        runs.append(jax.tree.map(np.asarray, (parallel.local(state.autoencoder.params), log)))
-    for other in runs[1:]:
-        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), other, runs[0])
 
 
 def test_a_batch_may_have_one_round_and_no_more():
