@@ -1,6 +1,7 @@
-"""The list of commands: `python -m experiments` shows what each of them does."""
+"""The list of commands, `python -m experiments`, and the program `jaxgan`, which runs any of them."""
 
 import ast
+import runpy
 import sys
 from pathlib import Path
 
@@ -11,11 +12,15 @@ from jaxgan import systems
 FOLDER = Path(__file__).resolve().parent
 
 
-def overview(folder: Path) -> str:
+def overview(folder: Path, called: str = "python -m experiments.COMMAND") -> str:
     """Returns the list of the commands in a folder: those that train with their models, then the others.
 
     The files are read, not imported. A command is a file with the usual last lines, `if __name__ == "__main__":`; which
     of them train is known to the registry of systems.
+
+    Args:
+      folder: the folder of the commands.
+      called: how a command is started.
     """
     families = systems.families()
     training: list[tuple[str, list[str]]] = []
@@ -30,7 +35,7 @@ def overview(folder: Path) -> str:
             (path.stem, [does, f"--model={', '.join(models)}"] if models else [does])
         )
     column = max((len(name) for name, _ in training + others), default=0) + 4
-    parts = ["Usage: python -m experiments.COMMAND [--flag=value ...]"]
+    parts = [f"Usage: {called} [--flag=value ...]"]
     for heading, commands in (("Commands that train", training), ("Other commands", others)):
         lines = (
             filled(text, ("" if number else f"  {name}").ljust(column), " " * column)
@@ -38,7 +43,7 @@ def overview(folder: Path) -> str:
             for number, text in enumerate(texts)
         )
         parts.append("\n".join([f"{heading}:", *lines]))
-    parts.append("python -m experiments.COMMAND --help lists the flags of a command.")
+    parts.append(f"{called} --help lists the flags of a command.")
     return "\n\n".join(parts)
 
 
@@ -51,6 +56,21 @@ def main() -> None:
         remedy = f"run python -m experiments.{asked[0]}" if known else "python -m experiments lists the commands"
         sys.exit(_refused(f"{asked[0]}: not an argument of this list; {remedy}"))
     print(overview(FOLDER))
+
+
+def program() -> None:
+    """Runs `jaxgan [train] COMMAND …` as `python -m experiments.COMMAND …`; alone it lists the commands."""
+    accept_any_character()
+    asked = sys.argv[1:]
+    if asked[:1] == ["train"]:
+        asked = asked[1:]
+    if not asked or asked[0] in ("--help", "-h"):
+        print(overview(FOLDER, "jaxgan COMMAND"))
+    elif asked[0].isidentifier() and not asked[0].startswith("_") and (FOLDER / f"{asked[0]}.py").is_file():
+        sys.argv = [f"experiments.{asked[0]}", *asked[1:]]
+        runpy.run_module(f"experiments.{asked[0]}", run_name="__main__", alter_sys=True)
+    else:
+        sys.exit(_refused(f"{asked[0]}: no such command; jaxgan lists them"))
 
 
 def _refused(message: str) -> int:

@@ -167,6 +167,31 @@ def test_a_command_that_is_an_argument_of_the_list_is_told_how_it_is_run(monkeyp
         assert left.value.code == 2 and said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["inspect", "--workdir="], ["train", "inspect", "--workdir="]])
+def test_the_program_runs_a_command(monkeypatch, arguments):
+    ran = []
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/jaxgan", *arguments])
+    monkeypatch.setattr(overview.runpy, "run_module", lambda name, **how: ran.append((name, how, sys.argv)))
+    overview.program()
+    how = {"run_name": "__main__", "alter_sys": True}
+    assert ran == [("experiments.inspect", how, ["experiments.inspect", "--workdir="])]
+
+
+@pytest.mark.parametrize("asked", ["nothing", "cli", "../setup", "__main__", ""])
+def test_the_program_refuses_what_is_no_command(monkeypatch, capsys, asked):
+    monkeypatch.setattr(sys, "argv", ["jaxgan", asked])
+    with pytest.raises(SystemExit) as left:
+        overview.program()
+    assert left.value.code == 2 and capsys.readouterr().err == f"error: {asked}: no such command; jaxgan lists them\n"
+
+
+def test_the_program_alone_lists_the_commands(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["jaxgan"])
+    overview.program()
+    said = capsys.readouterr().out
+    assert said.startswith("Usage: jaxgan COMMAND [--flag=value ...]\n") and "  export " in said
+
+
 def test_a_family_gives_the_page_its_defaults(monkeypatch):
     asked = []
     monkeypatch.setattr(schema.flags, "FLAGS", schema.flags.FlagValues())

@@ -82,7 +82,7 @@ class Dense(_Weighted):
         if x.ndim == 4:  # the kernel is permuted instead of the images, which are larger
             height, width, channels = x.shape[1:]
             kernel = kernel.reshape(channels, height, width, -1).transpose(1, 2, 0, 3).reshape(kernel.shape)
-        y = x.reshape(len(x), -1) @ kernel
+        y = x.reshape(x.shape[0], -1) @ kernel
         return y if bias is None else y + bias
 
 
@@ -233,7 +233,7 @@ class ConditionalBatchNorm(_BatchNormalization):
         shape = (y.shape[-1], x.shape[-1])
         scale = y @ self.param("scale", nn.initializers.zeros, shape, jnp.float32)
         bias = y @ self.param("bias", nn.initializers.zeros, shape, jnp.float32)
-        over_pixels = (len(x), *(1,) * (x.ndim - 2), x.shape[-1])
+        over_pixels = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
         return self.normalised(x, 1 + scale.reshape(over_pixels), bias.reshape(over_pixels), train)
 
 

@@ -29,7 +29,7 @@ class MinibatchStandardDeviation(nn.Module):
         """Maps (N, H, W, C) to (N, H, W, C + 1)."""
         mapped = None if self.is_initializing() else self.axis_name
         deviations = standard_deviations(everyone(x, mapped), self.group_size)
-        own = of_this_device(deviations, len(x), mapped)
+        own = of_this_device(deviations, x.shape[0], mapped)
         channel = jnp.broadcast_to(own[:, None, None, None], (*x.shape[:3], 1))
         return jnp.concatenate([x, channel.astype(x.dtype)], axis=-1)
 
@@ -44,7 +44,7 @@ def standard_deviations(x: jax.Array, group_size: int) -> jax.Array:
     Returns:
       (N,) in at least float32: for each position and channel √(population variance over the group + 1e-8), averaged.
     """
-    count = len(x)
+    count = x.shape[0]
     size = max(divisor for divisor in range(1, min(group_size, count) + 1) if count % divisor == 0)
     groups = x.astype(jnp.promote_types(x.dtype, jnp.float32)).reshape(size, count // size, -1)
     deviations = jnp.sqrt(jnp.var(groups, axis=0) + 1e-8).mean(-1)  # one a group
@@ -75,7 +75,7 @@ class MinibatchDiscrimination(nn.Module):
         """Maps features (N, A) to (N, A + kernels)."""
         mapped = None if self.is_initializing() else self.axis_name
         kernel = self.param("kernel", normal_init(0.0, 0.05), (x.shape[1], self.kernels * self.dims), jnp.float32)
-        rows = (x @ kernel).reshape(len(x), self.kernels, self.dims)
+        rows = (x @ kernel).reshape(x.shape[0], self.kernels, self.dims)
 
         def closeness(row: jax.Array, others: jax.Array) -> jax.Array:
             return jnp.exp(-jnp.abs(row - others).sum(-1)).sum(0)

@@ -110,7 +110,7 @@ class ResidualDiscriminator(Network):
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
         """Maps pictures (N, *image_shape)[ and conditions (N, condition_dim)] to logits (N,)."""
-        if x.shape[1:] != self.image_shape or (y is not None and len(y) != len(x)):
+        if x.shape[1:] != self.image_shape or (y is not None and y.shape[0] != x.shape[0]):
             raise ValueError(f"pictures {x.shape} and conditions {getattr(y, 'shape', None)} for {self.image_shape}")
         for index, channels in enumerate(self.widths):
             x = self.block(x, channels, train, first=index == 0, down=True)

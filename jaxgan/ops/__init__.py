@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import export, lax
 
 from jaxgan.ops import accelerator, im2col, winograd
 from jaxgan.ops.geometry import Geometry, Pair
@@ -95,6 +95,8 @@ def _loop_transpose(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
 
 
 def _platform_transpose(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    if export.is_symbolic_dim(x.shape[0]):
+        return jnp.transpose(x, axes)
     return lax.platform_dependent(
         x,
         cpu=functools.partial(_loop_transpose, axes=axes),
@@ -131,6 +133,8 @@ def _check(x: jax.Array, kernel: jax.Array, stride: int, channels: tuple[int, ..
 
 def _on_platform(cpu: Operation, others: Operation, x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     dtype = jnp.promote_types(x.dtype, kernel.dtype)
+    if export.is_symbolic_dim(x.shape[0]):  # a program for any number of pictures: the CPU's forms are cut to a number
+        return others(x.astype(dtype), kernel.astype(dtype), geometry)
     return lax.platform_dependent(
         x.astype(dtype),
         kernel.astype(dtype),

@@ -25,7 +25,7 @@ LAYOUT_TRANSPOSED = ("NHWC", "HWOI", "NHWC")
 def _to_small(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     if _is_matrix_product(geometry) or _area(geometry.kernel) > _area(geometry.big):
         y = _patches(x, geometry) @ kernel.reshape(-1, kernel.shape[-1])
-        return y.reshape(len(x), *geometry.small, -1)
+        return y.reshape(x.shape[0], *geometry.small, -1)
     return _strided(x, kernel, geometry)
 
 
@@ -41,7 +41,7 @@ def _strided(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
 def _to_big(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     if _is_matrix_product(geometry) or _area(geometry.kernel) > _area(geometry.small):
         patches = y.reshape(-1, y.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1]).T
-        x = jax.ShapeDtypeStruct((len(y), *geometry.big, kernel.shape[2]), y.dtype)
+        x = jax.ShapeDtypeStruct((y.shape[0], *geometry.big, kernel.shape[2]), y.dtype)
         (added,) = jax.linear_transpose(lambda x: _patches(x, geometry), x)(patches)
         return added
     padding = [
@@ -83,8 +83,8 @@ def _patches(x: jax.Array, geometry: Geometry) -> jax.Array:
     height, width = (h - 1) * stride + 1, (w - 1) * stride + 1  # from the first position to the last
     x = pad(x, geometry.before, (height + kh - 1, width + kw - 1))
     if geometry.small == (1, 1):
-        return x.reshape(len(x), -1)
-    ends = [(len(x), i + height, j + width, x.shape[-1]) for i in range(kh) for j in range(kw)]
+        return x.reshape(x.shape[0], -1)
+    ends = [(x.shape[0], i + height, j + width, x.shape[-1]) for i in range(kh) for j in range(kw)]
     starts = [(0, i, j, 0) for i in range(kh) for j in range(kw)]
     strides = (1, stride, stride, 1)
     taps = [lax.slice(x, start, end, strides) for start, end in zip(starts, ends, strict=True)]

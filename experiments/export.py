@@ -1,0 +1,103 @@
+"""Writes a trained run as a file that other programs read: its weights, or a network as a program.
+
+    python -m experiments.export --workdir=W --out=faces.safetensors                        # every network's weights
+    python -m experiments.export --workdir=W --format=stablehlo --out=faces.stablehlo       # the generator
+    python -m experiments.export --workdir=W --format=stablehlo --network=discriminator --out=judge.stablehlo
+
+A .safetensors holds arrays with names such as `generator.params.Dense_0.kernel`, and the run's facts as metadata. A
+.stablehlo holds a network with its weights, for any number of pictures, on CPU, CUDA and TPU;
+`jax.export.deserialize(content).call(latents)` runs it, with JAX alone. Beside the file, a model card (.md) says
+what it is and how to use it. The generator is what `experiments.sample` draws with: its moving average, if the run
+keeps one.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from experiments.cli import command, schema
+from experiments.run.model_card import flags_of, model_card
+from experiments.run.restore import TrainedRun, load_run
+from jaxgan.host.errors import UserError, named
+from jaxgan.host.files import replace_atomically, write_text
+from jaxgan.interop import safetensors, stablehlo
+from jaxgan.systems.settings import option
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """The flags of this command."""
+
+    workdir: str | None = option(None, "Directory of the run", path=True)
+    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
+    format: str = option("safetensors", "Kind of file", ("safetensors", "stablehlo"))
+    network: str = option(
+        "generator",
+        "Network to write as a program; a .safetensors holds all of them",
+        ("generator", "discriminator"),
+    )
+    pixels: str = option(
+        "float", "How the program has pictures; float: in [−1, 1]; bytes: from 0 to 255", ("float", "bytes")
+    )
+    out: str | None = option(None, "File to write; default: MODEL.FORMAT in the current folder", path=True)
+
+
+def main() -> None:
+    """Reads a checkpoint and writes the file and its card."""
+    asked = Export(**schema.given_flags(Export))
+    if asked.out == "":
+        raise UserError("--out: name a file")
+    run = load_run(asked.workdir, asked.step)
+    if asked.format == "safetensors":
+        kind, content = "safetensors", safetensors.pack(weights(run), facts(run))
+    else:
+        kind, content = asked.network, program(run, asked.network, asked.pixels)
+    path = Path(asked.out or f"{run.recipe.model}.{asked.format}")
+    card = path.with_suffix(".md")
+    try:
+        replace_atomically(path, lambda file: file.write(content))
+        write_text(card, model_card(run, path.name, kind, asked.pixels))
+    except OSError as error:
+        raise UserError(f"--out={path}: cannot be written ({named(error)})") from error
+    command.answer(f"{asked.format} of step {run.step} of {asked.workdir}, {len(content):,} bytes: {path}, and {card}")
+
+
+def weights(run: TrainedRun) -> dict[str, Any]:
+    """Returns name of a network -> its variables: of those that draw and score, all collections."""
+    outputs = run.system.outputs
+    networks: dict[str, Any] = {name: {"params": params} for name, params in run.system.networks(run.state).items()}
+    if outputs.latent is not None:
+        networks["generator"] = outputs.latent.variables(run.state)
+    if outputs.score is not None:
+        networks["discriminator"] = outputs.score.variables(run.state)
+    return networks
+
+
+def facts(run: TrainedRun) -> dict[str, Any]:
+    """Returns what a reader needs to know of the arrays, of JSON's types."""
+    return {
+        "producer": "jaxgan",
+        "model": run.recipe.model,
+        "step": run.step,
+        "image_shape": list(run.system.image_shape),
+        "latent_dim": run.system.outputs.latent.network.latent_dim if run.system.outputs.latent else 0,
+        "condition_names": list(run.condition_names),
+        "flags": flags_of(run),
+    }
+
+
+def program(run: TrainedRun, network: str, pixel_type: str) -> bytes:
+    """Returns the generator or the discriminator of a run as a program.
+
+    Raises:
+      UserError: if the system has no such network.
+    """
+    if network == "generator":
+        latent = run.latent
+        return stablehlo.pack_generator(latent.network, latent.variables(run.state), pixel_type=pixel_type)
+    score = run.system.outputs.require("score", run.recipe.model)
+    return stablehlo.pack_discriminator(score.network, score.variables(run.state), pixel_type=pixel_type)
+
+
+if __name__ == "__main__":
+    command.run(main, schema.define_flags(Export))

@@ -1,0 +1,94 @@
+"""The page that goes with an exported model: what it is, how it came about, how to use it."""
+
+import dataclasses
+from typing import Any
+
+from experiments.run.restore import TrainedRun
+from jaxgan.training.files.metrics_log import read
+from jaxgan.training.files.workdir import Workdir
+
+LOADING = {
+    "safetensors": """from safetensors.numpy import load_file
+
+arrays = load_file("{file}")  # names such as generator.params.Dense_0.kernel""",
+    "generator": """from pathlib import Path
+
+import jax
+
+generator = jax.export.deserialize(Path("{file}").read_bytes())
+z = {std} * jax.random.normal(jax.random.key(0), (64, {latent_dim})){condition}
+images = generator.call(z{given})  # {pixels}""",
+    "discriminator": """from pathlib import Path
+
+import jax
+
+discriminator = jax.export.deserialize(Path("{file}").read_bytes())
+logits = discriminator.call(images{given})  # of images (n, {shape}), {pixels}""",
+}
+OWN = "The pictures were drawn by jaxgan itself, and carry no rights of others."
+OTHERS = "What may be done with the weights depends on the rights in the pictures: write it here before you share them."
+PIXELS = {"float": "in [−1, 1], float32", "bytes": "from 0 to 255, uint8"}
+
+
+def flags_of(run: TrainedRun) -> dict[str, Any]:
+    """Returns the flags that repeat the run, without the paths of the machine that it was trained on."""
+    fields = [field for field in dataclasses.fields(run.recipe) if not field.metadata["path"]]
+    given = {field.name: getattr(run.recipe, field.name) for field in fields}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def model_card(run: TrainedRun, file: str, kind: str, pixel_type: str) -> str:
+    """Returns the card of an exported file, in Markdown.
+
+    Args:
+      run: the run that was exported.
+      file: the name of the file.
+      kind: what it holds; safetensors, or the program of a generator or a discriminator.
+      pixel_type: how a program has pictures; float or bytes.
+    """
+    height, width, channels = run.system.image_shape
+    parts = [
+        f"# {run.recipe.model}, step {run.step:,}",
+        f"Trained by jaxgan on {run.recipe.dataset} (pictures {height}×{width}×{channels}, digest"
+        f" `{run.pictures_digest[:16]}`).",
+    ]
+    if run.condition_dim:
+        parts.append(f"A condition is float32 (n, {run.condition_dim}), 1 for what is asked: {_listed(run)}.")
+    parts += ["## Use", f"```python\n{_loading(run, file, kind, pixel_type)}\n```"]
+    flags = "\n".join(f"--{name}={value}" for name, value in flags_of(run).items())
+    repeats = f"`python -m experiments.{run.recipe.family.command}` with these flags, in a file, repeats the run."
+    parts += ["## Training", repeats, f"```\n{flags}\n```"]
+    scores = _scores(run)
+    if scores:
+        rows = [f"| {name} | {value:.4g} |" for name, value in scores.items()]
+        parts += ["## Scores", "The last line of the run's log that has any.", "\n".join(["| | |", "|---|---|", *rows])]
+    parts += ["## Licence", OWN if run.recipe.dataset == "avatars" else OTHERS]
+    return "\n\n".join(parts) + "\n"
+
+
+def _listed(run: TrainedRun) -> str:
+    return ", ".join(f"{name} ({index})" for index, name in enumerate(run.condition_names))
+
+
+def _loading(run: TrainedRun, file: str, kind: str, pixel_type: str) -> str:
+    latent = run.system.outputs.latent
+    return LOADING[kind].format(
+        file=file,
+        std=latent.network.latent_std if latent else 1,
+        latent_dim=latent.network.latent_dim if latent else 0,
+        condition=f"\ncondition = jax.nn.one_hot(jax.numpy.zeros(64), {run.condition_dim})"
+        if run.condition_dim
+        else "",
+        given=", condition" if run.condition_dim else "",
+        shape=", ".join(map(str, run.system.image_shape)),
+        pixels=PIXELS[pixel_type],
+    )
+
+
+def _scores(run: TrainedRun) -> dict[str, float]:
+    known = {*run.system.report.metrics, "step", "images_per_sec", "data_wait"}
+    for line in reversed(read(Workdir(str(run.recipe.workdir)).metrics)):
+        scores = {name: value for name, value in line.items() if name not in known}
+        if scores:
+            return scores
+    return {}

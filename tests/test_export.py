@@ -1,0 +1,130 @@
+"""Exported runs: arrays that come back to the bit, and programs that draw the same pictures without Flax or jaxgan."""
+
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from flax import traverse_util
+from safetensors.numpy import load as load_arrays
+
+from experiments import export
+from experiments.run.model_card import flags_of, model_card
+from experiments.run.recipes import resolve
+from experiments.run.restore import TrainedRun
+from jaxgan.data.examples import Examples
+from jaxgan.host.errors import UserError
+from jaxgan.interop import safetensors
+from jaxgan.training.fitting import initial_state
+
+NAMES = ("hair", "eyes", "mouth")
+
+
+def run_of(model, workdir="runs/nowhere", **settings):
+    """A run of a small system, before its first step."""
+    small = {"width": 4, "generator_width": 2, "discriminator_width": 2, "latent_dim": 4, "image_size": 16}
+    recipe = resolve({"model": model, "workdir": str(workdir), "dataset": "avatars", "data_dir": "/home/me"}, (model,))
+    known = {name: value for name, value in (small | settings).items() if hasattr(recipe, name)}
+    recipe = resolve({**flags(recipe), **known}, (model,))
+    names = NAMES if recipe.family.conditional else ()
+    system = recipe.family.build(recipe.settings, Examples.described((16, 16, 3), names, ""))
+    return TrainedRun(recipe, system, 7, initial_state(system), names, "0123456789abcdef" * 4)
+
+
+def flags(recipe):
+    return {"model": recipe.model, "workdir": recipe.workdir, "dataset": recipe.dataset, "data_dir": recipe.data_dir}
+
+
+@pytest.fixture(scope="module", params=["cgan_mnist", "vae_mlp"])
+def run(request):
+    return run_of(request.param)
+
+
+def test_arrays_come_back_to_the_bit_under_their_names(run):
+    content = safetensors.pack(export.weights(run), export.facts(run))
+    networks = safetensors.unpack(content)
+    expected = export.weights(run)
+    assert set(networks) == set(expected) and "generator" in networks
+    for network, variables in networks.items():
+        flat = traverse_util.flatten_dict(expected[network])
+        assert traverse_util.flatten_dict(variables).keys() == flat.keys()
+        for path, array in traverse_util.flatten_dict(variables).items():
+            assert array.dtype == flat[path].dtype
+            np.testing.assert_array_equal(array, flat[path])
+    first = jax.tree_util.tree_leaves_with_path(expected["generator"])[0]
+    name = jax.tree_util.keystr(first[0], simple=True, separator=".")
+    np.testing.assert_array_equal(load_arrays(content)[f"generator.{name}"], first[1])
+
+
+def test_other_bytes_are_refused_in_a_line():
+    with pytest.raises(UserError, match="not a safetensors file"):
+        safetensors.unpack(b"PK\x03\x04 nothing of the kind")
+
+
+def test_programs_draw_and_judge_as_the_run_does(run):
+    for pixel_type, scale in (("float", 127.5), ("bytes", 1.0)):
+        generator = jax.export.deserialize(bytearray(export.program(run, "generator", pixel_type)))
+        assert set(generator.platforms) == {"cpu", "cuda", "tpu"}
+        for count in (1, 3):
+            z = run.latent.latents(jax.random.key(1), count)
+            given = (np.eye(3, dtype=np.float32)[np.arange(count)],) if run.condition_dim else ()
+            images = np.asarray(generator.call(z, *given))
+            drawn = run.latent.images(run.state, z, *given)
+            assert images.dtype == (np.uint8 if pixel_type == "bytes" else np.float32)
+            # A half may be rounded either way, since XLA orders the sums of a whole batch and of some otherwise.
+            found = images.astype(np.float32) if scale == 1.0 else (images + 1) * scale
+            np.testing.assert_allclose(found, drawn, atol=1.0 if scale == 1.0 else 0.51)
+    if run.system.outputs.score is None:
+        with pytest.raises(UserError, match="vae_mlp has no discriminator"):
+            export.program(run, "discriminator", "bytes")
+    else:
+        judge = jax.export.deserialize(bytearray(export.program(run, "discriminator", "bytes")))
+        expected = run.system.outputs.score.scores(run.state, drawn, *given)
+        np.testing.assert_allclose(judge.call(drawn, *given), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_program_runs_without_flax_and_jaxgan(tmp_path):
+    run = run_of("mlp_b")
+    (tmp_path / "g.stablehlo").write_bytes(export.program(run, "generator", "float"))
+    (tmp_path / "read.py").write_text(code_of(model_card(run, "g.stablehlo", "generator", "float")))
+    program = (
+        "import sys\nsys.path.pop(0)\nexec(open('read.py').read())\n"
+        "assert not {'flax', 'jaxgan', 'experiments'} & set(sys.modules)\nassert images.shape == (64, 16, 16, 3)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def code_of(card):
+    return card.partition("```python\n")[2].partition("\n```")[0]
+
+
+def test_the_card_says_what_the_run_is_and_nothing_of_the_machine(tmp_path):
+    run = run_of("cgan_mnist", workdir=tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 5, "d_loss": 1.0, "fid": 12.5}\n{"step": 7, "d_loss": 0.5}\n')
+    card = model_card(run, "g.stablehlo", "generator", "bytes")
+    assert card.startswith("# cgan_mnist, step 7\n") and "16×16×3, digest `0123456789abcdef`" in card
+    assert "hair (0), eyes (1), mouth (2)" in card and "| fid | 12.5 |" in card and "d_loss" not in card
+    assert str(tmp_path) not in card and "/home/me" not in card
+    assert not {"workdir", "data_dir"} & set(flags_of(run)) and flags_of(run)["latent_dim"] == 4
+    assert "generator.call(z, condition)  # from 0 to 255, uint8" in code_of(card)
+
+
+@pytest.mark.torch
+def test_pytorch_reads_the_weights_in_a_few_lines(tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file
+
+    run = run_of("mlp_b")
+    (tmp_path / "mlp_b.safetensors").write_bytes(safetensors.pack(export.weights(run), {}))
+    arrays = load_file(tmp_path / "mlp_b.safetensors")
+    x = z = torch.from_numpy(np.array(run.latent.latents(jax.random.key(0), 5)))
+    for index in range(3):
+        kernel, bias = (arrays[f"generator.params.Dense_{index}.{name}"] for name in ("kernel", "bias"))
+        x = x @ kernel + bias
+        x = torch.relu(x) if index < 2 else torch.tanh(x)
+    pictures = x.reshape(-1, 16, 16, 3).numpy()
+    network = run.latent.network
+    expected = network.apply(run.latent.variables(run.state), z.numpy(), train=False)
+    np.testing.assert_allclose(pictures, expected, rtol=1e-4, atol=1e-5)
