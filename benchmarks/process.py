@@ -21,7 +21,7 @@ class Process:
     """A side in a process of its own, started at once; its methods wait until it is built.
 
     Args:
-      description: what ``benchmarks.worker`` is to build.
+      description: what ``benchmarks.worker`` is to build; of another checkout, if "checkout" names its folder.
       share: of an accelerator's memory, for sides that use JAX.
     """
 
@@ -31,7 +31,7 @@ class Process:
         environment = {"XLA_PYTHON_CLIENT_MEM_FRACTION": str(share), **os.environ}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", self._name],
-            cwd=REPOSITORY,
+            cwd=description.get("checkout", REPOSITORY),
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -46,13 +47,13 @@ def main() -> None:
     print(json.dumps({"benchmark": "startup", **settings, **result, **about}, indent=1))
 
 
-def start(given: dict[str, Any], workdir: str) -> dict[str, float]:
-    """Starts the command, and returns the seconds to its first step, to the end of the imports, and between the two."""
+def start(given: dict[str, Any], workdir: str, folder: Path = REPOSITORY) -> dict[str, float]:
+    """Starts a checkout's command: the seconds to its first step, to the end of the imports, and between the two."""
     arguments = [f"--{name}={value}" for name, value in {**given, "workdir": workdir, "steps": 1}.items()]
     began = time.monotonic()
     output = subprocess.run(
         [sys.executable, "-m", "benchmarks.first_step", *arguments],
-        cwd=REPOSITORY,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
