@@ -25,28 +25,40 @@ SERVER.set_forkserver_preload(
 
 def run(command, *arguments, timeout=300):
     """The finished process of `python -m experiments.COMMAND`, on one device."""
+    return _finished(_run_command, f"experiments.{command}", *map(str, arguments), folder=REPOSITORY, timeout=timeout)
+
+
+def run_file(path, *, xla_flags="", timeout=300):
+    """The finished process of `python PATH` in the file's own folder, on one device."""
+    return _finished(runpy.run_path, str(path), folder=path.parent, xla_flags=xla_flags, timeout=timeout)
+
+
+def _finished(target, *arguments, folder, timeout, xla_flags=""):
     with tempfile.TemporaryDirectory() as directory:
         streams = [os.path.join(directory, name) for name in ("stdout", "stderr")]
-        environment = {**os.environ, "XLA_FLAGS": ""}
-        process = SERVER.Process(target=_run, args=(command, list(map(str, arguments)), environment, *streams))
+        environment = {**os.environ, "XLA_FLAGS": xla_flags}
+        process = SERVER.Process(target=_begin, args=(target, arguments, environment, folder, streams))
         process.start()
         process.join(timeout)
         if process.is_alive():
             process.kill()
             process.join()
-            raise subprocess.TimeoutExpired(command, timeout)
-        texts = [Path(path).read_text() for path in streams]
-        return subprocess.CompletedProcess([command, *arguments], process.exitcode, *texts)
+            raise subprocess.TimeoutExpired(arguments, timeout)
+        return subprocess.CompletedProcess(arguments, process.exitcode, *(Path(path).read_text() for path in streams))
 
 
-def _run(command, arguments, environment, *streams):
+def _run_command(module, *arguments):
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _begin(target, arguments, environment, folder, streams):
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir(REPOSITORY)
+    os.chdir(folder)
     for descriptor, path in enumerate(streams, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
-    sys.argv = [f"experiments.{command}", *arguments]
     try:
-        runpy.run_module(f"experiments.{command}", run_name="__main__", alter_sys=True)
+        target(*arguments)
     finally:
         atexit._run_exitfuncs()  # multiprocessing leaves without

@@ -138,6 +138,7 @@ def test_the_plain_convolutions_are_the_library_s(padding):
         np.testing.assert_allclose(mine(values, kernel, stride=2, padding=padding), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_plain_step_is_the_library_s_without_any_loop(monkeypatch):
     """In a loop, XLA computes the gradients of its convolutions several times more slowly on a CPU."""
     for place, name in ((ops, "conv"), (ops, "conv_transpose"), (lax, "scan")):
@@ -227,6 +228,7 @@ def test_peak_memory_counts_children():
     assert 60 < peak.megabytes < 200
 
 
+@pytest.mark.slow
 def test_a_side_in_a_process_of_its_own():
     side = Process({"side": "jaxgan", "flags": tiny("mlp_a", steps_per_call=2)})
     try:

@@ -132,6 +132,7 @@ def test_a_shelf_knows_runs_by_name_alone(tagged, tmp_path):
             Shelf(folder and str(folder))
 
 
+@pytest.mark.slow
 def test_a_shelf_reads_a_run_again_when_it_has_gone_on(tmp_path):
     recipe = lay_out(tmp_path / "run")
     shelf = Shelf(str(tmp_path))
@@ -225,6 +226,7 @@ def test_a_walk_without_a_condition_keeps_one_all_the_way(faces):
         assert np.abs(alone.astype(int) - face).max() <= 1  # other rounding in a batch of another size
 
 
+@pytest.mark.slow
 def test_models_of_classes_and_models_without_conditions_draw_too(tmp_path):
     digits = load_run(str(small_run(tmp_path / "digits", model="cgan_mnist", names="digits", channels=1)))
     plain = load_run(str(small_run(tmp_path / "plain", model="dcgan_64", names="none")))

@@ -114,6 +114,7 @@ def test_fewer_pictures_than_features_are_refused_in_a_line(scored):
     assert done.stderr.strip() == "error: --num=100: 128 features need at least 128 pictures"
 
 
+@pytest.mark.slow
 def test_a_projection_shows_the_target_and_the_nearest(scored, tmp_path):
     Image.fromarray(np.full((20, 30, 3), 128, np.uint8)).save(tmp_path / "grey.png")
     done = run("sample", f"--workdir={scored}", f"--project={tmp_path / 'grey.png'}", f"--out={tmp_path / 'pair.npz'}")

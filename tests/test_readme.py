@@ -1,14 +1,11 @@
 """The programs of README.md run as they stand, each as a program of its own."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
+import commands
 import pytest
+from commands import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(?:<!--(?P<comment>[^\n]*)-->\n)?```python\n(?P<program>.*?)^```$", re.DOTALL | re.MULTILINE)
 REASON = re.compile(r" not run by tests: (\S.*?) ")
 
@@ -36,10 +33,7 @@ def test_a_program_of_the_readme_runs(program, reason, tmp_path):
     path = tmp_path / "program.py"
     path.write_text(program, encoding="utf-8")
     # One device, as a reader has; and most of the time would go into compiling well.
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    result = subprocess.run(
-        [sys.executable, path.name], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-    )
+    result = commands.run_file(path, xla_flags="--xla_backend_optimization_level=0")
     assert result.returncode == 0, result.stderr
 
 
