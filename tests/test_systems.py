@@ -19,6 +19,7 @@ SIZES = {
     "wgan_anime": 32,
     "cgan_anime": 16,
     "dcgan_64": 16,
+    "infogan_faces": 16,
     "sngan_32": 16,
     "sndcgan": 16,
 }
