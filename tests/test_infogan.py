@@ -1,6 +1,5 @@
 """InfoGAN's networks, latents, losses and step: counts and values by hand, and the numbers of a PyTorch reference."""
 
-import dataclasses
 import functools
 import math
 
@@ -186,7 +185,8 @@ def test_both_losses_have_the_information_with_its_weights():
             moves.append(jax.flatten_util.ravel_pytree(jax.tree.map(np.subtract, *params))[0])
             # The losses that are logged are without the information.
             assert float(metrics["d_loss"]) == pytest.approx(2 * math.log(2), abs=0.1)
-            assert 0.4 < float(metrics["g_loss"]) < 1.1
+            if player == "generator":  # the discriminator stays as it is
+                assert float(metrics["g_loss"]) == pytest.approx(math.log(2), abs=0.1)
         plain, categorical, continuous, both = moves
         assert np.abs(categorical - plain).max() > 1e-4 and np.abs(continuous - plain).max() > 1e-4
         np.testing.assert_allclose(both, plain + 3 * (categorical - plain) + 0.5 * (continuous - plain), atol=1e-5)
