@@ -189,7 +189,21 @@ def test_both_losses_have_the_information_with_its_weights():
                 assert float(metrics["g_loss"]) == pytest.approx(math.log(2), abs=0.1)
         plain, categorical, continuous, both = moves
         assert np.abs(categorical - plain).max() > 1e-4 and np.abs(continuous - plain).max() > 1e-4
-        np.testing.assert_allclose(both, plain + 3 * (categorical - plain) + 0.5 * (continuous - plain), atol=1e-5)
+        expected = plain + 3 * (categorical - plain) + 0.5 * (continuous - plain)
+        np.testing.assert_allclose(both, expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_either_player_raises_the_information():
+    state = start()
+
+    def after(rates, weights):
+        moved, _ = descend(state, *inputs(), rates, weights)
+        return descend(moved, *inputs(), (0.0, 0.0), (0.0, 0.0))[1]
+
+    for rates in ((0.01, 0.0), (0.0, 0.01)):
+        plain = after(rates, (0.0, 0.0))
+        for kind, weights in (("categorical_information", (3.0, 0.0)), ("continuous_information", (0.0, 3.0))):
+            assert after(rates, weights)[kind] > plain[kind] + 1e-5
 
 
 def test_statistics_are_of_what_each_network_learns_from():

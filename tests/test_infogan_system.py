@@ -14,8 +14,10 @@ from experiments.run.restore import TrainedRun
 from jaxgan import data, systems
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
+from jaxgan.models import infogan as networks
 from jaxgan.models.infogan import Codes
-from jaxgan.systems import infogan_outputs, information
+from jaxgan.systems import code_measures, infogan, infogan_outputs, information
+from jaxgan.systems.system import preview_key
 
 SMALL = {"generator_width": 2, "discriminator_width": 2, "noise_dim": 3, "batch_size": 4}
 
@@ -55,9 +57,16 @@ def test_settings_that_cannot_be_are_refused(changes, message):
         settings_of(**changes).check()
 
 
-def test_settings_reach_the_networks_and_the_rules():
-    from jaxgan.systems import infogan
+def test_defaults_are_those_of_the_source():
+    recipe = resolve({"model": "infogan_mnist"}, ("infogan_mnist",))
+    chosen = recipe.settings
+    rates = chosen.generator_learning_rate, chosen.discriminator_learning_rate
+    assert (chosen.batch_size, *rates, chosen.beta1, recipe.steps) == (128, 1e-3, 2e-4, 0.5, 50 * 100)
+    assert (chosen.categorical_weight, chosen.continuous_weight) == (1.0, 1.0)
+    assert networks.build("infogan_mnist").discriminator.negative_slope == 0.01
 
+
+def test_settings_reach_the_networks_and_the_rules():
     assert settings_of().codes == Codes(62, (10,), 2) and settings_of(model="infogan_faces").codes.categorical == (
         10,
         10,
@@ -98,8 +107,6 @@ def test_the_preview_has_a_row_for_each_class(digits):
     shown = system.preview.images(state)
     assert system.preview.rows == ("class 0", "class 1", "class 2", "class 3") and system.preview.columns == 6
     assert shown.shape == (24, 8, 8, 1)
-    from jaxgan.systems.system import preview_key
-
     z = np.array(information.draw_latents(preview_key(0), 24, system.outputs.latent.codes))
     z[:, 3:7] = np.repeat(np.eye(4), 6, axis=0)
     assert near(shown, system.outputs.latent.images(state, z))
@@ -148,8 +155,6 @@ def test_information_is_of_drawn_pictures_and_their_own_codes(digits, monkeypatc
     names = {f"continuous_{code}_{what}" for code in (1, 2) for what in ("information", "slant", "thickness")}
     assert set(found) == names | {"categorical_1_information", "categorical_2_information"}
     ink = system.outputs.latent.images(state, z)[..., 0] / 255.0
-    from jaxgan.systems import code_measures
-
     expected = code_measures.correlation_within(z[:, -1], code_measures.thicknesses(ink), z[:, 3:7].argmax(axis=1))
     assert found["continuous_2_thickness"].value == pytest.approx(expected[0], abs=0.02)
 
