@@ -12,6 +12,7 @@ Reference:
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -50,6 +51,7 @@ class Rules:
     average_decay: float | None = None
 
 
+@functools.partial(jax.jit, static_argnames=("count", "codes", "axis_name"))  # dozens of small programs without it
 def draw_latents(key: jax.Array, count: int, codes: Codes, axis_name: str | None = None) -> jax.Array:
     """Draws noise and codes for the examples on this device.
 
