@@ -128,7 +128,8 @@ def _scores_of_samples(asked: Evaluate, run: TrainedRun, recipe: Recipe, trainin
     if asked.feature_weights is not None:  # Of Inception v3's features of a whole training set, a CPU takes hours.
         training_images = None
     found = evaluate(run.state, training_images=training_images, extrapolate=asked.extrapolate)
-    found |= {"path_length": evaluate.path_length(run.state)}
+    if run.latent.normal:
+        found |= {"path_length": evaluate.path_length(run.state)}
     calibration = calibration_of(recipe, evaluate) if asked.calibrate and asked.feature_weights is None else {}
     for name, values in calibration.items():
         found[name] = {**found[name], "calibration": values}

@@ -218,6 +218,9 @@ def outputs_answer_or_refuse(system, examples):
     if outputs.measure is not None:
         measures = outputs.measure(state, images, jax.random.key(0))
         assert measures and all(np.isfinite(measure.value) and measure.meaning for measure in measures.values())
+    if outputs.measure_labelled is not None:
+        measures = outputs.measure_labelled(state, images, {"class": np.arange(len(images)) % 2})
+        assert measures and all(np.isfinite(measure.value) and measure.meaning for measure in measures.values())
 
 
 def _images(examples):

@@ -22,6 +22,7 @@ EXPERIMENTS = {
     "cgan": ("cgan.flags", [*NARROW, "--image_size=16"]),
     "wgan": ("wgan.flags", [*NARROW, "--image_size=32"]),
     "vae": ("vae_avatars.flags", [*SMALL, "--width=4", "--image_size=16"]),
+    "infogan": ("infogan_avatars.flags", [*NARROW, "--image_size=16"]),
 }
 
 

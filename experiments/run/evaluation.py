@@ -10,6 +10,7 @@ import numpy as np
 from experiments.run.recipes import Recipe
 from experiments.run.references import reference_pictures, reference_split, resizing, teaching_pictures
 from jaxgan.data.examples import Examples
+from jaxgan.data.heads import heads_of
 from jaxgan.host.errors import UserError
 from jaxgan.host.progress import bar
 from jaxgan.metrics import features, generator_path_length, measured_colours, scores
@@ -185,8 +186,15 @@ def make_measurer(
     real = reference_pictures(recipe, split, num, seed)
     context = {"n": len(real), "resolution": list(system.image_shape), "split": split, "seed": seed}
 
+    measure_labelled = system.outputs.measure_labelled
+    labels = {}
+    if measure_labelled is not None and real.conditions is not None:
+        labels = {head.name: head.labels(real.conditions) for head in heads_of(real.condition_names)}
+
     def measured(state: Any) -> Scores:
-        found = measure(state, real.images, jax.random.key(seed))
+        found = {**measure(state, real.images, jax.random.key(seed))}
+        if measure_labelled is not None and labels:
+            found |= measure_labelled(state, real.images, labels)
         return {
             name: {"value": value, "standard_error": error, "meaning": meaning} | context
             for name, (value, error, meaning) in found.items()

@@ -61,6 +61,11 @@ class LatentOutput:
     network: Network
     variables: Callable[[Any], Any]
 
+    @property
+    def normal(self) -> bool:
+        """Whether latents are normal noise, which a path length supposes."""
+        return True
+
     def latents(
         self, key: jax.Array, count: int, *, mean: float = 0.0, std: float = 1.0, truncation: float | None = None
     ) -> jax.Array:
@@ -102,6 +107,8 @@ class Outputs:
         `images` are training pictures, uint8.
       measure: (state, uint8 images, key) -> {name: Measure}, of pictures that the system has not seen; shown by
         `experiments.evaluate`.
+      measure_labelled: (state, uint8 images, labels) -> {name: Measure}, of such pictures where they have labels: by
+        kind, such as "class" or "hair", the class of each, integers (N,), or −1. Shown beside those of `measure`.
     """
 
     latent: LatentOutput | None = None
@@ -110,6 +117,7 @@ class Outputs:
     translate: Mapping[str, Callable[[Any, np.ndarray], np.ndarray]] = dataclasses.field(default_factory=dict)
     exhibits: Mapping[str, Callable[..., Exhibit]] = dataclasses.field(default_factory=dict)
     measure: Callable[[Any, np.ndarray, jax.Array], Mapping[str, Measure]] | None = None
+    measure_labelled: Callable[[Any, np.ndarray, Mapping[str, np.ndarray]], Mapping[str, Measure]] | None = None
 
     def require(self, name: str, system: str) -> Any:
         """Returns an output.
