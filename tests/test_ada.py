@@ -113,6 +113,7 @@ def test_a_grey_picture_keeps_one_channel_and_refuses_two():
         augmentation.augment(KEY, IMAGES[..., :2], None, probability=jnp.float32(1))
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_pictures_on_any_number_of_devices():
     def change(images, axis_name):
         return augmentation.augment(KEY, images, axis_name, probability=jnp.float32(0.7))

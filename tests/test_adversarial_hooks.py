@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 from flax import linen as nn
 from test_adversarial import PLAIN, SMALL, batch, one_step, rules, same
 
@@ -89,6 +90,7 @@ def test_a_lazy_penalty_takes_an_update_of_the_optimiser_more():
     assert (counts(1), counts(2)) == (1, 2)
 
 
+@pytest.mark.slow
 def test_a_penalty_is_differentiated_through_convolutions():
     how = rules(
         discriminator_penalty=r1, discriminator_optimizer=optax.sgd(RATE), generator_optimizer=optax.set_to_zero()

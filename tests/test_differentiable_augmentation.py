@@ -82,6 +82,7 @@ def test_pictures_and_policies_have_draws_of_their_own():
         assert len(np.unique(seen, axis=0)) > 15
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_pictures_on_any_number_of_devices():
     change = augmentation.build(ALL)
     whole = change(KEY, IMAGES, None)

@@ -10,6 +10,7 @@ TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 SYSTEMS = [name for name, case in CASES.items() if case.framework == "keras"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_narrow_networks_agree_with_keras(name):
     assert_small(comparison.compare(CASES[name], "float64", **CASES[name].narrow), 1e-10)

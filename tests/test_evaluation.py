@@ -175,6 +175,7 @@ def test_a_systems_own_measures_are_taken_of_pictures_that_it_has_not_seen():
         evaluation.make_measurer(RECIPE, SYSTEM, num=50)
 
 
+@pytest.mark.slow
 def test_the_log_gets_the_measures_of_a_system_that_draws_nothing(state):
     alone = with_outputs(latent=None, measure=brightness)
     assert evaluation.during_training(RECIPE, alone)(state).keys() == {"brightness", "units"}

@@ -8,6 +8,7 @@ from reference.cases import CASES
 
 from jaxgan import interop
 
+AT_ONCE = ("mlp_b", "dcgan_64")  # in every run of the tests; the others with the slow proofs
 SYSTEMS = [name for name, case in CASES.items() if case.framework == "torch"]
 
 
@@ -18,7 +19,11 @@ def variables_of(gan, arrays):
     )
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+def marked(names):
+    return [pytest.param(name, marks=() if name in AT_ONCE else pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", marked(SYSTEMS))
 def test_stored_measures_are_met(name):
     case, arrays = CASES[name], stored.load(name)
     gan = case.build(**case.narrow)
@@ -28,7 +33,7 @@ def test_stored_measures_are_met(name):
     assert {measured: error for measured, error in errors.items() if not error <= 1e-10} == {}
 
 
-@pytest.mark.parametrize("name", stored.TRAINED)
+@pytest.mark.parametrize("name", marked(stored.TRAINED))
 def test_stored_training_is_repeated(name):
     case, arrays = CASES[name], stored.load(name)
     gan = case.build(**case.narrow)

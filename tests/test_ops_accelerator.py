@@ -118,6 +118,7 @@ def check_second_derivatives(x, kernel, dy, stride, padding):
                 assert_close(actual, np.asarray(wanted), 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["k4 s2, to 3x3", "k5 tail, a row unused", "k5 s2 same, grey", "k2 s3, gaps", "negative padding", "k1 s2"]
 )

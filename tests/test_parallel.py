@@ -82,6 +82,7 @@ def test_two_devices_give_the_parameters_of_one(name, how, two_devices):
     assert len(jax.tree.leaves(two.generator.params)[0].devices()) == 2
 
 
+@pytest.mark.slow
 def test_statistics_of_each_device_alone_are_another_run_and_the_same_on_every_device(two_devices):
     """Also: the comparison above would notice statistics that are not synchronised."""
     alone = dataclasses.replace(RULES["convolutional"], sync_batch_norm=False)

@@ -94,6 +94,7 @@ def test_halves_of_the_batch_have_the_penalty_of_the_whole(name):
     np.testing.assert_allclose(jnp.mean(halves), every(bowl)[name], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_penalties_are_in_float32_where_the_networks_compute_in_bfloat16(name):
     gan = models.build("dcgan_anime_a", **SMALL, dtype=jnp.bfloat16)

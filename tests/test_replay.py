@@ -69,6 +69,7 @@ def test_a_size_that_half_batches_do_not_divide_is_filled_to_the_end():
     assert [filled for *_, filled in seen] == [3, 5, 5, 5]
 
 
+@pytest.mark.slow
 def test_devices_have_the_same_history_and_their_share_of_what_is_shown():
     history, _ = exchange(History.empty(6, ((2, 2, 1), (1,))), KEYS[0], fresh(0, 6))
     whole, shown = exchange(history, KEYS[1], fresh(1, 6))

@@ -23,11 +23,10 @@ CASES = {
     "conditional": ("cgan_mnist", {"penalty": "dragan", "diffaugment": ALL_POLICIES, "ada": True, "replay": 5}),
     "fully_connected": ("mlp_b", {"penalty": "gp", "penalty_every": 2, "ada": True, "replay": 5}),
 }
-CHEAPEST = "fully_connected"
 SINGLE = (conformance.state_is_a_template, conformance.metrics_are_those_declared, conformance.lowers_for_accelerators)
 
 
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compile_once")]
 
 
 @functools.cache
@@ -54,35 +53,28 @@ def small(name):
     return dataclasses.replace(system, init=init), examples
 
 
-def cases():
-    return [pytest.param(name, marks=() if name == CHEAPEST else pytest.mark.slow) for name in CASES]
-
-
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("proof", SINGLE, ids=lambda proof: proof.__name__)
 def test_settings_conform(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_settings_allow_any_grouping_of_steps(name):
     conformance.any_grouping_of_steps(*small(name))
 
 
-@pytest.mark.slow
 def test_settings_conform_under_pmap_and_shard_map():
     """One case, of most settings: what two devices compute is proven below of each, without their programs."""
     conformance.devices_agree(*small("conditional"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_settings_resume_to_the_bit(name, tmp_path):
     conformance.resumes_to_the_bit(*small(name), tmp_path)
 
 
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", CASES)
 def test_two_devices_draw_what_one_does(name):
     """In float64 to the last digits: what is random belongs to an example, and means are those of all devices."""
     system, _ = small(name)

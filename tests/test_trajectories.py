@@ -48,6 +48,7 @@ def test_pytorch_goes_the_same_way(name):
     assert_same(ours, **expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp_keras", pytest.param("wgan_anime", marks=pytest.mark.slow)])
 def test_keras_goes_the_same_way(name):
     pytest.importorskip("keras", reason="Keras is not installed")
