@@ -21,8 +21,12 @@ SIZES = {
     "dcgan_64": 16,
     "sngan_32": 16,
     "sndcgan": 16,
+    "pix2pix": 16,
 }
-WIDER = {"mlp_b": {"generator_width": 8}}  # of two hidden units, both may be 0 for every latent
+WIDER = {
+    "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent
+    "pix2pix": {"discriminator_layers": 1},
+}
 OF_PICTURES = 11
 
 
@@ -39,7 +43,8 @@ def small(name):
     random = np.random.default_rng(1)
     images = random.integers(0, 256, (OF_PICTURES, size, size, 3), np.uint8)
     labels = random.integers(0, 3, OF_PICTURES) if family.conditional else None
-    examples = data.from_arrays(images, labels)
+    inputs = 255 - images if family.paired else None
+    examples = data.from_arrays(images, labels, inputs=inputs)
     known = {field.name for field in dataclasses.fields(family.settings)}
     small = SMALL | WIDER.get(name, {})
     return systems.build(name, examples, **{key: value for key, value in small.items() if key in known}), examples

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.run.recipes import Recipe
 from experiments.run.references import reference_pictures, reference_split, resizing, teaching_pictures
+from experiments.run.translation import TranslationScores
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.host.progress import bar
@@ -185,12 +186,17 @@ def make_measurer(
     real = reference_pictures(recipe, split, num, seed)
     context = {"n": len(real), "resolution": list(system.image_shape), "split": split, "seed": seed}
 
+    further = {name: real.arrays[name] for name in system.inputs.get("", ()) if name not in ("image", "condition")}
+    translations = TranslationScores(recipe, system, real) if recipe.family.paired else None
+
     def measured(state: Any) -> Scores:
-        found = measure(state, real.images, jax.random.key(seed))
-        return {
-            name: {"value": value, "standard_error": error, "meaning": meaning} | context
+        found = measure(state, real.images, jax.random.key(seed), **further)
+        scores = {
+            name: {"value": value, "standard_error": error, "meaning": meaning}
             for name, (value, error, meaning) in found.items()
         }
+        scores |= {} if translations is None else translations(state)
+        return {name: score | context for name, score in scores.items()}
 
     return measured
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MODULES = (  # one line a system: a module with FAMILIES
     "jaxgan.systems.gan",
     "jaxgan.systems.vae",
+    "jaxgan.systems.pix2pix",
 )
 
 
