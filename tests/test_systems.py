@@ -21,7 +21,7 @@ SIZES = {
     "dcgan_64": 16,
     "sngan_32": 16,
     "sndcgan": 16,
-    "pix2pix": 16,
+    "pix2pix": 8,
 }
 WIDER = {
     "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent

@@ -78,7 +78,10 @@ class TranslationScores:
     real: Examples
 
     def __call__(self, state: Any) -> Scores:
-        """Returns the distance that copying a training picture would leave, and for avatars the shares of right colours."""
+        """Computes how far the nearest training pictures are from the truth, and for avatars the shares of right colours.
+
+        A translation that is no nearer to the truth than the nearest training picture could be a copy of one.
+        """
         scores: Scores = {"nearest_training_rmse": self._nearest}
         if self.recipe.dataset in data.DRAWN and self.real.conditions is not None:
             translate = next(iter(self.system.outputs.translate.values()))

@@ -1,4 +1,4 @@
-"""Pairs of an image and the input that is to be translated into it, as the cache keeps them and as systems take them."""
+"""Pairs of an image and the input that is to be translated into it."""
 
 import dataclasses
 

@@ -4,8 +4,8 @@ Everything here is a pure function of arrays and an explicit key. Dropout, crops
 and an example's place in the global batch, so a run does not depend on how many devices carry it.
 
 Reference:
-  Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017. Where the paper, its Lua program
-  and the authors' PyTorch program differ, the step is that of the last.
+  Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017. Where the paper, its Lua
+  program and the authors' PyTorch program differ, the step is that of the last.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Pairs of a face and a drawing of it to be translated into the face: a sketch, a map of its parts, or a grey picture.
 
-The drawings show the same face, so that the right answer of a translation is known, pixel by pixel. A map shows hair and
-eyes in the colours of their classes, every other part in one colour of its own, whatever it is in the face.
+Both show the same face, so that the right answer of a translation is known, pixel by pixel. A map shows hair and eyes
+in the colours of their classes, and every other part in one colour of its own, whatever it is in the face.
 """
 
 import functools
