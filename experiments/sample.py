@@ -5,7 +5,7 @@
     python -m experiments.sample --workdir=W --num=25 --condition="blue hair red eyes" --out=blue.png
     python -m experiments.sample --workdir=W --show=interpolation --out=walk.gif      # or one_noise, neighbours, …
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
-    python -m experiments.sample --workdir=W --input=drawing.png --out=face.png       # or a folder, of a run that translates
+    python -m experiments.sample --workdir=W --input=drawing.png --out=face.png       # or a folder; needs a translator
     python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the latent that comes closest
 
 A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and, of a conditional
@@ -65,9 +65,8 @@ class Sample:
         "samples",
         "Pictures to show; samples; interpolation: between latents, straight and below along the arc (a closed walk if"
         " --out is a .gif); conditions: all of them; one_noise: one latent under every condition; neighbours: samples"
-        " beside the nearest training pictures; reconstructions: real pictures above what the system makes of them; translations: inputs, outputs and the"
-        " truth; or"
-        " any other exhibit of the run's system",
+        " beside the nearest training pictures; reconstructions: real pictures above what the system makes of them;"
+        " translations: inputs, outputs and the truth; or any other exhibit of the run's system",
     )
     project: str | None = option(
         None, "Picture file: find the latent whose picture comes closest to it, and show both", path=True

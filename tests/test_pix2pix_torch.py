@@ -196,7 +196,7 @@ def test_outputs_are_those_of_pytorch(norm, train):
 
 @pytest.mark.slow
 def test_a_step_with_instance_normalisation_is_that_of_pytorch():
-    """By plain gradient descent: a bias before the normalisation has a gradient of rounding alone, which Adam scales."""
+    """By plain gradient descent: a bias before the normalisation has a gradient of rounding alone; Adam scales it."""
     from reference import torch_pix2pix
 
     ours, theirs = pair_of_networks(norm="instance")

@@ -78,7 +78,7 @@ class TranslationScores:
     real: Examples
 
     def __call__(self, state: Any) -> Scores:
-        """Computes how far the nearest training pictures are from the truth, and for avatars the shares of right colours.
+        """Computes how far nearest training pictures are from the truth, and for avatars the shares of right colours.
 
         A translation that is no nearer to the truth than the nearest training picture could be a copy of one.
         """
