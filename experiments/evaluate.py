@@ -75,7 +75,14 @@ def main() -> None:
     if run.system.outputs.latent is not None:
         found |= _scores_of_samples(asked, run, recipe, training.images if same else None)
     if run.system.outputs.measure is not None:
-        measured = make_measurer(recipe, run.system, num=asked.num, seed=asked.seed, split=asked.split)
+        measured = make_measurer(
+            recipe,
+            run.system,
+            num=asked.num,
+            seed=asked.seed,
+            split=asked.split,
+            trained_on=recipe if same else run.recipe,
+        )
         found |= measured(run.state)
     if asked.format == "table":
         command.answer(f"{heading(run, found, same)}\n\n{table(found)}")

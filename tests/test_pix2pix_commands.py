@@ -115,12 +115,12 @@ def test_scores_of_the_truth_itself_are_perfect_and_of_another_picture_not():
     def right(state, pictures, key=None):
         return np.stack([by_input[pixels.tobytes()] for pixels in pictures])
 
-    def scores(answer):
+    def scores(answer, **options):
         other = answered(run(), answer)
         measure = functools.partial(pix2pix.measure, answer)
         outputs = dataclasses.replace(other.system.outputs, measure=measure)
         system = dataclasses.replace(other.system, outputs=outputs)
-        return evaluation.make_measurer(other.recipe, system, num=40)(None)
+        return evaluation.make_measurer(other.recipe, system, num=40, **options)(None)
 
     perfect, shifted = scores(right), scores(lambda *given: np.roll(right(*given), 1, axis=0))
     assert perfect["l1"]["value"] == perfect["rmse"]["value"] == 0 < shifted["l1"]["value"]
@@ -129,4 +129,6 @@ def test_scores_of_the_truth_itself_are_perfect_and_of_another_picture_not():
     training = references.load_pictures(run().recipe).images.astype(float)
     nearest = [np.sqrt(np.square(training - image).mean((1, 2, 3))).min() / 127.5 for image in truth.images]
     np.testing.assert_allclose(perfect["nearest_training_rmse"]["value"], np.mean(nearest), rtol=1e-6)
+    fewer = scores(right, trained_on=dataclasses.replace(run().recipe, num_examples=2))
+    assert fewer["nearest_training_rmse"]["value"] > perfect["nearest_training_rmse"]["value"]
     assert perfect["l1"]["n"] == 40 and perfect["l1"]["split"] == "test"

@@ -164,7 +164,13 @@ def make_evaluator(
 
 
 def make_measurer(
-    recipe: Recipe, system: System, *, num: int, seed: int = 0, split: str | None = None
+    recipe: Recipe,
+    system: System,
+    *,
+    num: int,
+    seed: int = 0,
+    split: str | None = None,
+    trained_on: Recipe | None = None,
 ) -> Callable[[Any], Scores]:
     """Opens the real pictures that a system's own measures are taken of.
 
@@ -174,6 +180,7 @@ def make_measurer(
       num: at most how many real pictures.
       seed: chooses them, and decides what the measures draw.
       split: of the data set; default: one that the run has not seen, where there is one.
+      trained_on: the recipe whose pictures it was trained on, where it is measured on others. Default: `recipe`.
 
     Returns:
       state -> scores; each has its `meaning`.
@@ -187,7 +194,7 @@ def make_measurer(
     context = {"n": len(real), "resolution": list(system.image_shape), "split": split, "seed": seed}
 
     further = {name: real.arrays[name] for name in system.inputs.get("", ()) if name not in ("image", "condition")}
-    translations = TranslationScores(recipe, system, real) if recipe.family.paired else None
+    translations = TranslationScores(trained_on or recipe, system, real) if recipe.family.paired else None
 
     def measured(state: Any) -> Scores:
         found = measure(state, real.images, jax.random.key(seed), **further)

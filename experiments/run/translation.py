@@ -68,8 +68,8 @@ class TranslationScores:
     """Scores of translations beside a system's own measures.
 
     Attributes:
-      recipe: of the run.
-      system: what it trained.
+      recipe: whose pictures it was trained on.
+      system: what was trained.
       real: the pairs that it is measured on.
     """
 

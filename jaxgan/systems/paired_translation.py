@@ -113,47 +113,54 @@ def train_step(
       ValueError: for more than one batch.
     """
     keys = step_keys(state)
-    generator = rules.generator.clone(axis_name=axis_name)
-    discriminator = rules.discriminator.clone(axis_name=axis_name)
-    pair = (pixels.normalize(_only_batch(batch[name])) for name in ("input", "image"))
-    inputs, images = jitter(keys.jitter, tuple(pair), enlarge=rules.enlarge, flip=rules.flip, axis_name=axis_name)
+    rules = dataclasses.replace(
+        rules,
+        generator=rules.generator.clone(axis_name=axis_name),
+        discriminator=rules.discriminator.clone(axis_name=axis_name),
+    )
+    pair = tuple(pixels.normalize(_only_batch(batch[name])) for name in ("input", "image"))
+    inputs, images = jitter(keys.jitter, pair, enlarge=rules.enlarge, flip=rules.flip, axis_name=axis_name)
 
     def generate(params: Any) -> tuple[jax.Array, Any]:
         variables = {**state.generator.variables, "params": params}
-        return apply(generator, variables, inputs, rngs={"dropout": keys.dropout})
+        return apply(rules.generator, variables, inputs, rngs={"dropout": keys.dropout})
 
     # The generator does not change before its own step, so one pass serves both networks.
     fakes, pull_back, generator_collections = jax.vjp(generate, state.generator.params, has_aux=True)
+    judge, metrics = _discriminator_update(state.discriminator, inputs, images, fakes, rules, axis_name)
 
-    def discriminator_loss(params: Any) -> tuple[jax.Array, tuple[list[jax.Array], Any]]:
-        player, logits = state.discriminator.replace(params=params), []
-        for pictures in (jax.lax.stop_gradient(fakes), images):  # each pass moves the running statistics, in this order
-            judged, collections = apply(discriminator, player.variables, inputs, pictures)
-            player = player.with_collections(collections)
-            logits.append(judged)
-        return discriminator_objective(rules, real=logits[1], fake=logits[0]), (logits, player.batch_stats)
-
-    (d_loss, ((fake, real), batch_stats)), gradient = jax.value_and_grad(discriminator_loss, has_aux=True)(
-        state.discriminator.params
-    )
-    judge = update(state.discriminator, gradient, rules.discriminator_optimizer, axis_name)
-    judge = judge.replace(batch_stats=batch_stats)
-
-    def generator_loss(pictures: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array, Any]]:
-        logits, collections = apply(discriminator, judge.variables, inputs, pictures)
+    def generator_loss(pictures: jax.Array) -> tuple[jax.Array, tuple[Metrics, Any]]:
+        logits, collections = apply(rules.discriminator, judge.variables, inputs, pictures)
         adversarial, l1 = generator_objectives(rules, logits, pictures, images)
-        return adversarial + rules.l1_weight * l1, (adversarial, l1, collections)
+        return adversarial + rules.l1_weight * l1, ({"g_loss": adversarial, "l1": l1}, collections)
 
-    (_, (g_loss, l1, collections)), fake_gradient = jax.value_and_grad(generator_loss, has_aux=True)(fakes)
+    fake_gradient, (parts, collections) = jax.grad(generator_loss, has_aux=True)(fakes)
     (gradient,) = pull_back(fake_gradient)
     player = update(state.generator, gradient, rules.generator_optimizer, axis_name)
-    score = jax.nn.sigmoid if rules.loss == "bce" else lambda logits: logits
-    scores = {name: jnp.mean(score(_flat(logits))) for name, logits in (("d_real", real), ("d_fake", fake))}
     return state.replace(
         step=state.step + 1,
         generator=player.with_collections(generator_collections),
         discriminator=judge.with_collections(collections),  # the reference's statistics move in this pass too
-    ), mean_over_devices({"d_loss": d_loss, "g_loss": g_loss, "l1": l1, **scores}, axis_name)
+    ), mean_over_devices({**metrics, **parts}, axis_name)
+
+
+def _discriminator_update(
+    player: Player, inputs: jax.Array, images: jax.Array, fakes: jax.Array, rules: Rules, axis_name: str | None
+) -> tuple[Player, Metrics]:
+    """Takes a step of the discriminator; returns it with its metrics on this device, from before the step."""
+
+    def loss(params: Any) -> tuple[jax.Array, tuple[list[jax.Array], Any]]:
+        judge, logits = player.replace(params=params), []
+        for pictures in (jax.lax.stop_gradient(fakes), images):  # each pass moves the running statistics, in this order
+            judged, collections = apply(rules.discriminator, judge.variables, inputs, pictures)
+            judge = judge.with_collections(collections)
+            logits.append(judged)
+        return discriminator_objective(rules, real=logits[1], fake=logits[0]), (logits, judge.batch_stats)
+
+    (d_loss, (logits, batch_stats)), gradient = jax.value_and_grad(loss, has_aux=True)(player.params)
+    player = update(player, gradient, rules.discriminator_optimizer, axis_name).replace(batch_stats=batch_stats)
+    scores = [jnp.mean(jax.nn.sigmoid(_flat(part)) if rules.loss == "bce" else _flat(part)) for part in logits]
+    return player, {"d_loss": d_loss, "d_real": scores[1], "d_fake": scores[0]}
 
 
 def _only_batch(pictures: jax.Array) -> jax.Array:
