@@ -21,6 +21,7 @@ from experiments.run.evaluation import check_measurable, make_evaluator, make_me
 from experiments.run.recipes import FEATURES, FEATURES_HELP, Recipe
 from experiments.run.references import load_pictures, training_pictures
 from experiments.run.restore import TrainedRun, load_run
+from jaxgan.data import FOLDERS
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.metrics.entries import Scores
@@ -74,7 +75,14 @@ def main() -> None:
     if run.system.outputs.latent is not None:
         found |= _scores_of_samples(asked, run, recipe, training.images if same else None)
     if run.system.outputs.measure is not None:
-        measured = make_measurer(recipe, run.system, num=asked.num, seed=asked.seed, split=asked.split)
+        measured = make_measurer(
+            recipe,
+            run.system,
+            num=asked.num,
+            seed=asked.seed,
+            split=asked.split,
+            trained_on=recipe if same else run.recipe,
+        )
         found |= measured(run.state)
     if asked.format == "table":
         command.answer(f"{heading(run, found, same)}\n\n{table(found)}")
@@ -92,7 +100,7 @@ def _pictures(asked: Evaluate, run: TrainedRun) -> tuple[Recipe, Examples, bool]
     Raises:
       UserError: if `--data_dir` does not name others and these are not the run's own, or they have another shape.
     """
-    if asked.data_dir is None or run.recipe.dataset != "folder":
+    if asked.data_dir is None or run.recipe.dataset not in FOLDERS:
         recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
         return recipe, training_pictures(recipe, run.pictures_digest), True
     recipe = dataclasses.replace(run.recipe, data_dir=asked.data_dir)

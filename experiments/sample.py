@@ -5,6 +5,7 @@
     python -m experiments.sample --workdir=W --num=25 --condition="blue hair red eyes" --out=blue.png
     python -m experiments.sample --workdir=W --show=interpolation --out=walk.gif      # or one_noise, neighbours, …
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
+    python -m experiments.sample --workdir=W --input=drawing.png --out=face.png       # or a folder; needs a translator
     python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the latent that comes closest
 
 A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and, of a conditional
@@ -25,6 +26,7 @@ from experiments.run.exhibits import Exhibit
 from experiments.run.output import earlier_pictures, write
 from experiments.run.references import training_pictures
 from experiments.run.restore import TrainedRun, load_run
+from experiments.run.translation import translated, translations
 from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.data.conditions import in_turn, name_of
@@ -63,12 +65,19 @@ class Sample:
         "samples",
         "Pictures to show; samples; interpolation: between latents, straight and below along the arc (a closed walk if"
         " --out is a .gif); conditions: all of them; one_noise: one latent under every condition; neighbours: samples"
-        " beside the nearest training pictures; reconstructions: real pictures above what the system makes of them; or"
-        " any other exhibit of the run's system",
+        " beside the nearest training pictures; reconstructions: real pictures above what the system makes of them;"
+        " translations: inputs, outputs and the truth; or any other exhibit of the run's system",
     )
     project: str | None = option(
         None, "Picture file: find the latent whose picture comes closest to it, and show both", path=True
     )
+    input: str | None = option(
+        None,
+        "Picture file, or folder of pictures, to translate; a .png shows each above its translation, a .npz or a folder"
+        " takes the translations alone",
+        path=True,
+    )
+    direction: str | None = option(None, "With --input: direction of the translation; default: the system's first")
     seed: int = option(0, "Random seed of the latents", group="Latents")
     mean: float = option(0.0, "Mean of the latents", group="Latents")
     std: float = option(
@@ -94,8 +103,11 @@ def main() -> None:
     run = load_run(asked.workdir, asked.step)
     if asked.data_dir is not None:
         run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, data_dir=asked.data_dir))
-    check_show(run, asked.show)
-    if asked.project is not None:
+    if asked.input is None:
+        check_show(run, asked.show)
+    if asked.input is not None:
+        exhibit = translated(run, asked.input, asked.direction, pairs=asked.out.endswith(".png"))
+    elif asked.project is not None:
         exhibit = _projection(run, asked)
     elif asked.show == "samples":
         exhibit = Exhibit(*draw_samples(run, asked))
@@ -120,7 +132,11 @@ def check(asked: Sample) -> None:
         raise UserError(f"--std={asked.std}: must be from 0 to {FARTHEST:,}")
     if asked.truncation is not None and not asked.truncation > 0:
         raise UserError(f"--truncation={asked.truncation}: must be above 0")
-    plain = asked.show == "samples" and asked.project is None
+    if asked.input is not None and (asked.show != "samples" or asked.project is not None):
+        raise UserError("--input: shows translations of pictures; leave out --show and --project")
+    if asked.direction is not None and asked.input is None:
+        raise UserError("--direction: is that of a translation; give --input too")
+    plain = asked.show == "samples" and asked.project is None and asked.input is None
     if asked.best_of is not None and not plain:
         raise UserError("--best_of: chooses among plain samples; leave out --show and --project")
     if asked.project is not None and asked.show != "samples":
@@ -141,6 +157,8 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
         found += ["conditions", "one_noise"] if run.condition_dim else []
     if outputs.reconstruct:
         found.append("reconstructions")
+    if run.recipe.family.paired:
+        found.append("translations")
     return (*found, *outputs.exhibits)
 
 
@@ -189,6 +207,8 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
         return own[asked.show](run.state, images, asked.num, asked.seed)
     if asked.show == "reconstructions":
         return exhibits.reconstructions(run, asked.num, asked.seed)
+    if asked.show == "translations":
+        return translations(run, asked.num, asked.seed)
     if asked.show == "neighbours":
         fewer = dataclasses.replace(asked, num=max(1, asked.num // (1 + exhibits.NEAREST)))
         return exhibits.neighbours(run, *draw_samples(run, fewer))

@@ -216,7 +216,8 @@ def outputs_answer_or_refuse(system, examples):
         translated = translate(state, images)
         assert translated.dtype == np.uint8 and len(translated) == len(images)
     if outputs.measure is not None:
-        measures = outputs.measure(state, images, jax.random.key(0))
+        further = {name: examples.arrays[name][:3] for name in system.inputs.get("", ()) if name != "image"}
+        measures = outputs.measure(state, images, jax.random.key(0), **further)
         assert measures and all(np.isfinite(measure.value) and measure.meaning for measure in measures.values())
     if outputs.measure_labelled is not None:
         measures = outputs.measure_labelled(state, images, {"class": np.arange(len(images)) % 2})

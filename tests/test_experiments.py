@@ -23,6 +23,7 @@ EXPERIMENTS = {
     "wgan": ("wgan.flags", [*NARROW, "--image_size=32"]),
     "vae": ("vae_avatars.flags", [*SMALL, "--width=4", "--image_size=16"]),
     "infogan": ("infogan_avatars.flags", [*NARROW, "--image_size=16"]),
+    "pix2pix": ("pix2pix.flags", [*SMALL, "--width=4", "--image_size=16"]),
 }
 
 
@@ -59,7 +60,8 @@ def test_twenty_steps_and_on(command, tmp_path):
         assert f"to {steps}, in" in done.stdout
     assert inspected(tmp_path / "run")["step"] == 25
     assert [line["step"] for line in logged(tmp_path / "run")] == [5, 10, 15, 20, 25]
-    done = run("sample", f"--workdir={tmp_path / 'run'}", "--num=6", f"--out={tmp_path / 'six.npz'}")
+    shown = ["--show=translations"] if command == "pix2pix" else []
+    done = run("sample", f"--workdir={tmp_path / 'run'}", *shown, "--num=6", f"--out={tmp_path / 'six.npz'}")
     assert done.returncode == 0, done.stderr
     arrays = arrays_of(tmp_path / "six.npz")
     assert len(arrays["images"]) == 6

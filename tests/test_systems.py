@@ -22,8 +22,12 @@ SIZES = {
     "infogan_faces": 16,
     "sngan_32": 16,
     "sndcgan": 16,
+    "pix2pix": 8,
 }
-WIDER = {"mlp_b": {"generator_width": 8}}  # of two hidden units, both may be 0 for every latent
+WIDER = {
+    "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent
+    "pix2pix": {"discriminator_layers": 1},
+}
 OF_PICTURES = 11
 
 
@@ -40,7 +44,8 @@ def small(name):
     random = np.random.default_rng(1)
     images = random.integers(0, 256, (OF_PICTURES, size, size, 3), np.uint8)
     labels = random.integers(0, 3, OF_PICTURES) if family.conditional else None
-    examples = data.from_arrays(images, labels)
+    inputs = 255 - images if family.paired else None
+    examples = data.from_arrays(images, labels, inputs=inputs)
     known = {field.name for field in dataclasses.fields(family.settings)}
     small = SMALL | WIDER.get(name, {})
     return systems.build(name, examples, **{key: value for key, value in small.items() if key in known}), examples
@@ -48,7 +53,7 @@ def small(name):
 
 OTHERS = ("two_domains", "growing")
 # One of each kind is proven in every run of the tests, some of them thoroughly; the others with the slow proofs.
-QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "vae_mlp", "vae_conv", "infogan_faces", *OTHERS)
+QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "vae_mlp", "vae_conv", "infogan_faces", "pix2pix", *OTHERS)
 THOROUGHLY = ("mlp_b", "vae_mlp")
 # These residual networks take minutes to compile, and are `projection_gan` but for the conditions and the widths.
 LONG = ("resnet_gan", "sngan_32")

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.run.recipes import Recipe
 from experiments.run.references import reference_pictures, reference_split, resizing, teaching_pictures
+from experiments.run.translation import TranslationScores
 from jaxgan.data.examples import Examples
 from jaxgan.data.heads import heads_of
 from jaxgan.host.errors import UserError
@@ -164,7 +165,13 @@ def make_evaluator(
 
 
 def make_measurer(
-    recipe: Recipe, system: System, *, num: int, seed: int = 0, split: str | None = None
+    recipe: Recipe,
+    system: System,
+    *,
+    num: int,
+    seed: int = 0,
+    split: str | None = None,
+    trained_on: Recipe | None = None,
 ) -> Callable[[Any], Scores]:
     """Opens the real pictures that a system's own measures are taken of.
 
@@ -174,6 +181,7 @@ def make_measurer(
       num: at most how many real pictures.
       seed: chooses them, and decides what the measures draw.
       split: of the data set; default: one that the run has not seen, where there is one.
+      trained_on: the recipe whose pictures it was trained on, where it is measured on others. Default: `recipe`.
 
     Returns:
       state -> scores; each has its `meaning`.
@@ -186,19 +194,23 @@ def make_measurer(
     real = reference_pictures(recipe, split, num, seed)
     context = {"n": len(real), "resolution": list(system.image_shape), "split": split, "seed": seed}
 
+    further = {name: real.arrays[name] for name in system.inputs.get("", ()) if name not in ("image", "condition")}
+    translations = TranslationScores(trained_on or recipe, system, real) if recipe.family.paired else None
     measure_labelled = system.outputs.measure_labelled
     labels = {}
     if measure_labelled is not None and real.conditions is not None:
         labels = {head.name: head.labels(real.conditions) for head in heads_of(real.condition_names)}
 
     def measured(state: Any) -> Scores:
-        found = {**measure(state, real.images, jax.random.key(seed))}
+        found = {**measure(state, real.images, jax.random.key(seed), **further)}
         if measure_labelled is not None and labels:
             found |= measure_labelled(state, real.images, labels)
-        return {
-            name: {"value": value, "standard_error": error, "meaning": meaning} | context
+        scores = {
+            name: {"value": value, "standard_error": error, "meaning": meaning}
             for name, (value, error, meaning) in found.items()
         }
+        scores |= {} if translations is None else translations(state)
+        return {name: score | context for name, score in scores.items()}
 
     return measured
 

@@ -7,6 +7,7 @@ from typing import Any
 from experiments.cli import schema
 from experiments.run.recipes import Recipe, all_options, read_recipe_flags, recipe_class, resolve
 from jaxgan import systems
+from jaxgan.data import DRAWN
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import Family
 from jaxgan.systems.system import check_distinct_seed
@@ -80,7 +81,7 @@ def given_settings(family: Family) -> dict[str, Any]:
 
 def _changes(given: dict[str, Any], recipe: Recipe, former: Recipe) -> dict[str, Any]:
     """Returns the given flags that differ from what a run was begun with, and may not."""
-    if "data_dir" in given and former.dataset == "avatars":
+    if "data_dir" in given and former.dataset in DRAWN:
         given = {**given, "dataset": recipe.dataset}  # A folder of pictures would be passed over without a word.
     may_change = {field.name for field in dataclasses.fields(recipe) if field.metadata["may_change"]}
     return {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli import schema
-from jaxgan import systems
+from jaxgan import data, systems
 from jaxgan.host.errors import UserError
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import (
@@ -19,7 +19,10 @@ from jaxgan.systems.settings import (
     require_positive,
 )
 
-DATASET_HELP = "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist"
+DATASET_HELP = (
+    "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist; for pix2pix"
+    " avatars_pairs or folder_pairs"
+)
 FEATURES = ("trained", "thumbnails")
 FEATURES_HELP = "Features that scores are taken from: a small network trained on the data set, or thumbnails of 8×8"
 
@@ -104,8 +107,8 @@ class RunOptions:
                 raise UserError(f"--{name}={value}: must be at least 1")
         if self.steps_per_call is not None and not 1 <= self.steps_per_call <= LONGEST_CALL:
             raise UserError(f"--steps_per_call={self.steps_per_call}: must be from 1 to {LONGEST_CALL:,}")
-        if self.dataset == "folder" and not self.data_dir:
-            raise UserError("--dataset=folder: name the folder with --data_dir")
+        if self.dataset in data.FOLDERS and not self.data_dir:
+            raise UserError(f"--dataset={self.dataset}: name the folder with --data_dir")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,6 +134,10 @@ class Recipe(RunOptions, SystemSettings):
     def check(self) -> None:
         """Raises a UserError for a value out of range, or for values that contradict each other."""
         RunOptions.check(self)
+        if self.family.paired != (self.dataset in data.PAIRED):
+            known = ", ".join(data.PAIRED) if self.family.paired else "a set without pairs, such as avatars or folder"
+            takes = "takes pairs" if self.family.paired else "takes no pairs"
+            raise UserError(f"--dataset={self.dataset}: {self.model} {takes}; choose {known}")
         self.settings.check()
 
 
@@ -180,7 +187,8 @@ def resolve(given: dict[str, Any], models: tuple[str, ...]) -> Recipe:
         raise UserError(f"--{unknown[0]}: {model} has no such setting; leave it out")
     recipe = dataclasses.replace(recipe, **{**given, "model": model})
     if recipe.dataset is None:
-        recipe = dataclasses.replace(recipe, dataset="folder" if recipe.data_dir else "avatars")
+        source = "folder" if recipe.data_dir else "avatars"
+        recipe = dataclasses.replace(recipe, dataset=f"{source}_pairs" if recipe.family.paired else source)
     if recipe.workdir is None:
         recipe = dataclasses.replace(recipe, workdir=f"runs/{recipe.model}-{recipe.dataset}")
     recipe.check()

@@ -25,6 +25,7 @@ def load_pictures(recipe: Recipe, split: str = "train", *, tags: bool = False) -
         conditional=tags or recipe.family.conditional,
         num_examples=recipe.num_examples,
         split=split,
+        **recipe.data_options,
     )
 
 
@@ -47,7 +48,7 @@ def training_pictures(recipe: Recipe, digest: str) -> Examples:
 
 def reference_split(recipe: Recipe) -> str:
     """Returns the split that a generator is measured against: one that it has not seen, where there is one."""
-    if recipe.dataset != "avatars":  # these have one, and would be drawn to find out
+    if recipe.dataset not in data.DRAWN:  # these have one, and would be drawn to find out
         try:
             load_pictures(recipe, "test")
         except NoSuchSplit:
@@ -57,7 +58,7 @@ def reference_split(recipe: Recipe) -> str:
 
 def reference_pictures(recipe: Recipe, split: str, count: int, seed: int) -> Examples:
     """Loads at most `count` pictures of a split, chosen by the seed; avatars are drawn as asked for."""
-    if recipe.dataset == "avatars" and split != "train":
+    if recipe.dataset in data.DRAWN and split != "train":
         recipe = dataclasses.replace(recipe, num_examples=count)
     pictures = load_pictures(recipe, split)
     if len(pictures) <= count:
@@ -94,4 +95,4 @@ def _with_tags(recipe: Recipe) -> Examples | None:
 
 def resizing(recipe: Recipe) -> str:
     """Describes how real pictures come to the size that the networks work at."""
-    return "none: drawn at this size" if recipe.dataset == "avatars" else RESIZING
+    return "none: drawn at this size" if recipe.dataset in data.DRAWN else RESIZING

@@ -4,7 +4,9 @@ Importing this package loads neither TensorFlow nor JAX. TensorFlow is needed by
 that is not in the cache yet.
 """
 
+import dataclasses
 import os
+from typing import Any
 
 from jaxgan.data.examples import Examples, from_arrays
 from jaxgan.host.errors import NoSuchSplit, UserError, printable
@@ -12,6 +14,16 @@ from jaxgan.host.errors import NoSuchSplit, UserError, printable
 __all__ = ["Examples", "from_arrays", "load"]
 
 _AVATAR_SEEDS = {"train": 0, "test": 1}
+_PREVIEWED = 16  # pairs of the split "test" that come with the split "train"
+
+DRAWN = ("avatars", "avatars_pairs")
+"""The sources that the library draws."""
+
+FOLDERS = ("folder", "folder_pairs")
+"""The sources that are folders of pictures."""
+
+PAIRED = ("avatars_pairs", "folder_pairs")
+"""The sources with an input beside each picture, to be translated into it."""
 
 
 def load(
@@ -23,19 +35,25 @@ def load(
     num_examples: int = 30_000,
     split: str = "train",
     cache_dir: str | os.PathLike | None = None,
+    pair_input: str = "parts",
+    pair: str = "left",
 ) -> Examples:
     """Opens an image source by its name.
 
     Args:
-      dataset: "avatars" (drawn by the library), "folder", or the name of a TFDS data set such as "mnist".
+      dataset: "avatars" (drawn by the library), "folder", the same with an input beside each picture, "avatars_pairs"
+        and "folder_pairs", or the name of a TFDS data set such as "mnist".
       image_size: height and width of the pictures, in pixels.
       data_dir: the folder of pictures, a `.npz` or `.npy` file of them, or TFDS's directory.
       conditional: whether to read conditions: of a folder from its `tags.csv`, or else from its subfolders, of which
         each is a class; of a file from its labels. Avatars and TFDS data sets with labels always
         have conditions.
       num_examples: number of avatars.
-      split: "train", "test", or any split that TFDS knows. A folder has only "train".
+      split: "train", "test", or any split that TFDS knows. A folder has only "train". Of a folder of pairs "test" is a
+        twentieth, at most 16 pairs, which "train" lacks; "all" has both.
       cache_dir: see `cache.cache_directory`.
+      pair_input: of "avatars_pairs", see `avatars.pairs.load`.
+      pair: of "folder_pairs", see `folder_pairs.load`.
 
     Raises:
       NoSuchSplit: if the source has no such split.
@@ -46,6 +64,15 @@ def load(
 
         seed = _AVATAR_SEEDS[_known_split(dataset, split, tuple(_AVATAR_SEEDS))]
         return avatars.load(size=image_size, count=num_examples, seed=seed, cache_dir=cache_dir)
+    if dataset == "avatars_pairs":
+        return _avatars_pairs(split, num_examples, pair_input=pair_input, size=image_size, cache_dir=cache_dir)
+    if dataset == "folder_pairs":
+        from jaxgan.data import folder_pairs, pairs
+
+        if data_dir is None:
+            raise UserError("--dataset=folder_pairs: name the folder of pairs by --data_dir")
+        _known_split(dataset, split, ("train", "test", "all"))
+        return pairs.hold_out(folder_pairs.load(data_dir, image_size, pair=pair, cache_dir=cache_dir), split)
     if dataset == "folder":
         from jaxgan.data import array_file, folder
 
@@ -58,6 +85,18 @@ def load(
     from jaxgan.data import tfds
 
     return tfds.load(dataset, image_size, data_dir=data_dir, split=split, cache_dir=cache_dir)
+
+
+def _avatars_pairs(split: str, count: int, **options: Any) -> Examples:
+    """Opens a split of pairs of avatars; that of training holds a few of the other for previews."""
+    from jaxgan.data.avatars import pairs
+
+    seed = _AVATAR_SEEDS[_known_split("avatars_pairs", split, tuple(_AVATAR_SEEDS))]
+    examples = pairs.load(count=count, seed=seed, **options)
+    if split != "train":
+        return examples
+    held_out = pairs.load(count=_PREVIEWED, seed=_AVATAR_SEEDS["test"], **options)
+    return dataclasses.replace(examples, held_out=held_out.arrays)
 
 
 def _known_split(dataset: str, split: str, known: tuple[str, ...]) -> str:

@@ -55,16 +55,46 @@ def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarra
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged metadata, whose pixels may be intact
         with Image.open(path, formats=_FORMATS) as picture:
-            width, height = picture.size
-            if width * height > MAX_PIXELS:
-                raise ValueError(f"{width} by {height} pixels are more than {MAX_PIXELS}")
-            if picture.format == "TIFF" and picture.mode in ("I", "F"):
-                raise ValueError("32 bits a channel, whose black and white are not known")
+            _check_decodable(picture)
             # JPEG can be decoded at a reduced size, which is faster; twice the size keeps what the resizing needs.
             drafted = picture.draft(None, (2 * image_size, 2 * image_size))
             extent = drafted[1][2:] if drafted else picture.size
             square = _middle(picture, extent, image_size, channels)
             return _pixels(_upright(square, picture))
+
+
+def decode_halves(path: str | os.PathLike, image_size: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the left and the right half of a picture file, each as `decode` reads a picture of its own.
+
+    Args:
+      path: a JPEG, PNG, WebP, BMP, GIF or TIFF file, upright wider than high and of an even width.
+      image_size: height and width of each result, in pixels.
+      channels: 1 for grey or 3 for RGB.
+
+    Returns:
+      Two arrays (image_size, image_size, channels) uint8.
+
+    Raises:
+      Exception: if the file cannot be read, or holds no two pictures side by side.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged metadata, whose pixels may be intact
+        with Image.open(path, formats=_FORMATS) as picture:
+            _check_decodable(picture)
+            both = _upright(_over_white(picture).convert("L" if channels == 1 else "RGB"), picture)
+    width, height = both.size
+    if width % 2 or width <= height:
+        raise ValueError(f"{width} by {height} pixels are no two pictures side by side")
+    left, right = both.crop((0, 0, width // 2, height)), both.crop((width // 2, 0, width, height))
+    return fit(left, image_size, channels), fit(right, image_size, channels)
+
+
+def _check_decodable(picture: Image.Image) -> None:
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} by {height} pixels are more than {MAX_PIXELS}")
+    if picture.format == "TIFF" and picture.mode in ("I", "F"):
+        raise ValueError("32 bits a channel, whose black and white are not known")
 
 
 def fit(picture: Image.Image, image_size: int, channels: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,16 @@ class Examples:
 
     Attributes:
       arrays: name -> (N, …), read-only: "image", uint8 (N, height, width, channels); optionally "condition", uint8 (N,
-        c) multi-hot; possibly others, such as "target".
+        c) multi-hot, and "input", uint8 of the images' shape: pictures to be translated into the images.
       condition_names: the c names, such as "blue hair"; () without conditions.
       digest: hexadecimal sha256 of the pixels and conditions.
+      held_out: arrays of a few examples that are not among these, by the same names, for previews; may be empty.
     """
 
     arrays: Mapping[str, np.ndarray]
     condition_names: tuple[str, ...] = ()
     digest: str = ""
+    held_out: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {name: len(array) for name, array in self.arrays.items()}
@@ -89,7 +91,9 @@ def digest_of(images: Mapping[str, Any], conditions: Mapping[str, Any] | None) -
     return hashlib.sha256(json.dumps([images, conditions], sort_keys=True).encode()).hexdigest()
 
 
-def from_arrays(images: Any, labels: Any = None, *, condition_names: Sequence[str] | None = None) -> Examples:
+def from_arrays(
+    images: Any, labels: Any = None, *, condition_names: Sequence[str] | None = None, inputs: Any = None
+) -> Examples:
     """Makes a set of examples from arrays in memory. Contiguous arrays are not copied.
 
     Args:
@@ -97,6 +101,7 @@ def from_arrays(images: Any, labels: Any = None, *, condition_names: Sequence[st
       labels: None; or integers (N,), the class of each image, counted from 0; or zeros and ones (N, c), with several
         classes per image.
       condition_names: a name for each class; "0", "1", … by default.
+      inputs: pictures to be translated into the images, uint8 of the same shape.
 
     Returns:
       The examples, with the labels as conditions, uint8 (N, c). Their digest equals that of the same arrays from any
@@ -109,13 +114,16 @@ def from_arrays(images: Any, labels: Any = None, *, condition_names: Sequence[st
     if labels is None:
         if condition_names is not None:
             raise UserError("condition_names: name the classes of labels; give labels too, or leave them out")
-        return _examples(images, None, ())
+        return _examples(images, None, (), _checked_inputs(inputs, images))
     names = None if condition_names is None else _checked_names(condition_names)
     conditions = _checked_conditions(np.asarray(labels), len(images), names)
-    return _examples(images, conditions, names or tuple(map(str, range(conditions.shape[1]))))
+    names = names or tuple(map(str, range(conditions.shape[1])))
+    return _examples(images, conditions, names, _checked_inputs(inputs, images))
 
 
-def _examples(images: np.ndarray, conditions: np.ndarray | None, names: tuple[str, ...]) -> Examples:
+def _examples(
+    images: np.ndarray, conditions: np.ndarray | None, names: tuple[str, ...], inputs: np.ndarray | None
+) -> Examples:
     arrays = {"image": _read_only(images)}
     if conditions is not None:
         arrays["condition"] = _read_only(conditions)
@@ -123,7 +131,11 @@ def _examples(images: np.ndarray, conditions: np.ndarray | None, names: tuple[st
         name: {"shape": list(array.shape), "sha256": hashlib.sha256(array.reshape(-1).data).hexdigest()}
         for name, array in arrays.items()
     }
-    return Examples(arrays, names, digest_of(described["image"], described.get("condition")))
+    digest = digest_of(described["image"], described.get("condition"))
+    if inputs is not None:
+        arrays["input"] = _read_only(inputs)
+        digest = hashlib.sha256(digest.encode() + arrays["input"].reshape(-1).data).hexdigest()
+    return Examples(arrays, names, digest)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -141,6 +153,16 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
     if images.ndim not in (3, 4) or 0 in images.shape:
         raise UserError(f"images: must be (N, height, width) or (N, height, width, channels), not {images.shape}")
     return images if images.ndim == 4 else images[..., None]
+
+
+def _checked_inputs(inputs: Any, images: np.ndarray) -> np.ndarray | None:
+    if inputs is None:
+        return None
+    inputs = np.asarray(inputs)
+    inputs = inputs[..., None] if inputs.ndim == 3 else inputs
+    if inputs.dtype != np.uint8 or inputs.shape != images.shape:
+        raise UserError(f"inputs: must be uint8 {images.shape} as the images, not {inputs.dtype} {inputs.shape}")
+    return inputs
 
 
 def _checked_names(names: Sequence[str]) -> tuple[str, ...]:

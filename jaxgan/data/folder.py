@@ -24,7 +24,8 @@ TAG_FILE = "tags.csv"
 WRITTEN_BY_A_RUN = frozenset({"samples", "real.png", "losses.png", "evolution.gif", "checkpoints", "tensorboard"})
 """What a workdir holds of pictures and of directories; it may lie in a folder of pictures, or be one."""
 
-_WORST_UNREADABLE_SHARE = 0.1
+WORST_SHARE = 0.1
+"""Share of pictures that may be unreadable or without a partner; of more, the folder is refused."""
 _NAMED_FILES = 5
 
 
@@ -61,14 +62,16 @@ def load(
     if image_size < 1 or channels not in (None, 1, 3):
         raise ValueError(f"image_size must be positive and channels 1, 3 or None: {image_size}, {channels}")
     root = Path(os.path.expanduser(path)).resolve()
-    files = _list_files(root, path)
+    files = list_files(root, path)
     conditions, names = _conditions(root, files) if tags else (None, ())
     if conditions is not None:
         files = [file for file in files if file.path in conditions]
     settings = {
         "folder": os.fsencode(root).hex(),
-        "listing": _digest([repr(tuple(file)) for file in files]),
-        "conditions": None if conditions is None else _digest([str(conditions[file.path].tolist()) for file in files]),
+        "listing": digest_of_lines([repr(tuple(file)) for file in files]),
+        "conditions": None
+        if conditions is None
+        else digest_of_lines([str(conditions[file.path].tolist()) for file in files]),
         "names": list(names),
         "image_size": image_size,
         "channels": channels,
@@ -78,13 +81,24 @@ def load(
     return found or _build(root, files, conditions, settings, cache_dir)
 
 
-class _File(NamedTuple):
+class File(NamedTuple):
+    """A picture file as it was when the folder was listed."""
+
     path: str  # within the folder
     size: int  # bytes
     modified: int  # nanoseconds
 
 
-def _list_files(root: Path, shown: str | os.PathLike) -> list[_File]:
+def list_files(root: Path, shown: str | os.PathLike) -> list[File]:
+    """Lists the pictures of a folder in the order of their paths; tells of those that are left out.
+
+    Args:
+      root: the folder.
+      shown: the folder as the user named it.
+
+    Raises:
+      UserError: if it is missing or has no pictures.
+    """
     if root.is_file():
         raise UserError(
             f"--data_dir={printable(shown)}: is a file; give a folder of pictures, or a .npz or .npy file of them"
@@ -104,7 +118,7 @@ def _list_files(root: Path, shown: str | os.PathLike) -> list[_File]:
         left_out.append(f"{len(links)} symbolic links, which are not followed, were left out")
     if others:
         left_out.append(
-            f"{len(others)} pictures of other formats were left out: {_first_few(sorted(others))} (save them as PNG)"
+            f"{len(others)} pictures of other formats were left out: {first_few(sorted(others))} (save them as PNG)"
         )
     if not files:
         extensions = " ".join(sorted(EXTENSIONS))
@@ -119,7 +133,7 @@ def _list_files(root: Path, shown: str | os.PathLike) -> list[_File]:
     return files
 
 
-def _walk(root: str, links: list[str], others: list[str]) -> Iterator[_File]:
+def _walk(root: str, links: list[str], others: list[str]) -> Iterator[File]:
     """Yields the pictures; adds the paths of symbolic links, and of pictures of other formats, to the lists."""
     folders = [""]
     while folders:
@@ -139,7 +153,7 @@ def _walk(root: str, links: list[str], others: list[str]) -> Iterator[_File]:
                 folders.append(path)
             elif is_picture and entry.is_file():
                 status = entry.stat()
-                yield _File(path, status.st_size, status.st_mtime_ns)
+                yield File(path, status.st_size, status.st_mtime_ns)
             elif os.path.splitext(entry.name)[1].lower() in OTHER_EXTENSIONS:
                 others.append(path)
 
@@ -149,7 +163,7 @@ def _is_run(names: set[str]) -> bool:
     return "dataset.json" in names and not names.isdisjoint({"flags.txt", "metrics.jsonl", "checkpoints", "real.png"})
 
 
-def _conditions(root: Path, files: Sequence[_File]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+def _conditions(root: Path, files: Sequence[File]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Maps the path of each picture to its condition, and names its elements: tags, or a class for each subfolder."""
     if (root / TAG_FILE).exists():
         return _tagged(root, files), CONDITION_NAMES
@@ -162,7 +176,7 @@ def _conditions(root: Path, files: Sequence[_File]) -> tuple[dict[str, np.ndarra
     return found
 
 
-def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
+def _tagged(root: Path, files: Sequence[File]) -> dict[str, np.ndarray]:
     """Maps the path of each picture with one or two tags to its condition; tells of what belongs to nothing."""
     where = printable(root / TAG_FILE)
     by_identifier = read_tags(root / TAG_FILE)
@@ -174,10 +188,10 @@ def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
     conditions = {path: condition for path, condition in conditions.items() if condition.sum() in (1, 2)}
     if not conditions:
         raise UserError(f"{where}: no line with one or two of the tags belongs to a picture of the folder")
-    if len(matches.pictures) > _WORST_UNREADABLE_SHARE * len(files):
-        named = _first_few(matches.pictures)
+    if len(matches.pictures) > WORST_SHARE * len(files):
+        named = first_few(matches.pictures)
         lines = f"; {len(matches.identifiers)} lines belong to no picture" if matches.identifiers else ""
-        few = f": {_first_few(matches.identifiers)}" if matches.identifiers else ""
+        few = f": {first_few(matches.identifiers)}" if matches.identifiers else ""
         raise UserError(
             f"{where}: {len(matches.pictures)} of {len(files)} pictures have no line: {named}{lines}{few}; an id is the"
             " file's name, as in `7,red hair` for 7.jpg; give the pictures lines, or move them away"
@@ -187,13 +201,13 @@ def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
         (len(by_identifier), "lines belong to no picture", matches.identifiers),
     ):
         if names:
-            print(f"{where}: {len(names)} of {count} {what}: {_first_few(names)}", file=sys.stderr)
+            print(f"{where}: {len(names)} of {count} {what}: {first_few(names)}", file=sys.stderr)
     return conditions
 
 
 def _build(
     root: Path,
-    files: Sequence[_File],
+    files: Sequence[File],
     conditions: dict[str, np.ndarray] | None,
     settings: dict,
     cache_dir: str | os.PathLike | None,
@@ -202,7 +216,7 @@ def _build(
     channels = settings["channels"] or (3 if any(is_colour(root / file.path) for file in files) else 1)
     shape = (image_size, image_size, channels)
     unreadable: list[str] = []
-    chunks = _unchanged(root, files, _decoded(root, [file.path for file in files], shape, conditions, unreadable))
+    chunks = unchanged(root, files, _decoded(root, [file.path for file in files], shape, conditions, unreadable))
     pictures = cache.build(
         "folder",
         settings,
@@ -235,13 +249,11 @@ def _decoded(
         labels = None if conditions is None else [conditions[path] for path in task if path not in broken]
         if len(chunk.images):
             yield Chunk(chunk.images, None if labels is None else np.stack(labels))
-    if len(unreadable) > _WORST_UNREADABLE_SHARE * len(paths):
+    if len(unreadable) > WORST_SHARE * len(paths):
         raise UserError(f"--data_dir={printable(root)}: {_report(root, unreadable, len(paths))}; repair or remove them")
 
 
-def _unchanged(
-    root: Path, files: Sequence[_File], chunks: Generator[Chunk, None, None]
-) -> Generator[Chunk, None, None]:
+def unchanged(root: Path, files: Sequence[File], chunks: Generator[Chunk, None, None]) -> Generator[Chunk, None, None]:
     """Yields the chunks, then raises a UserError if a file has changed since it was listed."""
     with contextlib.closing(chunks):
         yield from chunks
@@ -270,13 +282,15 @@ def _decode_files(paths: Sequence[str], *, root: str, image_size: int, channels:
 
 
 def _report(root: Path, unreadable: Sequence[str], total: int) -> str:
-    return f"{len(unreadable)} of {total} pictures in {printable(root)} cannot be read: {_first_few(unreadable)}"
+    return f"{len(unreadable)} of {total} pictures in {printable(root)} cannot be read: {first_few(unreadable)}"
 
 
-def _first_few(names: Sequence[str]) -> str:
+def first_few(names: Sequence[str]) -> str:
+    """Joins the first names of a list."""
     more = ", ..." if len(names) > _NAMED_FILES else ""
     return ", ".join(printable(name) for name in names[:_NAMED_FILES]) + more
 
 
-def _digest(lines: Sequence[str]) -> str:
+def digest_of_lines(lines: Sequence[str]) -> str:
+    """Returns the sha256 of some lines."""
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

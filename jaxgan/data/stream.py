@@ -27,7 +27,11 @@ def gather(arrays: Arrays, numbers: np.ndarray) -> Batch:
     Raises:
       IndexError: if a number is out of range.
     """
-    return {name: array.take(numbers, axis=0) for name, array in arrays.items()}
+    # `take` is faster, but copies all of an array that is a part of another.
+    return {
+        name: array.take(numbers, axis=0) if array.flags.c_contiguous else array[numbers]
+        for name, array in arrays.items()
+    }
 
 
 def stream(

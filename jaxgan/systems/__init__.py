@@ -22,6 +22,7 @@ MODULES = (  # one line a system: a module with FAMILIES
     "jaxgan.systems.gan",
     "jaxgan.systems.vae",
     "jaxgan.systems.infogan",
+    "jaxgan.systems.pix2pix",
 )
 
 

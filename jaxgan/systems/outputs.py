@@ -102,11 +102,11 @@ class Outputs:
       latent: pictures from latents.
       score: logits of pictures.
       reconstruct: (state, uint8 images (N, H, W, C)) -> uint8 images of the same shape.
-      translate: direction -> (state, uint8 images) -> uint8 images.
+      translate: direction -> (state, uint8 images) -> uint8 images; the first direction is the usual one.
       exhibits: name -> (state, images, count, seed) -> Exhibit: pictures that `experiments.sample --show=NAME` shows;
         `images` are training pictures, uint8.
       measure: (state, uint8 images, key) -> {name: Measure}, of pictures that the system has not seen; shown by
-        `experiments.evaluate`.
+        `experiments.evaluate`. Further arrays that the system takes, such as `input`, are given by their names.
       measure_labelled: (state, uint8 images, labels) -> {name: Measure}, of such pictures where they have labels: by
         kind, such as "class" or "hair", the class of each, integers (N,), or −1. Shown beside those of `measure`.
     """
@@ -116,7 +116,7 @@ class Outputs:
     reconstruct: Callable[[Any, np.ndarray], np.ndarray] | None = None
     translate: Mapping[str, Callable[[Any, np.ndarray], np.ndarray]] = dataclasses.field(default_factory=dict)
     exhibits: Mapping[str, Callable[..., Exhibit]] = dataclasses.field(default_factory=dict)
-    measure: Callable[[Any, np.ndarray, jax.Array], Mapping[str, Measure]] | None = None
+    measure: Callable[..., Mapping[str, Measure]] | None = None
     measure_labelled: Callable[[Any, np.ndarray, Mapping[str, np.ndarray]], Mapping[str, Measure]] | None = None
 
     def require(self, name: str, system: str) -> Any:

@@ -47,6 +47,11 @@ class SystemSettings:
     batch_size: int = option(64, "Pictures in a batch, over all devices together", group="Training")
     seed: int = option(0, "Random seed", group="Training")
 
+    @property
+    def data_options(self) -> Mapping[str, Any]:
+        """What `data.load` is told besides, such as what lies beside each picture."""
+        return {}
+
     def check(self) -> None:
         """Raises a UserError for a value out of range."""
         require_positive(self, "image_size", "batch_size")
@@ -65,6 +70,7 @@ class Family:
       build: (settings, examples) -> System.
       image_size: id -> height and width of the pictures that the networks are made for.
       conditional: whether they need a condition with each picture.
+      paired: whether they need an input beside each picture, to be translated into it.
     """
 
     command: str
@@ -74,6 +80,7 @@ class Family:
     build: Callable[[Any, Examples], System]
     image_size: Callable[[str], int]
     conditional: bool = False
+    paired: bool = False
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ __all__ = [
 SIZES = range(16, 257)
 """Valid sizes of a face, in pixels."""
 
-_EDITION = 1  # raised when the face of a (seed, index) changes, so that cached faces are redrawn
+EDITION = 1  # raised when the face of a (seed, index) changes, so that cached faces are redrawn
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def load(*, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.P
         raise UserError(f"--seed={seed}: the avatars take a seed from 0 to 2**64 - 1")
     return cache.load_or_build(
         "avatars",
-        {"edition": _EDITION, "size": int(size), "count": int(count), "seed": int(seed)},
+        {"edition": EDITION, "size": int(size), "count": int(count), "seed": int(seed)},
         int(count),
         (int(size), int(size), 3),
         functools.partial(draw_example, seed=int(seed), size=int(size)),

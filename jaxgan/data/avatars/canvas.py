@@ -1,13 +1,15 @@
 """A drawing surface whose coordinates do not depend on its size in pixels."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from jaxgan.data.avatars.palette import Colour
+
+_SHADE = 0.7  # opacity below which a filling only tints what is there
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Canvas:
       blending: Pillow's drawing context for transparent colours.
       matrix: (2, 2), from drawing coordinates (row vectors) to pixels.
       offset: (2,), the pixel of the drawing's origin.
+      flat: colour -> the one that stands for it, in a drawing without shades; None: as it is.
     """
 
     image: Image.Image
@@ -27,6 +30,7 @@ class Canvas:
     blending: ImageDraw.ImageDraw
     matrix: np.ndarray
     offset: np.ndarray
+    flat: Callable[[Colour], Colour] | None = None
 
     @classmethod
     def on(cls, image: Image.Image, matrix: np.ndarray, offset: np.ndarray) -> "Canvas":
@@ -57,7 +61,11 @@ class Canvas:
         cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
         matrix = np.array([[cosine, sine], [-sine, cosine]]) @ self.matrix
         offset = np.array([x, y]) @ self.matrix + self.offset
-        return Canvas(self.image, self.opaque, self.blending, matrix, offset)
+        return replace(self, matrix=matrix, offset=offset)
+
+    def flattened(self, flat: Callable[[Colour], Colour]) -> "Canvas":
+        """Returns a canvas on the same picture that draws in flat colours, and leaves shades out."""
+        return replace(self, flat=flat)
 
     def fill(self, points: np.ndarray, colour: Colour, alpha: float = 1.0) -> None:
         """Fills an outline with a colour.
@@ -68,6 +76,10 @@ class Canvas:
           alpha: opacity of the colour, 0 to 1.
         """
         pixels = (points @ self.matrix + self.offset).ravel().tolist()
+        if self.flat is not None:
+            if alpha < _SHADE:
+                return
+            colour, alpha = self.flat(colour), 1.0
         if alpha >= 1:
             self.opaque.polygon(pixels, fill=colour)
         else:
@@ -81,7 +93,7 @@ class Canvas:
         high = np.maximum(np.minimum(np.ceil(pixels.max(0)).astype(int) + 1, self.image.size), low + 1)
         box = (*low.tolist(), *high.tolist())
         layer = self.image.crop(box)
-        yield Canvas.on(layer, self.matrix, self.offset - low)
+        yield replace(Canvas.on(layer, self.matrix, self.offset - low), flat=self.flat)
         mask = Image.new("L", layer.size)
         ImageDraw.Draw(mask).polygon((pixels - low).ravel().tolist(), fill=255)
         self.image.paste(layer, box, mask)

@@ -1,5 +1,7 @@
 """Composition of a face, painted in order from the background to the accessories."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from jaxgan.data.avatars.accessories import draw_earrings, draw_glasses, draw_headwear
@@ -37,23 +39,38 @@ def paint(traits: Traits, dice: Dice, size: int) -> np.ndarray:
     factor = oversampling(size)
     colour = backdrop(traits, dice)
     page = Canvas.blank(size * factor, colour)
-    x, y = CENTRE[0] + traits.x, CENTRE[1] + traits.y
     draw_background(page, traits, dice, colour)
+    paint_parts(page, traits, dice)
+    return np.asarray(page.image.reduce(factor))
+
+
+def paint_parts(
+    page: Canvas, traits: Traits, dice: Dice, on: Callable[[str, Canvas], Canvas] = lambda part, canvas: canvas
+) -> None:
+    """Paints everything but the background.
+
+    Args:
+      page: the whole picture.
+      traits: the traits of the face.
+      dice: the random numbers of the picture.
+      on: (part, canvas) -> the canvas that the part is painted on: "hair", "skin", "clothes", "mouth", "eyes", "brows"
+        or "accessories".
+    """
+    x, y = CENTRE[0] + traits.x, CENTRE[1] + traits.y
     head = page.moved(x, y, traits.scale, traits.tilt)
     body = page.moved(x, y, traits.scale, 0.25 * traits.tilt)
     fringe = fringe_outline(traits, dice)
-    draw_back_hair(head, traits, dice)
-    draw_neck(body, traits)
-    draw_clothes(body, traits, dice)
-    draw_ears(head, traits)
-    draw_face(head, traits, dice, fringe)
-    draw_mouth(head, traits, dice)
-    draw_eyes(head, traits, dice)
-    draw_earrings(head, traits, dice)
+    draw_back_hair(on("hair", head), traits, dice)
+    draw_neck(on("skin", body), traits)
+    draw_clothes(on("clothes", body), traits, dice)
+    draw_ears(on("skin", head), traits)
+    draw_face(on("skin", head), traits, dice, fringe)
+    draw_mouth(on("mouth", head), traits, dice)
+    draw_eyes(on("eyes", head), traits, dice)
+    draw_earrings(on("accessories", head), traits, dice)
     if traits.style == "braids":
-        draw_braids(head, traits)
-    draw_glasses(head, traits, dice)
-    draw_fringe(head, traits, dice, fringe)
-    draw_brows(head, traits)
-    draw_headwear(head, traits, dice)
-    return np.asarray(page.image.reduce(factor))
+        draw_braids(on("hair", head), traits)
+    draw_glasses(on("accessories", head), traits, dice)
+    draw_fringe(on("hair", head), traits, dice, fringe)
+    draw_brows(on("brows", head), traits)
+    draw_headwear(on("accessories", head), traits, dice)
