@@ -144,7 +144,7 @@ def check_batch_size(batch_size: int, devices: int) -> None:
 
 
 def fuse(step: Step, axis_name: str | None, inspect: Inspect = lambda jaxpr: None) -> Step:
-    """Fuses steps into one loop on the device: `(state, draws, count, data) -> (state, metrics)`; see `compile_step`."""
+    """Fuses steps into one loop on the device: `(state, draws, count, data) -> (state, metrics)`."""
     # Jitted so that it is traced only once, for the shapes of its metrics and for the loop: when the compiled program
     # comes from the cache, tracing is most of the start-up time.
     one_step = jax.jit(functools.partial(step, axis_name=axis_name), inline=True)
