@@ -261,7 +261,7 @@ def conditions(run: TrainedRun, text: str | None, count: int) -> np.ndarray | No
         try:
             return np.repeat(tags.parse_condition(text, run.condition_names)[None], count, axis=0)
         except UserError as error:
-            raise UserError(f"--condition: {error}") from None
+            raise UserError(f"--condition: {error.as_flags}") from None
     return in_turn(run.condition_names, run.condition_dim, count)
 
 

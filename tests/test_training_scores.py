@@ -102,5 +102,5 @@ def test_speed_is_that_of_training_alone(tmp_path, monkeypatch):
 
 
 def test_an_interval_below_one_is_refused(tmp_path):
-    with pytest.raises(UserError, match="--evaluate_every"):
+    with pytest.raises(UserError, match="evaluate_every"):
         scored(tmp_path, evaluate_every=0)

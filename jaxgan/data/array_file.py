@@ -45,7 +45,7 @@ def load(
         with path.open("rb") as file:
             pictures = _read(file, labels)
     except UserError as error:
-        raise UserError(f"--data_dir={printable(path)}: {error}") from None
+        raise UserError(f"--data_dir={printable(path)}: {error.as_flags}") from None
     except Exception as error:  # NumPy, zipfile and zlib raise almost anything for a damaged file
         raise UserError(f"--data_dir={printable(path)}: cannot be read as arrays ({printable(error)})") from error
     channels = 1 if pictures.image_shape[2] <= 2 else 3

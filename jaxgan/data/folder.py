@@ -169,7 +169,7 @@ def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
     try:
         matches = match(by_identifier, [file.path for file in files])
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        raise UserError(f"{where}: {error.as_flags}") from None
     conditions = {path: by_identifier[identifier] for path, identifier in matches.identifier_of.items()}
     conditions = {path: condition for path, condition in conditions.items() if condition.sum() in (1, 2)}
     if not conditions:

@@ -63,7 +63,7 @@ def read_conditions(path: str | os.PathLike, names: Sequence[str] = CONDITION_NA
             try:
                 conditions.append(parse_condition(line, names))
             except UserError as error:
-                raise UserError(f"{printable(path)}, line {number}: {error}") from None
+                raise UserError(f"{printable(path)}, line {number}: {error.as_flags}") from None
     if not conditions:
         raise UserError(f'{printable(path)} holds no condition: write one a line, for example "blue hair red eyes"')
     return np.stack(conditions)

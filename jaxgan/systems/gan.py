@@ -244,7 +244,7 @@ def preview_conditions(
         try:
             rows = tags.read_conditions(settings.conditions, names)
         except UserError as error:
-            raise UserError(f"--conditions: {error}") from None
+            raise UserError(f"--conditions: {error.as_flags}") from None
     elif conditions.are_tags(names):
         rows = np.stack([tags.parse_condition(text) for text in conditions.FACES])
     else:
