@@ -54,6 +54,21 @@ def test_a_step_is_read_or_those_there_are_named(twice):
             load_run(str(twice), step)
 
 
+def test_the_best_step_is_that_which_the_newest_checkpoint_remembers(twice, tmp_path):
+    for step in ("best", "worst", "1.5"):
+        said = "has kept none; a run trained with evaluate_every and keep_best" if step == "best" else "must be a whole"
+        with pytest.raises(UserError, match=f"^step={step}: .*{said}"):
+            load_run(str(twice), step)
+    assert load_run(str(twice), "10").step == 10
+    workdir = tmp_path / "best"
+    recipe = lay_out(workdir, model="dcgan_64", **WHAT)
+    remembered = {"best": {"score": "fid", "value": 1.0, "step": 10}}
+    for step, metadata in ((10, remembered), (20, remembered)):
+        save_checkpoint(workdir, recipe, step, metadata, **WHAT)
+    assert load_run(str(workdir), "best").step == training.load(workdir, step="best").step == 10
+    assert Shelf(str(workdir), "best").run("best").step == 10
+
+
 def test_a_program_loads_what_a_command_loads(twice):
     run = training.load(twice, step=10)
     same = load_run(str(twice), 10)

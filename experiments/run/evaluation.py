@@ -14,7 +14,7 @@ from jaxgan.host.errors import UserError
 from jaxgan.host.progress import bar
 from jaxgan.metrics import features, generator_path_length, measured_colours, scores
 from jaxgan.metrics.classifiers import FEATURES
-from jaxgan.metrics.entries import Scores, entry
+from jaxgan.metrics.entries import Scores, entry, plain_name
 from jaxgan.metrics.features import Embedding, FeatureNetwork
 from jaxgan.metrics.inception_v3 import inception_v3
 from jaxgan.metrics.thumbnails import thumbnails
@@ -223,11 +223,6 @@ def check_measurable(system: System, flag: str) -> None:
 def values_of(found: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> dict[str, float]:
     """Returns the bare values of the scores with these names, of every head."""
     return {name: found[name]["value"] for name in found if plain_name(name) in names}
-
-
-def plain_name(name: str) -> str:
-    """Strips the head and the source of the classes from a score's name: "hair/measured_…" -> "…"."""
-    return name.rpartition("/")[2].removeprefix("measured_")
 
 
 def _dimension(network: FeatureNetwork, image_shape: tuple[int, int, int]) -> int:

@@ -18,6 +18,7 @@ from jaxgan.systems.settings import (
     option,
     require_positive,
 )
+from jaxgan.training.best import SCORES
 
 DATASET_HELP = "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist"
 FEATURES = ("trained", "thumbnails")
@@ -72,6 +73,13 @@ class RunOptions:
     evaluate_every: int | None = option(
         None, "Log a few scores, such as FID, every this many steps; default: never", group="Scores", may_change=True
     )
+    keep_best: str | None = option(
+        None,
+        "Keep the checkpoint that is best by this score of --evaluate_every, for --step=best; default: none",
+        SCORES,
+        group="Scores",
+        may_change=True,
+    )
     evaluate_num: int = option(2000, "Number of pictures for those scores", group="Scores", may_change=True)
     evaluate_features: str = option("trained", FEATURES_HELP, FEATURES, group="Scores", may_change=True)
 
@@ -104,6 +112,8 @@ class RunOptions:
                 raise UserError(f"--{name}={value}: must be at least 1")
         if self.steps_per_call is not None and not 1 <= self.steps_per_call <= LONGEST_CALL:
             raise UserError(f"--steps_per_call={self.steps_per_call}: must be from 1 to {LONGEST_CALL:,}")
+        if self.keep_best is not None and self.evaluate_every is None:
+            raise UserError(f"--keep_best={self.keep_best}: is a score of --evaluate_every; give that too")
         if self.dataset == "folder" and not self.data_dir:
             raise UserError("--dataset=folder: name the folder with --data_dir")
 

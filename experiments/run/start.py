@@ -84,6 +84,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
             evaluate_every=recipe.evaluate_every,
             keep=recipe.keep_checkpoints,
             keep_every=recipe.keep_checkpoints_every,
+            keep_best=recipe.keep_best,
             on_collapse=recipe.on_collapse,  # type: ignore[arg-type]
         )
         train_system(

@@ -11,6 +11,9 @@ from jaxgan.host.files import AppendedFile, replace_atomically
 
 Line = dict[str, Any]
 
+RATES = ("images_per_sec", "data_wait")
+"""What a line has besides metrics and scores."""
+
 
 class MetricsLog:
     """Appends lines to a file such as `metrics.jsonl`.
