@@ -294,7 +294,7 @@ class TestUnreadable:
         else:
             path.unlink()
         decoded = folder._decode_files(["picture.png"], root=str(tmp_path), image_size=8, channels=3)
-        assert decoded.notes == ("picture.png",)
+        assert decoded.notes == (["unreadable", "picture.png"],)
         assert decoded.images.shape == (0, 8, 8, 3)
 
 

@@ -162,7 +162,7 @@ def test_another_score_begins_anew(tmp_path):
 
 
 def test_a_score_that_the_run_does_not_have_is_named_with_those_there(tmp_path):
-    with pytest.raises(UserError, match="keep_best=kid: .* no such score; choose one of fid, conditional_acc"):
+    with pytest.raises(UserError, match=r"keep_best=kid: .* no such score; choose one of fid, conditional_acc"):
         keeping(tmp_path, "kid")
 
 

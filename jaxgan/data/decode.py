@@ -67,6 +67,18 @@ def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarra
             return _pixels(_upright(square, picture))
 
 
+def size_of(path: str | os.PathLike) -> tuple[int, int]:
+    """Reads the width and height of a picture file from its header.
+
+    Raises:
+      Exception: if the header cannot be read.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path, formats=_FORMATS) as picture:
+            return picture.size
+
+
 def fit(picture: Image.Image, image_size: int, channels: int) -> np.ndarray:
     """Cuts the middle square out of a picture, over white, and resizes it with anti-aliasing.
 

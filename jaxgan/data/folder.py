@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.data import cache, workers
+from jaxgan.data import cache, framing, workers
 from jaxgan.data.class_folders import classes_of
-from jaxgan.data.decode import EXTENSIONS, OTHER_EXTENSIONS, VERSION, decode, is_colour
+from jaxgan.data.decode import EXTENSIONS, OTHER_EXTENSIONS, VERSION, decode, is_colour, size_of
 from jaxgan.data.examples import Examples
 from jaxgan.data.tag_matching import match
 from jaxgan.data.tags import CONDITION_NAMES, read_tags
@@ -26,6 +26,7 @@ WRITTEN_BY_A_RUN = frozenset({"samples", "real.png", "losses.png", "evolution.gi
 
 _WORST_UNREADABLE_SHARE = 0.1
 _NAMED_FILES = 5
+_UNREADABLE = "unreadable"
 
 
 def load(
@@ -202,7 +203,9 @@ def _build(
     channels = settings["channels"] or (3 if any(is_colour(root / file.path) for file in files) else 1)
     shape = (image_size, image_size, channels)
     unreadable: list[str] = []
-    chunks = _unchanged(root, files, _decoded(root, [file.path for file in files], shape, conditions, unreadable))
+    framed: list[tuple[str, str]] = []
+    paths = [file.path for file in files]
+    chunks = _unchanged(root, files, _decoded(root, paths, shape, conditions, unreadable, framed))
     pictures = cache.build(
         "folder",
         settings,
@@ -215,6 +218,7 @@ def _build(
     )
     if unreadable:
         print(_report(root, unreadable, len(files)), file=sys.stderr)
+    framing.tell(printable(root), framed, len(files))
     return pictures
 
 
@@ -224,14 +228,16 @@ def _decoded(
     shape: tuple[int, int, int],
     conditions: dict[str, np.ndarray] | None,
     unreadable: list[str],
+    framed: list[tuple[str, str]],
 ) -> Generator[Chunk, None, None]:
-    """Yields the readable pictures in order; adds the paths of the others to `unreadable`."""
+    """Yields the readable pictures in order; notes the others in `unreadable`, and faults of framing in `framed`."""
     step = cache.chunk_length(shape)
     tasks = [list(paths[start : start + step]) for start in range(0, len(paths), step)]
     decode_chunk = functools.partial(_decode_files, root=str(root), image_size=shape[0], channels=shape[2])
     for task, chunk in zip(tasks, workers.ordered_map(decode_chunk, tasks), strict=True):
-        unreadable.extend(chunk.notes)
-        broken = set(chunk.notes)
+        broken = {path for kind, path in chunk.notes if kind == _UNREADABLE}
+        unreadable += sorted(broken, key=task.index)
+        framed += [(kind, path) for kind, path in chunk.notes if kind != _UNREADABLE]
         labels = None if conditions is None else [conditions[path] for path in task if path not in broken]
         if len(chunk.images):
             yield Chunk(chunk.images, None if labels is None else np.stack(labels))
@@ -258,15 +264,19 @@ def _unchanged(
 
 
 def _decode_files(paths: Sequence[str], *, root: str, image_size: int, channels: int) -> Chunk:
-    """Decodes files in a worker process; the notes are the paths of unreadable files."""
-    images, unreadable = [], []
+    """Decodes files in a worker process; the notes are [fault, path] of files that are unreadable or badly framed."""
+    images: list[np.ndarray] = []
+    notes: list[list[str]] = []
     for path in paths:
         try:
             images.append(decode(os.path.join(root, path), image_size, channels))
         except Exception:  # Pillow raises almost anything for a damaged file
-            unreadable.append(path)
+            notes.append([_UNREADABLE, path])
+        else:
+            width, height = size_of(os.path.join(root, path))
+            notes += [[fault, path] for fault in framing.faults(width, height, image_size)]
     shape = (len(images), image_size, image_size, channels)
-    return Chunk(np.reshape(images, shape).astype(np.uint8), None, tuple(unreadable))
+    return Chunk(np.reshape(images, shape).astype(np.uint8), None, tuple(notes))
 
 
 def _report(root: Path, unreadable: Sequence[str], total: int) -> str:
