@@ -23,9 +23,10 @@ from experiments.run.references import load_pictures, training_pictures
 from experiments.run.restore import STEP_HELP, TrainedRun, load_run
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
-from jaxgan.metrics.entries import Scores, plain_name
+from jaxgan.metrics.entries import Scores
 from jaxgan.systems.settings import option
 from jaxgan.systems.system import check_distinct_seed
+from jaxgan.training.files.metrics_log import plain_name
 
 LARGEST = 1_000_000
 

@@ -7,6 +7,7 @@ definition: numpy.savez(FILE, **arrays_by_name), or numpy.savez(FILE, *keras_mod
 """
 
 import dataclasses
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ def _arrays(path: str, where: str) -> dict[str, np.ndarray]:
 
 def _load_torch(path: str, where: str) -> Any:
     try:
-        import torch
+        torch = importlib.import_module("torch")  # not a package that this one needs
     except ImportError:
         raise UserError(f"{where}: only PyTorch reads this: pip install torch, or save a .npz by numpy.savez") from None
     try:

@@ -14,11 +14,12 @@ from jaxgan.host.errors import UserError
 from jaxgan.host.progress import bar
 from jaxgan.metrics import features, generator_path_length, measured_colours, scores
 from jaxgan.metrics.classifiers import FEATURES
-from jaxgan.metrics.entries import Scores, entry, plain_name
+from jaxgan.metrics.entries import Scores, entry
 from jaxgan.metrics.features import Embedding, FeatureNetwork
 from jaxgan.metrics.inception_v3 import inception_v3
 from jaxgan.metrics.thumbnails import thumbnails
 from jaxgan.systems.system import System
+from jaxgan.training.files.metrics_log import plain_name
 
 IN_THE_LOG = ("fid", "kid", "coverage", "mode_coverage", "conditional_accuracy")
 PATHS = 1000  # pairs of points that a path length is the mean of

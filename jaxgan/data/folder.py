@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.data import cache, framing, workers
+from jaxgan.data import cache, framing, own_tags, workers
 from jaxgan.data.class_folders import classes_of
 from jaxgan.data.decode import EXTENSIONS, OTHER_EXTENSIONS, VERSION, decode, is_colour, size_of
 from jaxgan.data.examples import Examples
@@ -50,9 +50,10 @@ def load(
       image_size: height and width of the pictures, in pixels.
       channels: 1 or 3; None selects 1 if every picture is grey, else 3.
       cache_dir: see `cache.cache_directory`.
-      tags: whether to read conditions from `tags.csv` in the folder, see `read_tags`. Only pictures with one or two
-        tags are used. A line `7,red hair` belongs to the file `7.jpg` in any subfolder; see `tag_matching.match`.
-        Without that file each subfolder is a class.
+      tags: whether to read conditions from `tags.csv` in the folder: a table (`own_tags.read_table`), the tags of
+        tutorial 000 (`read_tags`; only pictures with one or two are used), or any others (`own_tags.read_words`). A
+        line `7,red hair` belongs to the file `7.jpg` in any subfolder; see `tag_matching.match`. Without that file
+        each subfolder is a class.
 
     Raises:
       UserError: if the folder is missing or has no pictures, more than a tenth of them cannot be read or have no line
@@ -153,7 +154,7 @@ def _is_run(names: set[str]) -> bool:
 def _conditions(root: Path, files: Sequence[_File]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Maps the path of each picture to its condition, and names its elements: tags, or a class for each subfolder."""
     if (root / TAG_FILE).exists():
-        return _tagged(root, files), CONDITION_NAMES
+        return _tagged(root, files)
     found = classes_of([file.path for file in files])
     if found is None:
         raise UserError(
@@ -163,16 +164,20 @@ def _conditions(root: Path, files: Sequence[_File]) -> tuple[dict[str, np.ndarra
     return found
 
 
-def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
-    """Maps the path of each picture with one or two tags to its condition; tells of what belongs to nothing."""
+def _tagged(root: Path, files: Sequence[_File]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Maps the path of each picture to its condition, and names its elements; tells of what belongs to nothing.
+
+    Of tutorial 000's tags only pictures with one or two are taken.
+    """
     where = printable(root / TAG_FILE)
-    by_identifier = read_tags(root / TAG_FILE)
+    by_identifier, names_of_tags = _read_conditions(root / TAG_FILE)
     try:
         matches = match(by_identifier, [file.path for file in files])
     except UserError as error:
         raise UserError(f"{where}: {error.as_flags}") from None
     conditions = {path: by_identifier[identifier] for path, identifier in matches.identifier_of.items()}
-    conditions = {path: condition for path, condition in conditions.items() if condition.sum() in (1, 2)}
+    if names_of_tags == CONDITION_NAMES:
+        conditions = {path: condition for path, condition in conditions.items() if condition.sum() in (1, 2)}
     if not conditions:
         raise UserError(f"{where}: no line with one or two of the tags belongs to a picture of the folder")
     if len(matches.pictures) > _WORST_UNREADABLE_SHARE * len(files):
@@ -189,7 +194,17 @@ def _tagged(root: Path, files: Sequence[_File]) -> dict[str, np.ndarray]:
     ):
         if names:
             print(f"{where}: {len(names)} of {count} {what}: {_first_few(names)}", file=sys.stderr)
-    return conditions
+    return conditions, names_of_tags
+
+
+def _read_conditions(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Reads a table, or the tags of tutorial 000 where there are any, or else the file's own tags."""
+    table = own_tags.read_table(path)
+    if table is not None:
+        return table
+    found = read_tags(path)
+    own = None if any(condition.any() for condition in found.values()) else own_tags.read_words(path)
+    return own or (found, CONDITION_NAMES)
 
 
 def _build(

@@ -12,11 +12,6 @@ Scores = dict[str, dict[str, Any]]
 """Entries by score name: `value`, `standard_error`, and the context needed to compare them."""
 
 
-def plain_name(name: str) -> str:
-    """Strips the head and the source of the classes from a score's name: "hair/measured_…" -> "…"."""
-    return name.rpartition("/")[2].removeprefix("measured_")
-
-
 def entry(estimate: Estimate) -> dict[str, Any]:
     """Returns {"value": ..., "standard_error": ...} of an estimate."""
     return {"value": estimate.value, "standard_error": estimate.standard_error}

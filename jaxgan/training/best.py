@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from jaxgan.host.errors import UserError
-from jaxgan.metrics.entries import plain_name
+from jaxgan.training.files.metrics_log import plain_name
 
 LOWEST = ("fid", "kid", "reconstruction_error")
 HIGHEST = ("coverage", "mode_coverage", "conditional_accuracy", "elbo", "active_units")

@@ -53,6 +53,11 @@ class MetricsLog:
         self.close()
 
 
+def plain_name(name: str) -> str:
+    """Strips the head and the source of the classes from a score's name: "hair/measured_…" -> "…"."""
+    return name.rpartition("/")[2].removeprefix("measured_")
+
+
 def make_line(step: int, values: Mapping[str, float]) -> Line:
     """Builds the line of the log for a step.
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgan.host.files import replace_atomically
-from jaxgan.metrics.entries import plain_name
 from jaxgan.systems.system import Panel, Report
-from jaxgan.training.files.metrics_log import RATES, Line
+from jaxgan.training.files.metrics_log import RATES, Line, plain_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
