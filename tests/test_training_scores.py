@@ -21,7 +21,7 @@ def evaluate(state):
 
 
 def scored(directory, **changes):
-    job = make_job(evaluate=evaluate, **changes.pop("job", {}))
+    job = make_job(**{"evaluate": evaluate, **changes.pop("job", {})})
     return run(directory, job=job, **{"evaluate_every": 6, **changes})
 
 
@@ -182,7 +182,8 @@ def test_better_is_lower_or_higher_and_never_infinite():
 def test_the_bar_shows_the_last_scores(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(loop.tqdm, "set_postfix", lambda self, values: shown.append(dict(values)))
-    scored(tmp_path)
+    scored(tmp_path, job={"evaluate": lambda state: {**evaluate(state), "hair/mode_coverage": 1.0}})
+    assert not any("hair/mode_coverage" in values for values in shown)
     assert "fid" not in shown[0] and list(shown[0]) == list(REPORT.bar)
     assert [values["kid"] for values in shown[1:]] == ["6", "6", "12", "12", "18", "20"]
 

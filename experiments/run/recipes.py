@@ -36,7 +36,7 @@ class RunOptions:
     )
     data_dir: str | None = option(
         None,
-        "Folder of pictures (any nesting, any names), a .npz or .npy file of them, or the directory of TFDS",
+        "Folder of pictures (any nesting) or of Parquet files, a .npz or .npy file of pictures, or TFDS's directory",
         group="Data",
         path=True,
         may_change=True,

@@ -232,7 +232,8 @@ class WritingPass(Pass):
         """Writes a line of the log and updates the progress bar."""
         scores = {} if to_evaluate is None or self.job.evaluate is None else self.job.evaluate(to_evaluate)
         line = self.recorder.write_line(step, scores)
-        self.scores = {name: f"{value:.4g}" for name, value in scores.items()} or self.scores
+        shown = {name: f"{value:.4g}" for name, value in scores.items() if "/" not in name}  # a head's would fill lines
+        self.scores = shown or self.scores
         losses = {name: f"{line[name]:.4g}" for name in self.job.report.bar if name in line}
         self.bar.set_postfix({**losses, **self.scores})
         self.saver.check()
