@@ -106,6 +106,8 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"decay_every": 0}, "--decay_every=0"),
         ({"decay_every": 2**31 - 1, "critic_steps": 5}, "--decay_every=2147483647: must be at most 429,496,729 here"),
         ({"evaluate_every": 0}, "--evaluate_every=0"),
+        ({"evaluate_num": 10**12}, "--evaluate_num=1000000000000: must be from 1 to 1,000,000"),
+        ({"keep_best": "fid"}, "--keep_best=fid: is a score of --evaluate_every; give that too"),
         ({"model": "dcgan"}, "--model=dcgan"),
         ({"model": "mlp_a", "matching_aware": True}, "--matching_aware"),
         ({"model": "cgan_mnist", "wrong_in_one": True}, "--matching_aware"),

@@ -21,6 +21,7 @@ from jaxgan.systems.settings import (
 from jaxgan.training.best import SCORES
 
 DATASET_HELP = "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist"
+MOST_MEASURED = 1_000_000  # pictures
 FEATURES = ("trained", "thumbnails")
 FEATURES_HELP = "Features that scores are taken from: a small network trained on the data set, or thumbnails of 8×8"
 
@@ -112,6 +113,8 @@ class RunOptions:
                 raise UserError(f"--{name}={value}: must be at least 1")
         if self.steps_per_call is not None and not 1 <= self.steps_per_call <= LONGEST_CALL:
             raise UserError(f"--steps_per_call={self.steps_per_call}: must be from 1 to {LONGEST_CALL:,}")
+        if not 1 <= self.evaluate_num <= MOST_MEASURED:
+            raise UserError(f"--evaluate_num={self.evaluate_num}: must be from 1 to {MOST_MEASURED:,}")
         if self.keep_best is not None and self.evaluate_every is None:
             raise UserError(f"--keep_best={self.keep_best}: is a score of --evaluate_every; give that too")
         if self.dataset == "folder" and not self.data_dir:
@@ -227,10 +230,13 @@ def total_steps(recipe: Recipe, examples: int, schedule: BatchSchedule) -> int:
     Raises:
       UserError: for more steps than can be counted.
     """
+    most = LARGEST // getattr(recipe, "critic_steps", 1)  # critic steps are counted in 32 bits, too
     if recipe.steps is not None:
+        if recipe.steps > most:
+            raise UserError(f"--steps={recipe.steps}: a run of so many critic steps each has at most {most:,}")
         return recipe.steps
     passes = Fraction(repr(float(recipe.epochs or 1)))  # what was typed, where 2.01 is a little less as a float
     steps = max(1, schedule.steps_within(int(passes * examples)))
-    if steps > LARGEST:
-        raise UserError(f"--epochs={recipe.epochs}: {steps:,} steps, and a run has at most {LARGEST:,}")
+    if steps > most:
+        raise UserError(f"--epochs={recipe.epochs}: {steps:,} steps, and a run has at most {most:,}")
     return steps
