@@ -113,7 +113,9 @@ def parse(
     try:
         if help_page.is_asked(argv[1:]):
             _show_help(argv, values, tables, doc)
-        return values([*argv[:1], *flag_files.expand(argv[1:])])
+        arguments = flag_files.expand(argv[1:])
+        flag_files.check_names(arguments)
+        return values([*argv[:1], *arguments])
     except SystemExit:  # after help, ours or absl's, which leaves with 1
         sys.exit(0)
     except UserError as error:
