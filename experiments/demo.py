@@ -20,6 +20,7 @@ from typing import Any
 from experiments.cli import command, schema
 from experiments.cli.ports import free_port, try_port
 from experiments.page.shelf import Shelf
+from experiments.run.restore import STEP_HELP
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import option
 
@@ -29,7 +30,7 @@ class Demo:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of a run, or a folder of such directories", path=True)
-    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
+    step: str | None = option(None, STEP_HELP)
     port: int = option(7860, "Port of the page")
     host: str = option("127.0.0.1", "Address to listen on; 127.0.0.1 is this machine only, 0.0.0.0 the whole network")
 

@@ -17,16 +17,17 @@ import numpy as np
 
 from experiments.cli import command, schema
 from experiments.run.calibration import calibration_of
-from experiments.run.evaluation import check_measurable, make_evaluator, make_measurer, plain_name
+from experiments.run.evaluation import check_measurable, make_evaluator, make_measurer
 from experiments.run.recipes import FEATURES, FEATURES_HELP, Recipe
 from experiments.run.references import load_pictures, training_pictures
-from experiments.run.restore import TrainedRun, load_run
+from experiments.run.restore import STEP_HELP, TrainedRun, load_run
 from jaxgan.data import FOLDERS
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.metrics.entries import Scores
 from jaxgan.systems.settings import option
 from jaxgan.systems.system import check_distinct_seed
+from jaxgan.training.files.metrics_log import plain_name
 
 LARGEST = 1_000_000
 
@@ -36,7 +37,7 @@ class Evaluate:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
-    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
+    step: str | None = option(None, STEP_HELP)
     num: int = option(10_000, "Number of pictures to draw, and the most real ones to compare them with")
     seed: int = option(0, "Random seed of the latents and of the choice of real pictures")
     split: str | None = option(

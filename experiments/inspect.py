@@ -9,7 +9,7 @@ import dataclasses
 import json
 
 from experiments.cli import command, schema
-from experiments.run.restore import load_run
+from experiments.run.restore import STEP_HELP, load_run
 from jaxgan.host.digest import digest
 from jaxgan.systems.settings import option
 from jaxgan.training.fitting import count_parameters
@@ -20,7 +20,7 @@ class Inspect:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
-    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
+    step: str | None = option(None, STEP_HELP)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from experiments.run import exhibits
 from experiments.run.exhibits import Exhibit
 from experiments.run.output import earlier_pictures, write
 from experiments.run.references import training_pictures
-from experiments.run.restore import TrainedRun, load_run
+from experiments.run.restore import STEP_HELP, TrainedRun, load_run
 from experiments.run.translation import translated, translations
 from jaxgan import sampling
 from jaxgan.data import tags
@@ -56,7 +56,7 @@ class Sample:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
-    step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
+    step: str | None = option(None, STEP_HELP)
     num: int = option(64, "Number of pictures; for --show, rounded down to whole rows or sets, but at least one")
     best_of: int | None = option(
         None, "Draw this many pictures and keep the --num that the discriminator scores highest"
@@ -281,7 +281,7 @@ def conditions(run: TrainedRun, text: str | None, count: int) -> np.ndarray | No
         try:
             return np.repeat(tags.parse_condition(text, run.condition_names)[None], count, axis=0)
         except UserError as error:
-            raise UserError(f"--condition: {error}") from None
+            raise UserError(f"--condition: {error.as_flags}") from None
     return in_turn(run.condition_names, run.condition_dim, count)
 
 

@@ -1,7 +1,9 @@
 """Inputs damaged in a thousand ways, always the same ones, and the bounds within which they must be survived."""
 
 import contextlib
+import itertools
 import random
+import re
 import resource
 import signal
 from collections.abc import Iterator, Sequence
@@ -28,6 +30,34 @@ TOKENS = [
         "x" * 9000,
     ),
 ]
+NO_NUMBERS = [
+    b"nan",
+    b"NaN",
+    b"-inf",
+    b"Infinity",
+    b"1e999",
+    b"-1e-999",
+    b"0x10",
+    b"1_000",
+    b"1,5",
+    "٣".encode(),
+    b"-0",
+]
+PATHS = [
+    "/",
+    ".",
+    "..",
+    "/dev/null",
+    "/dev/zero",
+    "/proc/self/mem",
+    "~",
+    "~nobody/x",
+    "a/" * 300,
+    "x" * 300,
+    "\udcff",
+    "C:\\x",
+]
+ENCODINGS = ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig", "latin-1", "cp037", "shift_jis"]
 
 
 class TookTooLong(BaseException):
@@ -40,7 +70,7 @@ def mutated(seed: int, count: int, corpus: Sequence[bytes]) -> Iterator[bytes]:
     for index in range(count):
         data = bytearray(corpus[index % len(corpus)])
         for _ in range(chance.choice((1, 1, 1, 2, 4, 16))):
-            chance.choice((flip, cut, zero, remove, repeat, insert, overwrite, put_token, splice))(data, chance, corpus)
+            chance.choice(MUTATIONS)(data, chance, corpus)
         yield bytes(data)
 
 
@@ -88,6 +118,41 @@ def put_token(data: bytearray, chance: random.Random, corpus: Sequence[bytes]) -
 def splice(data: bytearray, chance: random.Random, corpus: Sequence[bytes]) -> None:
     other = chance.choice(corpus)
     data[chance.randint(0, len(data)) :] = other[chance.randint(0, len(other)) :]
+
+
+def put_no_number(data: bytearray, chance: random.Random, corpus: Sequence[bytes]) -> None:
+    """Puts what is no finite number in the place of a number of a text."""
+    replace_match(rb"-?\d+(?:\.\d+)?", chance.choice(NO_NUMBERS), data, chance)
+
+
+def empty_value(data: bytearray, chance: random.Random, corpus: Sequence[bytes]) -> None:
+    """Takes the value away between two separators of a text, and leaves these."""
+    replace_match(rb"(?<=[=:,\[{])[^=:,\]}\r\n]+", chance.choice((b"", b" ", b'""')), data, chance)
+
+
+def put_path(data: bytearray, chance: random.Random, corpus: Sequence[bytes]) -> None:
+    """Puts a path in the place of a word of a text."""
+    replace_match(rb"[\w./]+", chance.choice(PATHS).encode("utf-8", "surrogatepass"), data, chance)
+
+
+def encode_otherwise(data: bytearray, chance: random.Random, corpus: Sequence[bytes]) -> None:
+    """Writes a text in another encoding, the whole or a part of it."""
+    part = chance.choice((slice(0, len(data)), span(data, chance)))
+    text = bytes(data[part]).decode("utf-8", "replace")
+    data[part] = text.encode(chance.choice(ENCODINGS), "replace")
+
+
+def replace_match(pattern: bytes, by: bytes, data: bytearray, chance: random.Random) -> None:
+    found = list(itertools.islice(re.finditer(pattern, bytes(data)), 200))
+    if found:
+        match = chance.choice(found)
+        data[match.start() : match.end()] = by
+
+
+MUTATIONS = (
+    *(flip, cut, zero, remove, repeat, insert, overwrite, put_token, splice),
+    *(put_no_number, empty_value, put_path, encode_otherwise),
+)
 
 
 def span(data: bytearray, chance: random.Random) -> slice:

@@ -25,13 +25,13 @@ def lay_out(workdir, model="cgan_anime", names="tags", channels=3):
     return recipe
 
 
-def save_checkpoint(workdir, recipe, step, names="tags", channels=3):
+def save_checkpoint(workdir, recipe, step, metadata=None, names="tags", channels=3):
     """Saves the state that the seed ``step`` initialises as the checkpoint of that step."""
     examples = Examples.described((16, 16, channels), NAMES[names], "0" * 64)
     system = recipe.family.build(recipe.settings, examples)
     state = jax.jit(system.init)(jax.random.key(step))
     checkpoints = Checkpoints(workdir / "checkpoints")
-    checkpoints.save(step, state, {})
+    checkpoints.save(step, state, metadata or {})
     checkpoints.wait()
     checkpoints.close()
 

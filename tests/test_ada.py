@@ -188,5 +188,5 @@ def test_it_is_a_setting():
     assert build_rules(recipe, build_gan(recipe, 3, 0)).ada == AdaptiveAugmentation(0.5, 100.0, 4)
     assert build_rules(default_recipe("dcgan_64"), build_gan(recipe, 3, 0)).ada is None
     for given in ({"ada_target": 1.0}, {"ada_kimg": 0.0}):
-        with pytest.raises(UserError, match=f"--{next(iter(given))}"):
+        with pytest.raises(UserError, match=f"{next(iter(given))}"):
             dataclasses.replace(recipe, **given).check()

@@ -57,7 +57,7 @@ def test_labels_are_conditions(load, tmp_path):
 )
 def test_arrays_that_are_no_pictures_are_refused(load, tmp_path, arrays, conditional, said):
     np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(UserError, match=rf"--data_dir=\S+a\.npz: .*{said}"):
+    with pytest.raises(UserError, match=rf"data_dir=\S+a\.npz: .*{said}"):
         load("a.npz", conditional=conditional)
 
 
@@ -65,5 +65,5 @@ def test_arrays_that_are_no_pictures_are_refused(load, tmp_path, arrays, conditi
 @pytest.mark.parametrize("name", ["a.npz", "a.npy"])
 def test_damaged_files_are_refused(load, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=r"--data_dir=\S+: cannot be read as arrays"):
+    with pytest.raises(UserError, match=r"data_dir=\S+: cannot be read as arrays"):
         load(name)

@@ -199,7 +199,7 @@ def test_condition_is_in_the_order_of_the_tags():
 def test_impossible_sizes_are_refused(size, tmp_path):
     with pytest.raises(ValueError, match="from 16 to 256"):
         avatars.draw(0, 0, size)
-    with pytest.raises(UserError, match="--image_size"):
+    with pytest.raises(UserError, match="image_size"):
         avatars.load(size=size, count=2, cache_dir=tmp_path)
 
 
@@ -209,7 +209,7 @@ def test_impossible_seeds_and_counts_are_refused(tmp_path):
             avatars.draw(seed, index, 32)
     with pytest.raises(UserError, match="at least 1"):
         avatars.load(size=32, count=0, cache_dir=tmp_path)
-    with pytest.raises(UserError, match="--seed"):
+    with pytest.raises(UserError, match="seed"):
         avatars.load(size=32, count=1, seed=-1, cache_dir=tmp_path)
 
 

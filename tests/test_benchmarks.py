@@ -296,7 +296,7 @@ class TestTorch:
 
     @pytest.mark.parametrize(
         ("given", "named"),
-        [({"loss": "hinge"}, "--loss=hinge"), ({"flip": True}, "--flip"), ({"average_decay": 0.9}, "--average_decay")],
+        [({"loss": "hinge"}, "loss=hinge"), ({"flip": True}, "flip"), ({"average_decay": 0.9}, "average_decay")],
     )
     def test_rules_that_pytorch_does_not_have_are_refused(self, given, named):
         from benchmarks import torch_side

@@ -189,7 +189,7 @@ def test_another_model_is_the_users_mistake(damageable, change):
     template = make_state()
     change(template)
     saver, messages = open_checkpoints(damageable)
-    with pytest.raises(UserError, match=r"--workdir=.*run: checkpoint 2 is of another model") as raised:
+    with pytest.raises(UserError, match=r"workdir=.*run: checkpoint 2 is of another model") as raised:
         saver.restore_latest(template)
     assert "\n" not in str(raised.value)
     assert messages == []  # It is not damaged.
@@ -411,7 +411,7 @@ def test_training_goes_on_until_the_next_save_fails_too(damageable, monkeypatch)
     saver, messages = open_checkpoints(damageable)
     saver.save(3, make_state(3), {})
     saver.save(4, make_state(4), {})  # Waits for the first, which failed twice: no error yet.
-    with pytest.raises(CheckpointError, match=r"--workdir=.*run: saving failed again .*No space left.* step 2$"):
+    with pytest.raises(CheckpointError, match=r"workdir=.*run: saving failed again .*No space left.* step 2$"):
         saver.save(5, make_state(5), {})
     assert len(messages) == 4
     assert saver.restore_latest(make_state())[0] == 2

@@ -128,7 +128,7 @@ def test_a_shelf_knows_runs_by_name_alone(tagged, tmp_path):
         with pytest.raises(UserError, match="run: there is none"):
             shelf.run(wrong)
     for folder, message in ((None, "name the directory"), (tmp_path, "holds no run"), (tmp_path / "x", "holds no run")):
-        with pytest.raises(UserError, match=f"--workdir.*{message}"):
+        with pytest.raises(UserError, match=f"workdir.*{message}"):
             Shelf(folder and str(folder))
 
 

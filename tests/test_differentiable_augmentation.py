@@ -137,5 +137,5 @@ def test_it_is_a_setting_that_refuses_other_words():
     expected = augmentation.build(("color", "cutout"))(KEY, IMAGES, None)
     np.testing.assert_array_equal(rules.augment_both(KEY, IMAGES, None), expected)
     assert build_rules(default_recipe("dcgan_64"), build_gan(default_recipe("dcgan_64"), 3, 0)).augment_both is None
-    with pytest.raises(UserError, match="--diffaugment=colour: 'colour' is none of color, translation, cutout"):
+    with pytest.raises(UserError, match="diffaugment=colour: 'colour' is none of color, translation, cutout"):
         dataclasses.replace(recipe, diffaugment="colour").check()

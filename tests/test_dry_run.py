@@ -28,5 +28,5 @@ def test_a_plan_names_sizes_and_times_and_writes_nothing(tmp_path, monkeypatch, 
 
 
 def test_what_a_start_refuses_a_plan_refuses(tmp_path):
-    with pytest.raises(UserError, match="--batch_size=100"):
+    with pytest.raises(UserError, match="batch_size=100"):
         start.foresee(resolve({**SMALL, "batch_size": 100, "workdir": str(tmp_path)}, systems.names()))

@@ -1,4 +1,6 @@
-from jaxgan.host.errors import UserError, named, one_line, printable
+import pytest
+
+from jaxgan.host.errors import UserError, flag_form, named, one_line, printable
 
 
 def test_what_is_quoted_is_printable_and_short():
@@ -21,3 +23,23 @@ def test_an_error_is_named_by_its_kind():
     assert named(KeyboardInterrupt()) == "KeyboardInterrupt"
     assert named(UserError("x" * 400)).startswith("UserError: xxx")
     assert len(named(ValueError("x" * 400))) == len("ValueError: ") + 300
+
+
+@pytest.mark.parametrize(
+    ("message", "argument"),
+    [
+        ("--batch_size=3: must be even; raise --batch_size", "batch_size=3: must be even; raise batch_size"),
+        ("--loss=hinge: give --[no]matching_aware too", "loss=hinge: give matching_aware=False too"),
+        ("too long (--noise is a flag)", "too long (noise is a flag)"),
+        ("/a--b/--c: no such folder; 3 -- 4, x=--y", "/a--b/--c: no such folder; 3 -- 4, x=--y"),
+    ],
+)
+def test_a_program_sees_arguments_and_a_command_flags(message, argument):
+    error = UserError(message)
+    assert str(error) == argument
+    assert flag_form(error) == error.as_flags == message.replace("[no]", "no")
+    assert named(error) == f"UserError: {error.as_flags}"
+
+
+def test_the_form_of_other_errors_is_their_message():
+    assert flag_form(ValueError("--x")) == "--x"

@@ -89,7 +89,7 @@ def test_pictures_of_the_same_name_elsewhere_are_refused(of_a_folder, monkeypatc
     asked = evaluate.Evaluate()
     assert evaluate._pictures(asked, of_a_folder)[2]
     monkeypatch.chdir(tmp_path / "there")
-    expected = r"--workdir=run: its run was trained on other pictures than those that are now in \S+there/faces; name"
+    expected = r"workdir=run: its run was trained on other pictures than those that are now in \S+there/faces; name"
     with pytest.raises(UserError, match=expected):
         evaluate._pictures(asked, of_a_folder)
     reconstructing = dataclasses.replace(of_a_folder.system.outputs, reconstruct=lambda state, images: images)

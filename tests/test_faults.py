@@ -119,7 +119,7 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(small_disk, undisturbed, 
 
 
 def test_a_disk_that_stays_full_ends_the_run_and_harms_no_checkpoint(small_disk, undisturbed):
-    with pytest.raises(CheckpointError, match=r"--workdir=.*run: saving failed again .*resumes from step 7$"):
+    with pytest.raises(CheckpointError, match=r"workdir=.*run: saving failed again .*resumes from step 7$"):
         run(small_disk / "run", {9: lambda: fill(small_disk, 150_000)})
     assert Checkpoints(small_disk / "run" / "checkpoints").steps() == [7]
     (small_disk / "ballast").unlink()
@@ -130,7 +130,7 @@ def test_a_disk_that_stays_full_ends_the_run_and_harms_no_checkpoint(small_disk,
 def test_a_disk_that_is_full_at_the_start_is_the_users_to_mend(small_disk):
     (small_disk / "run").mkdir()
     fill(small_disk, 0)
-    with pytest.raises(UserError, match=r"--workdir=.*run cannot be written to \(No space left on device\); choose"):
+    with pytest.raises(UserError, match=r"workdir=.*run cannot be written to \(No space left on device\); choose"):
         run(small_disk / "run")
     (small_disk / "ballast").unlink()
     with Workdir(small_disk / "run"):  # the refused start has not kept its lock
@@ -155,7 +155,7 @@ def test_a_workdir_that_is_read_only_is_the_users_to_mend(tmp_path):
     (tmp_path / "run").mkdir()
     with (
         made_read_only(tmp_path / "run"),
-        pytest.raises(UserError, match=r"--workdir=.*run cannot be written to \((Read-only|Permission).*\); choose"),
+        pytest.raises(UserError, match=r"workdir=.*run cannot be written to \((Read-only|Permission).*\); choose"),
     ):
         run(tmp_path / "run")
 
@@ -189,7 +189,7 @@ def test_a_workdir_that_is_gone_ends_the_run_and_nothing_is_written_in_its_place
             with Workdir(tmp_path / "run"):  # another run has been started there
                 pass
 
-    with pytest.raises(UserError, match=r"--workdir=.*run(: saving failed again| cannot be written to)"):
+    with pytest.raises(UserError, match=r"workdir=.*run(: saving failed again| cannot be written to)"):
         run(tmp_path / "run", {9: vanish})
     assert not another or os.listdir(tmp_path / "run") == [".lock"]
     assert another or not (tmp_path / "run").exists()
@@ -246,7 +246,7 @@ def test_a_folder_that_vanishes_is_missed_at_the_next_start_only(pictures):
     shutil.rmtree(pictures)
     shutil.rmtree(pictures.parent / "cache")
     assert values_of(found) == list(range(12))  # what is open stays
-    with pytest.raises(UserError, match=r"--data_dir=.*pictures: there is no such folder"):
+    with pytest.raises(UserError, match=r"data_dir=.*pictures: there is no such folder"):
         load(pictures)
 
 
@@ -268,7 +268,7 @@ def test_a_picture_that_changes_while_it_is_read_is_not_kept(pictures, monkeypat
         return decode.decode(path, *arguments)
 
     monkeypatch.setattr(folder, "decode", decode_and_change)
-    with pytest.raises(UserError, match=r"--data_dir=.*: 02\.png changed while the pictures were read"):
+    with pytest.raises(UserError, match=r"data_dir=.*: 02\.png changed while the pictures were read"):
         load(pictures)
     assert os.listdir(pictures.parent / "cache") == []
 

@@ -5,6 +5,7 @@ import io
 import re
 
 import pytest
+from absl import flags
 from test_commands import run
 
 from experiments.cli import command, messages, process, schema
@@ -47,6 +48,16 @@ def refused(capsys, kind, *arguments):
         ("outdir", FLAGS, "use --workdir"),
         ("resume", FLAGS, "the same command with the same --workdir and larger --steps or --epochs resumes a run"),
         ("checkpoint", Sample, "--workdir names the run"),
+        ("bs", FLAGS, "use --batch_size"),
+        ("size", FLAGS, "use --image_size"),
+        ("logdir", FLAGS, "use --workdir"),
+        ("gamma", FLAGS, "use --penalty_weight"),
+        ("augment", FLAGS, "use --diffaugment or --ada"),
+        ("pretrained", FLAGS, "use --init_from"),
+        ("eval-every", FLAGS, "use --evaluate_every"),
+        ("save_best", FLAGS, "use --keep_best"),
+        ("kimg", FLAGS, "use --steps, each of which takes --batch_size pictures"),
+        ("num_classes", FLAGS, "a model of experiments.cgan takes conditions"),
         ("NZ", FLAGS, "use --latent_dim"),
     ],
 )
@@ -67,6 +78,19 @@ def test_every_answer_fits_a_command_and_names_no_flag_that_is_none():
 def test_a_name_whose_flags_the_command_lacks_has_the_nearest_one(capsys):
     assert refused(capsys, Sample, "--batch=3") == "--batch: no such flag; --help lists all"
     assert refused(capsys, Sample, "--outt=3") == "--outt: no such flag; did you mean --out? --help lists all"
+
+
+@pytest.mark.parametrize("length", [200, 5000])
+def test_a_name_that_is_too_long_for_one_is_refused_at_once(tmp_path, capsys, monkeypatch, length):
+    monkeypatch.setattr(flags.FlagValues, "__call__", lambda *arguments: pytest.fail("absl would compute for minutes"))
+    name = "x" * length
+    said = f"--{'x' * 40}...: no such flag; --help lists all"
+    assert refused(capsys, FLAGS, f"--{name}=3") == said
+    path = tmp_path / "flags.txt"
+    path.write_text(f"--{name}\n")
+    assert refused(capsys, FLAGS, f"--flagfile={path}") == said
+    with pytest.raises(UserError, match=r"not the flags of a run \(x{40}\.\.\.: no such flag"):
+        schema.read_flag_lines(FLAGS, path)
 
 
 def parsed(path, *arguments):

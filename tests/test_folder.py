@@ -167,7 +167,7 @@ class TestFiles:
             root.mkdir()
         if kind == "texts":
             (root / "readme.txt").write_text("")
-        with pytest.raises(UserError, match=f"--data_dir=.*{kind}") as caught:
+        with pytest.raises(UserError, match=f"data_dir=.*{kind}") as caught:
             load(root)
         assert str(caught.value).isprintable()
 
@@ -256,7 +256,7 @@ class TestUnreadable:
 
     def test_more_than_a_tenth_is_an_error(self, tmp_path):
         root = self.broken_folder(tmp_path, 62, 7)
-        with pytest.raises(UserError, match=r"--data_dir=.*7 of 69 pictures") as caught:
+        with pytest.raises(UserError, match=r"data_dir=.*7 of 69 pictures") as caught:
             load(root)
         assert str(caught.value).isprintable()
         assert not list((tmp_path / "cache").iterdir())
@@ -294,7 +294,7 @@ class TestUnreadable:
         else:
             path.unlink()
         decoded = folder._decode_files(["picture.png"], root=str(tmp_path), image_size=8, channels=3)
-        assert decoded.notes == ("picture.png",)
+        assert decoded.notes == (["unreadable", "picture.png"],)
         assert decoded.images.shape == (0, 8, 8, 3)
 
 

@@ -17,7 +17,7 @@ from reference.cases import CASES, random_variables
 from experiments.cli import command, schema
 from experiments.run.recipes import read_recipe_flags, recipe_class, resolve
 from jaxgan import interop, models, systems
-from jaxgan.data import cache, decode, folder, tags
+from jaxgan.data import cache, decode, folder, own_tags, tags
 from jaxgan.host import images
 from jaxgan.host.digest import digest, digest_leaves
 from jaxgan.host.errors import UserError, one_line
@@ -125,6 +125,26 @@ def tag_files(directory):
         b"2,blonde hair pink eyes\n3,long hair blue eyes, smile\n\n4,red hair\r\n",
         "\ufeff5,aqua hair".encode(),
     ], check
+
+
+@target()
+def own_tag_files(directory):
+    def check(data):
+        path = file_of(directory / "tags.csv", data)
+        for read in (own_tags.read_table, own_tags.read_words):
+            with contextlib.redirect_stderr(io.StringIO()):
+                try:
+                    found = read(path)
+                except UserError as error:
+                    is_clear(error)
+                    continue
+            if found is not None:
+                conditions, names = found
+                assert len(set(names)) == len(names) <= own_tags.MOST and all(names)
+                assert all(row.shape == (len(names),) and row.max(initial=0) <= 1 for row in conditions.values())
+
+    table = b"id,smile,hair,age\n1,1,red,3\n2,-1,blue hair,\n3,0,,4\n"
+    return [table, b'1,striped tail\n2,"long, short"\n\n3,asleep\r\n'], check
 
 
 @target()

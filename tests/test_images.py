@@ -174,7 +174,9 @@ def test_each_panel_of_a_report_has_its_axes(tmp_path):
     colors = [line.get_color() for axis in axes for line in axis.lines if line.get_linestyle() == "-"]
     assert len(set(colors)) == len(colors) == 5
     for count, height in ((1, 468), (3, 1092)):
-        plots.save_metrics(tmp_path / "a.png", lines, Report(tuple(panels[:count])), title="a")
+        report = Report(tuple(panels[:count]))
+        own = [{name: line[name] for name in ("step", *report.metrics)} for line in lines]
+        plots.save_metrics(tmp_path / "a.png", own, report, title="a")
         with Image.open(tmp_path / "a.png") as plot:
             assert plot.size == (1080, height)
 

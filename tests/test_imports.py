@@ -171,7 +171,7 @@ def test_the_library_imports_none_of_its_users():
 def test_every_imported_package_is_declared():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    requirements = project["dependencies"] + extras["demo"] + extras["export"]
+    requirements = project["dependencies"] + extras["demo"] + extras["export"] + extras["parquet"]
     distributions = {requirement.split(">")[0].lower() for requirement in requirements}
     distribution_of = {"absl": "absl-py", "PIL": "pillow", "orbax": "orbax-checkpoint"}
     for path in python_files("jaxgan") + python_files("experiments"):

@@ -54,10 +54,10 @@ def test_a_command_says_with_whose_networks_it_begins(tmp_path, capsys):
     begun = start.begin_with(str(other), jax.jit(system.init)(jax.random.key(5)))
     assert_equal(begun.generator.params, jax.jit(system.init)(jax.random.key(10)).generator.params)
     assert f"Beginning with the networks of {other} at step 10." in capsys.readouterr().out
-    with pytest.raises(UserError, match=rf"--init_from={other}: the generator there is another network"):
+    with pytest.raises(UserError, match=rf"init_from={other}: the generator there is another network"):
         start.begin_with(str(other), state_of(1))
     new = dataclasses.replace(recipe, workdir=str(tmp_path / "new"), init_from=str(tmp_path / "nothing"))
-    with pytest.raises(UserError, match=rf"--init_from={tmp_path}/nothing: holds no run"):
+    with pytest.raises(UserError, match=rf"init_from={tmp_path}/nothing: holds no run"):
         start.foresee(new)
 
 
@@ -72,6 +72,6 @@ def test_a_run_goes_on_without_those_it_began_with(tmp_path, monkeypatch):
     assert merge.recipe_from_flags(systems.families()["dcgan"]) == recipe  # the same command, relative path and all
     start._checked_devices(dataclasses.replace(recipe, parallel="jit"), start.Processes())
     given["init_from"] = "another"
-    with pytest.raises(UserError, match=r"--init_from=\S+another: .* holds a run with --init_from=\S+gone"):
+    with pytest.raises(UserError, match=r"init_from=\S+another: .* holds a run with init_from=\S+gone"):
         merge.recipe_from_flags(systems.families()["dcgan"])
     assert resolve({"model": "dcgan_64"}, systems.names()).init_from is None

@@ -205,11 +205,11 @@ def test_waiting_is_counted(monkeypatch):
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(UserError, match=r"^--batch_size=24: there are only 23 pictures; choose at most 23, or give"):
+    with pytest.raises(UserError, match=r"^batch_size=24: there are only 23 pictures; choose at most 23, or give"):
         pipeline("device", schedule=BatchSchedule(24))
-    with pytest.raises(UserError, match="--batch_size=24: there are only 23 pictures in the source 'a'"):
+    with pytest.raises(UserError, match="batch_size=24: there are only 23 pictures in the source 'a'"):
         pipeline("device", schedule=BatchSchedule(4, later_phases=(Phase(9, 24),)), sources=UNPAIRED, inputs=BOTH)
-    with pytest.raises(UserError, match="--placement=disk"):
+    with pytest.raises(UserError, match="placement=disk"):
         pipeline("disk")
     found = seen(pipeline("device", schedule=BatchSchedule(23)), [(0, 1)])
     np.testing.assert_array_equal(found[0], order.indices(5, 0, 20, COUNT))

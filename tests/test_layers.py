@@ -113,7 +113,7 @@ def test_dropout_refuses_what_is_no_rate(rate):
 def test_a_single_example_has_no_batch_statistics():
     norm = layers.BatchNorm()
     variables = norm.init(jax.random.key(0), jnp.ones((2, 3)), train=False)
-    with pytest.raises(UserError, match="raise --batch_size"):
+    with pytest.raises(UserError, match="raise batch_size"):
         norm.apply(variables, jnp.ones((1, 3)), train=True, mutable=["batch_stats"])
     assert norm.apply(variables, jnp.ones((1, 3)), train=False).shape == (1, 3)
 

@@ -205,7 +205,7 @@ def test_other_sizes(name, overrides):
     ],
 )
 def test_impossible_sizes_name_the_flag(name, size):
-    with pytest.raises(UserError, match=f"--image_size={size}: {name} makes pictures of"):
+    with pytest.raises(UserError, match=f"image_size={size}: {name} makes pictures of"):
         models.build(name, image_size=size)
 
 
@@ -229,7 +229,7 @@ def test_unknown_names_are_refused():
         models.build("dcgan")
     with pytest.raises(TypeError, match="no widht"):
         models.build("mlp_a", widht=3)
-    with pytest.raises(UserError, match="--latent_dim=0"):
+    with pytest.raises(UserError, match="latent_dim=0"):
         models.build("mlp_a", latent_dim=0)
 
 

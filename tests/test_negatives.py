@@ -29,7 +29,7 @@ def test_rotated_never_leaves_the_batch_as_it_is():
 
 
 def test_a_batch_of_one_has_nothing_wrong_to_show():
-    with pytest.raises(UserError, match="raise --batch_size"):
+    with pytest.raises(UserError, match="raise batch_size"):
         negatives.rotated(jax.random.key(0), jnp.arange(1))
 
 

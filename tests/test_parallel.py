@@ -151,20 +151,20 @@ def test_devices_share_batches_of_any_number_of_arrays(two_devices, how, leaves)
 
 
 def test_batches_that_cannot_be_shared_are_refused(two_devices):
-    with pytest.raises(UserError, match="--batch_size=7: must be a positive multiple of the 2 devices"):
+    with pytest.raises(UserError, match="batch_size=7: must be a positive multiple of the 2 devices"):
         parallel.check_batch_size(7, 2)
-    with pytest.raises(UserError, match="--batch_size=0"):
+    with pytest.raises(UserError, match="batch_size=0"):
         parallel.check_batch_size(0, 1)
     for how in ("pmap", "shard_map"):
         program = programs("convolutional")[how]
         state = program.place_state(adversarial.init_state(jax.random.key(0), RULES["convolutional"]))
-        with pytest.raises(UserError, match="--batch_size=7"):
+        with pytest.raises(UserError, match="batch_size=7"):
             program(state, {"image": np.zeros((1, 1, 7, 16, 16, 1), np.uint8)}, 1)
 
 
 def test_unknown_modes_are_refused_and_the_default_fits_the_devices(two_devices):
     step = functools.partial(adversarial.train_step, rules=RULES["convolutional"])
-    with pytest.raises(UserError, match="--parallel=gspmd"):
+    with pytest.raises(UserError, match="parallel=gspmd"):
         parallel.compile_step(step, mode="gspmd")
     assert parallel.compile_step(step, devices=two_devices).mode == "pmap"
     assert parallel.compile_step(step, devices=two_devices[:1]).mode == "jit"

@@ -205,10 +205,10 @@ def test_a_lazy_penalty_scales_adam_as_stylegan2_does():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"penalty_weight": 1.0}, "--penalty_weight: says how a penalty is taken; give --penalty too"),
-        ({"penalty_every": 4}, "--penalty_every: says how a penalty is taken; give --penalty too"),
-        ({"penalty": "gp", "penalty_weight": 0.0}, "--penalty_weight=0.0: must be above 0"),
-        ({"penalty": "gp", "penalty_every": 0}, "--penalty_every=0: must be above 0"),
+        ({"penalty_weight": 1.0}, "penalty_weight: says how a penalty is taken; give penalty too"),
+        ({"penalty_every": 4}, "penalty_every: says how a penalty is taken; give penalty too"),
+        ({"penalty": "gp", "penalty_weight": 0.0}, "penalty_weight=0.0: must be above 0"),
+        ({"penalty": "gp", "penalty_every": 0}, "penalty_every=0: must be above 0"),
     ],
 )
 def test_what_means_nothing_is_refused(given, said):

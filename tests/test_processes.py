@@ -286,8 +286,9 @@ def test_the_crash_message_outlives_the_signals_that_end_a_program():
     ],
 )
 def test_flags_that_do_not_fit_together_are_refused(flags, named):
-    with pytest.raises(UserError, match=named):
+    with pytest.raises(UserError) as caught:
         check(Cluster(**flags))
+    assert caught.value.as_flags.startswith(named)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +296,7 @@ def test_flags_that_do_not_fit_together_are_refused(flags, named):
     ["localhost", "localhost:", ":8476", " :8476", "localhost:٣", "localhost:0", "localhost:65536", "localhost:-1", ""],
 )
 def test_a_coordinator_is_a_host_and_a_port(coordinator):
-    with pytest.raises(UserError, match=f"^--coordinator={coordinator}: must be host:port, such as"):
+    with pytest.raises(UserError, match=f"^coordinator={coordinator}: must be host:port, such as"):
         check(Cluster(coordinator=coordinator, num_processes=2, process_id=0))
 
 
@@ -306,7 +307,7 @@ def test_a_port_that_another_program_holds_is_told_before_jax_is_started(monkeyp
         holder.listen()
         port = holder.getsockname()[1]
         flags = Cluster(coordinator=f"127.0.0.1:{port}", num_processes=2, process_id=0)
-        expected = rf"--coordinator=127.0.0.1:{port}: port {port} .*; choose another, such as \d+"
+        expected = rf"coordinator=127.0.0.1:{port}: port {port} .*; choose another, such as \d+"
         with pytest.raises(UserError, match=expected), cluster.joined(flags):
             pass
     cluster.check_port(f"127.0.0.1:{port}")
@@ -340,6 +341,6 @@ def test_each_process_has_its_own_part_of_the_batch():
             ordered = tuple(sorted(devices, key=lambda device: device.process_index))
             program = parallel.Program("shard_map", ordered, lambda *_: None)
             shares.append(np.arange(8)[program.share(8)].tolist())
-            with pytest.raises(UserError, match="--batch_size=6"):
+            with pytest.raises(UserError, match="batch_size=6"):
                 program.share(6)
     assert shares == [[0, 1, 2, 3], [4, 5, 6, 7]]

@@ -51,7 +51,7 @@ def test_a_change_is_named(tmp_path, setting, name):
     assert read_description(workdir).random == random_settings.current()
     check_same_examples(Workdir(workdir), pictures)
     setting(name, OTHERS[name])
-    expected = rf"--workdir=\S+run: its run was begun with {name.upper()}=\S+, and now it is {OTHERS[name]}, with other"
+    expected = rf"workdir=\S+run: its run was begun with {name.upper()}=\S+, and now it is {OTHERS[name]}, with other"
     with pytest.raises(UserError, match=expected):
         check_same_examples(Workdir(workdir), pictures)
     with pytest.raises(UserError, match=expected):

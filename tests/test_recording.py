@@ -42,7 +42,7 @@ def test_the_pictures_of_another_run_in_its_place_are_left_alone(tmp_path, monke
             (tmp_path / "run" / "losses.png").write_bytes(b"theirs")
 
     monkeypatch.setattr(Checkpoints, "wait", wait_and_replace)
-    with pytest.raises(UserError, match=r"--workdir=.*run cannot be written to"):
+    with pytest.raises(UserError, match=r"workdir=.*run cannot be written to"):
         run(tmp_path / "run")
     assert sorted(os.listdir(tmp_path / "run")) == [".lock", "losses.png"]
     assert (tmp_path / "run" / "losses.png").read_bytes() == b"theirs"
@@ -56,7 +56,7 @@ def test_a_save_under_way_is_not_tried_again_in_the_place_of_another_run(tmp_pat
         raise FileNotFoundError
 
     monkeypatch.setattr(checkpoint_format, "sync_all", vanish)
-    with pytest.raises(UserError, match=r"--workdir=.*run: saving failed again"):
+    with pytest.raises(UserError, match=r"workdir=.*run: saving failed again"):
         run(tmp_path / "run")
     assert os.listdir(tmp_path / "run") == [".lock"]
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_drawn_costs_no_state_and_is_drawn_by_the_next_start(tmp_
     run(tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr(recording.images, "save_evolution", full_disk)
-        with pytest.raises(UserError, match=r"--workdir=.* cannot be written to \(No space left on device\)"):
+        with pytest.raises(UserError, match=r"workdir=.* cannot be written to \(No space left on device\)"):
             run(tmp_path / "run")
     assert Checkpoints(tmp_path / "run" / "checkpoints").steps()[-1] == 20
     run(tmp_path / "run")

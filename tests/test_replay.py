@@ -116,6 +116,6 @@ def test_it_is_a_setting_that_holds_half_a_batch():
     recipe.check()
     assert build_rules(recipe, build_gan(recipe, 1, 10)).replay == 64
     for given in ({"replay": 31}, {"replay": -1}, {"penalty": "gp"}, {"penalty": "r2"}):
-        with pytest.raises(UserError, match="--replay"):
+        with pytest.raises(UserError, match="replay"):
             dataclasses.replace(recipe, batch_size=64, **given).check()
     dataclasses.replace(recipe, penalty="r1").check()

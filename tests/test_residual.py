@@ -57,9 +57,9 @@ def test_widths_at_the_sizes_of_the_paper_are_the_papers():
 @pytest.mark.parametrize(
     ("name", "overrides", "said"),
     [
-        ("resnet_gan", {"attention_size": 48}, r"--attention_size=48: .* have \[24, 12\] pixels"),
-        ("sngan_32", {"attention_size": 4}, r"--attention_size=4: .* have \[16, 8\] pixels"),
-        ("projection_gan", {"image_size": 36}, "--image_size=36: projection_gan makes pictures of s·2"),
+        ("resnet_gan", {"attention_size": 48}, r"attention_size=48: .* have \[24, 12\] pixels"),
+        ("sngan_32", {"attention_size": 4}, r"attention_size=4: .* have \[16, 8\] pixels"),
+        ("projection_gan", {"image_size": 36}, "image_size=36: projection_gan makes pictures of s·2"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(name, overrides, said):

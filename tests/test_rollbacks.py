@@ -201,8 +201,8 @@ def test_a_workdir_that_does_not_let_checkpoints_go_is_the_users_to_mend(tmp_pat
         open_the_way_to(tmp_path)
     checkpoints.chmod(0o555)
     nobody()
-    with pytest.raises(UserError, match=r"--workdir=.*run cannot be written to \(Permission denied\)"):
+    with pytest.raises(UserError, match=r"workdir=.*run cannot be written to \(Permission denied\)"):
         run(tmp_path / "run", job=job, watch=WATCH, steps=40, on_collapse="rollback")
     checkpoints.joinpath("21", "record").rename(tmp_path / "run" / "record")
-    with pytest.raises(UserError, match=r"--workdir=.*run cannot be written to \(Permission denied\)"):
+    with pytest.raises(UserError, match=r"workdir=.*run cannot be written to \(Permission denied\)"):
         run(tmp_path / "run", job=job, steps=40)

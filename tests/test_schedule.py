@@ -79,5 +79,13 @@ def test_passes_over_the_pictures_are_counted_exactly(epochs, examples, schedule
 def test_more_steps_than_can_be_counted_are_refused():
     recipe = resolve({"model": "mlp_b", "epochs": 1e9}, systems.names())
     assert recipes.total_steps(recipe, 200, BatchSchedule(100)) == 2 * 10**9
-    with pytest.raises(UserError, match=r"--epochs=1000000000\.0: 6,000,000,000 steps"):
+    with pytest.raises(UserError, match=r"epochs=1000000000\.0: 6,000,000,000 steps"):
         recipes.total_steps(recipe, 600, BatchSchedule(100))
+
+
+def test_so_are_more_critic_steps_than_can_be_counted():
+    recipe = resolve({"model": "wgan_anime", "critic_steps": 5, "steps": 429_496_729}, systems.names())
+    assert recipes.total_steps(recipe, 200, BatchSchedule(100)) == 429_496_729
+    recipe = resolve({"model": "wgan_anime", "critic_steps": 5, "steps": 429_496_730}, systems.names())
+    with pytest.raises(UserError, match=r"steps=429496730: a run of so many critic steps each has at most 429,496,729"):
+        recipes.total_steps(recipe, 200, BatchSchedule(100))

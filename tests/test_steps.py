@@ -50,8 +50,23 @@ def twice(tmp_path_factory):
 def test_a_step_is_read_or_those_there_are_named(twice):
     assert [load_run(str(twice), step).step for step in (None, 20, 10)] == [20, 20, 10]
     for step in (15, 0, -1):
-        with pytest.raises(UserError, match=f"^--step={step}: {twice} has checkpoints of the steps 10, 20$"):
+        with pytest.raises(UserError, match=f"^step={step}: {twice} has checkpoints of the steps 10, 20$"):
             load_run(str(twice), step)
+
+
+def test_the_best_step_is_that_which_the_newest_checkpoint_remembers(twice, tmp_path):
+    for step in ("best", "worst", "1.5"):
+        said = "has kept none; a run trained with evaluate_every and keep_best" if step == "best" else "must be a whole"
+        with pytest.raises(UserError, match=f"^step={step}: .*{said}"):
+            load_run(str(twice), step)
+    assert load_run(str(twice), "10").step == 10
+    workdir = tmp_path / "best"
+    recipe = lay_out(workdir, model="dcgan_64", **WHAT)
+    remembered = {"best": {"score": "fid", "value": 1.0, "step": 10}}
+    for step, metadata in ((10, remembered), (20, remembered)):
+        save_checkpoint(workdir, recipe, step, metadata, **WHAT)
+    assert load_run(str(workdir), "best").step == training.load(workdir, step="best").step == 10
+    assert Shelf(str(workdir), "best").run("best").step == 10
 
 
 def test_a_program_loads_what_a_command_loads(twice):
@@ -85,7 +100,7 @@ def test_a_damaged_step_is_not_replaced_by_another(twice, tmp_path, capsys):
     for path in (tmp_path / "run" / "checkpoints" / "20").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    with pytest.raises(UserError, match=r"--step=20: this checkpoint is damaged; .* of the steps 10, 20"):
+    with pytest.raises(UserError, match=r"step=20: this checkpoint is damaged; .* of the steps 10, 20"):
         load_run(str(tmp_path / "run"), 20)
     assert "is damaged and was skipped" in capsys.readouterr().err
 
@@ -95,7 +110,7 @@ def test_a_page_of_one_step_stays_at_it(twice):
     first = shelf.run("plain")
     assert first.step == 10 and shelf.run("plain") is first
     assert Shelf(str(twice)).run("plain").step == 20
-    with pytest.raises(UserError, match="--step=11"):
+    with pytest.raises(UserError, match="step=11"):
         Shelf(str(twice), 11).run("plain")
 
 
@@ -111,7 +126,7 @@ def test_weights_that_are_not_finite_are_refused(twice, number):
     run = load_run(str(twice))
     restoring.check_finite(twice, run.system, run.state, 20)
     state = run.state.replace(generator=broken(run.state.generator, number))
-    expected = r"--workdir=\S+plain: at step 20 weights of the .* are not finite: .* --step names"
+    expected = r"workdir=\S+plain: at step 20 weights of the .* are not finite: .* step names"
     with pytest.raises(UserError, match=expected):
         restoring.check_finite(twice, run.system, state, 20)
 

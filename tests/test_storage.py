@@ -91,7 +91,7 @@ def test_what_cannot_be_read_is_tried_again_and_never_called_damaged(tmp_path, m
     if times == 1:
         run(tmp_path, steps=15)
     else:
-        with pytest.raises(UserError, match=r"--workdir=.*: checkpoint 14 cannot be read \(.*\) and may be") as raised:
+        with pytest.raises(UserError, match=r"workdir=.*: checkpoint 14 cannot be read \(.*\) and may be") as raised:
             run(tmp_path, steps=15, job=make_job())
         assert "\n" not in str(raised.value)
     assert (tmp_path / "checkpoints" / "14").is_dir() and not list(tmp_path.rglob("*.damaged"))
@@ -132,7 +132,7 @@ def test_a_directory_without_permission_is_the_users_to_mend(tmp_path, nobody):
     open_the_way_to(tmp_path)
     saver.directory.chmod(0)
     nobody()
-    with pytest.raises(UserError, match=r"^--workdir=.*run: cannot be read \(Permission denied\)$"):
+    with pytest.raises(UserError, match=r"^workdir=.*run: cannot be read \(Permission denied\)$"):
         saver.steps()
 
 

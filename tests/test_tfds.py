@@ -89,7 +89,7 @@ def test_channels_come_from_the_data(load, tmp_path, shape, channels):
 
 def test_a_label_of_no_class_is_refused(load, tmp_path):
     write_dataset(tmp_path / "tfds", count=70, unlabelled=(66,))
-    with pytest.raises(UserError, match=r"--dataset=animals: example \d+ of the split train has the label -1"):
+    with pytest.raises(UserError, match=r"dataset=animals: example \d+ of the split train has the label -1"):
         load()
 
 
@@ -114,9 +114,7 @@ def test_a_damaged_data_set_is_named_with_what_to_do(load, tmp_path, damage):
         shard.write_bytes(data[:40] + bytes([data[40] ^ 255]) + data[41:])
     else:
         shard.write_bytes(data[: len(data) // 2])
-    with pytest.raises(
-        UserError, match=r"--dataset=animals: \S+1.0.0 cannot be read .*remove this directory"
-    ) as caught:
+    with pytest.raises(UserError, match=r"dataset=animals: \S+1.0.0 cannot be read .*remove this directory") as caught:
         load()
     assert str(caught.value).isprintable()
 
@@ -168,15 +166,15 @@ def test_other_pictures_of_the_same_size_are_read_anew(load, tmp_path):
     [
         ("animals", {"split": "nothing"}, "has no split nothing; it has train"),
         ("animals", {"split": "train[:x]"}, "has no split"),
-        ("no_such_data_set", {}, "--dataset=no_such_data_set is neither avatars, nor folder"),
+        ("no_such_data_set", {}, "dataset=no_such_data_set is neither avatars, nor folder"),
         ("../animals", {}, "is not the name of a data set"),
         ("/etc", {}, "is not the name of a data set"),
         ("not a name\n!", {}, "is not the name of a data set"),
         ("", {}, "is not the name of a data set"),
         ("mnist:1**", {}, "is not the name of a data set"),
         (":1.0.0", {}, "is not the name of a data set"),
-        ("mnist:9.9.9", {}, "--dataset=mnist:9.9.9: "),
-        ("cifar10/nothing", {}, "--dataset=cifar10/nothing: "),
+        ("mnist:9.9.9", {}, "dataset=mnist:9.9.9: "),
+        ("cifar10/nothing", {}, "dataset=cifar10/nothing: "),
     ],
 )
 def test_what_is_not_there_is_the_users_to_mend(load, tmp_path, name, options, message):
@@ -199,7 +197,7 @@ def test_a_download_that_fails_is_the_users_to_mend(load, tmp_path, monkeypatch,
         raise ConnectionError("no network\nat all")
 
     monkeypatch.setattr(tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", fail)
-    with pytest.raises(UserError, match=r"--dataset=mnist is not in --data_dir.*ConnectionError: no network") as caught:
+    with pytest.raises(UserError, match=r"dataset=mnist is not in data_dir.*ConnectionError: no network") as caught:
         load("mnist")
     assert str(caught.value).isprintable()
     assert capsys.readouterr().err.startswith(f"mnist is not in {tmp_path / 'tfds'}: getting it there")
@@ -241,11 +239,11 @@ def test_sources_are_opened_by_their_names(tmp_path):
     assert train.images.shape == test.images.shape == (3, 16, 16, 3)
     assert train.digest != test.digest
     assert data.load("animals", data_dir=tmp_path / "tfds", **options).images.shape == (7, 16, 16, 3)
-    with pytest.raises(UserError, match="--dataset=folder: name the folder of pictures by --data_dir"):
+    with pytest.raises(UserError, match="dataset=folder: name the folder of pictures by data_dir"):
         data.load("folder", **options)
-    with pytest.raises(NoSuchSplit, match="--dataset=avatars has no split validation; it has train, test"):
+    with pytest.raises(NoSuchSplit, match="dataset=avatars has no split validation; it has train, test"):
         data.load("avatars", split="validation", **options)
-    with pytest.raises(NoSuchSplit, match="--dataset=folder has no split test; it has train"):
+    with pytest.raises(NoSuchSplit, match="dataset=folder has no split test; it has train"):
         data.load("folder", data_dir=tmp_path, split="test", **options)
 
 

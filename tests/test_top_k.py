@@ -105,5 +105,5 @@ def test_they_are_settings():
     built = build_rules(recipe, build_gan(recipe, 3, 0))
     assert {name: getattr(built, name) for name in given} == given
     for wrong in ({"instance_noise": -1.0}, {"instance_noise_steps": 0}, {"top_k": 1.5}, {"top_k": 0.0}):
-        with pytest.raises(UserError, match=f"--{next(iter(wrong))}"):
+        with pytest.raises(UserError, match=f"{next(iter(wrong))}"):
             dataclasses.replace(recipe, **wrong).check()

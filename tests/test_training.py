@@ -258,13 +258,13 @@ def test_another_model_is_refused_and_nothing_is_changed(tmp_path):
 
 def test_a_disk_that_fails_is_the_users_mistake(tmp_path):
     (tmp_path / "samples").write_text("in the way")
-    with pytest.raises(UserError, match=r"--workdir=.* saving failed again \(.*File exists"):
+    with pytest.raises(UserError, match=r"workdir=.* saving failed again \(.*File exists"):
         run(tmp_path)
 
 
 @pytest.mark.parametrize("flag", ["steps", "steps_per_call", "log_every", "sample_every", "checkpoint_every"])
 def test_a_schedule_counts_from_one(flag):
-    with pytest.raises(UserError, match=f"--{flag} must be at least 1, not 0"):
+    with pytest.raises(UserError, match=f"{flag} must be at least 1, not 0"):
         Schedule(**{"total_steps": 5} | {"total_steps" if flag == "steps" else flag: 0})
 
 
@@ -356,7 +356,7 @@ def test_the_last_good_checkpoint_outlives_the_bad_ones(tmp_path):
 
 
 def test_an_alarm_can_stop_the_run(tmp_path):
-    with pytest.raises(Collapsed, match=r"Step 15: not finite: d_loss since step 10\. .*Stopped; --on_collapse=warn"):
+    with pytest.raises(Collapsed, match=r"Step 15: not finite: d_loss since step 10\. .*Stopped; on_collapse=warn"):
         run(tmp_path, job=make_job(bad_until_branched(12)), watch=WATCH, on_collapse="stop")
 
 

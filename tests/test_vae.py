@@ -80,11 +80,11 @@ def test_convolutional_networks_fit_every_multiple_of_4(name, size, smallest, ch
 
 
 def test_sizes_that_do_not_fit_are_refused_in_words():
-    with pytest.raises(UserError, match=r"--image_size=30: vae_conv makes pictures of 4·n pixels"):
+    with pytest.raises(UserError, match=r"image_size=30: vae_conv makes pictures of 4·n pixels"):
         networks.build("vae_conv", image_size=30)
-    with pytest.raises(UserError, match="--model=vae: there is no such autoencoder; choose one of autoencoder"):
+    with pytest.raises(UserError, match="model=vae: there is no such autoencoder; choose one of autoencoder"):
         networks.build("vae")
-    with pytest.raises(UserError, match="--latent_dim=0: must be from 1"):
+    with pytest.raises(UserError, match="latent_dim=0: must be from 1"):
         networks.build("vae_mlp", latent_dim=0)
     with pytest.raises(TypeError):
         networks.build("vae_mlp", depth=3)

@@ -35,14 +35,14 @@ def run_of(name):
 @pytest.mark.parametrize(
     ("name", "settings", "named"),
     [
-        ("vae_mlp", {"latent_dim": 0}, "--latent_dim=0"),
-        ("vae_mlp", {"pixel_std": 0.0}, "--pixel_std=0.0"),
-        ("vae_mlp", {"learning_rate": -1.0}, "--learning_rate=-1.0"),
-        ("vae_mlp", {"kl_weight": math.inf}, "--kl_weight=inf"),
-        ("vae_mlp", {"kl_warmup": -1}, "--kl_warmup=-1"),
-        ("vae_mlp", {"likelihood": "gaussian", "binarize": True}, "--binarize"),
-        ("autoencoder", {"kl_weight": 2.0}, "--kl_weight: autoencoder draws no codes"),
-        ("autoencoder", {"kl_warmup": 10}, "--kl_warmup: autoencoder draws no codes"),
+        ("vae_mlp", {"latent_dim": 0}, "latent_dim=0"),
+        ("vae_mlp", {"pixel_std": 0.0}, "pixel_std=0.0"),
+        ("vae_mlp", {"learning_rate": -1.0}, "learning_rate=-1.0"),
+        ("vae_mlp", {"kl_weight": math.inf}, "kl_weight=inf"),
+        ("vae_mlp", {"kl_warmup": -1}, "kl_warmup=-1"),
+        ("vae_mlp", {"likelihood": "gaussian", "binarize": True}, "binarize"),
+        ("autoencoder", {"kl_weight": 2.0}, "kl_weight: autoencoder draws no codes"),
+        ("autoencoder", {"kl_warmup": 10}, "kl_warmup: autoencoder draws no codes"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(name, settings, named):
@@ -51,7 +51,7 @@ def test_settings_that_cannot_be_are_refused(name, settings, named):
 
 
 def test_a_size_that_the_convolutions_cannot_halve_is_refused():
-    with pytest.raises(UserError, match=r"^--image_size=30"):
+    with pytest.raises(UserError, match=r"^image_size=30"):
         system_of("vae_conv", shape=(30, 30, 3))
 
 

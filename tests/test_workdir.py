@@ -91,7 +91,7 @@ def test_the_second_process_is_refused_and_a_dead_one_leaves_no_lock(tmp_path):
     process = start_holder(tmp_path)
     try:
         with (
-            pytest.raises(UserError, match=f"--workdir={tmp_path} is in use by process {process.pid}:"),
+            pytest.raises(UserError, match=f"workdir={tmp_path} is in use by process {process.pid}:"),
             Workdir(tmp_path),
         ):
             pass
@@ -109,7 +109,7 @@ def test_a_file_system_without_locks_is_called_that(tmp_path, monkeypatch, numbe
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    said = rf"--workdir={tmp_path} cannot be locked \({os.strerror(number)}\): its file system has no locks; choose"
+    said = rf"workdir={tmp_path} cannot be locked \({os.strerror(number)}\): its file system has no locks; choose"
     with pytest.raises(UserError, match=said), Workdir(tmp_path):
         pass
 
@@ -122,7 +122,7 @@ def test_the_lock_ends_with_the_block(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_the_users_mistake(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"--workdir=.*file/run cannot be written to \(Not a directory\)"):
+    with pytest.raises(UserError, match=r"workdir=.*file/run cannot be written to \(Not a directory\)"):
         Workdir(tmp_path / "file" / "run").__enter__()
 
 

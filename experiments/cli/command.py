@@ -39,7 +39,7 @@ def run(main: Callable[[], None], *tables: FlagTable) -> None:
             set_up_process()
             main()
         except UserError as error:
-            _fail(str(error))
+            _fail(error.as_flags)
         except Interrupted as interrupted:
             if str(interrupted):  # of several processes one speaks
                 print(interrupted, file=sys.stderr)
@@ -113,11 +113,13 @@ def parse(
     try:
         if help_page.is_asked(argv[1:]):
             _show_help(argv, values, tables, doc)
-        return values([*argv[:1], *flag_files.expand(argv[1:])])
+        arguments = flag_files.expand(argv[1:])
+        flag_files.check_names(arguments)
+        return values([*argv[:1], *arguments])
     except SystemExit:  # after help, ours or absl's, which leaves with 1
         sys.exit(0)
     except UserError as error:
-        _fail(str(error))
+        _fail(error.as_flags)
     except (flags.Error, ValueError, OSError, RecursionError) as error:  # the others for flag files of any content
         recursed = isinstance(error, RecursionError)
         _fail(f"the flags cannot be read ({printable(error)})" if recursed else in_words(error, values))

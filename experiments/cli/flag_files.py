@@ -1,7 +1,7 @@
 """Flag files: text with a flag a line, named by `--flagfile`, or written by a run to repeat it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jaxgan.host.errors import UserError, printable
@@ -11,6 +11,7 @@ SHIPPED = Path(__file__).resolve().parent.parent / "flags"
 """The flag files that come with the commands; `--flagfile=anime.flags` finds them from any folder."""
 
 _LARGEST = 1_000_000  # bytes; /dev/zero has no end
+LONGEST_NAME = 100  # of a flag, in characters
 _COMMENTS = ("#", "//")
 
 
@@ -62,6 +63,14 @@ def read_text(path: str | Path) -> str:
 def is_flag(line: str) -> bool:
     """Whether a line of a flag file is neither blank nor a comment."""
     return bool(line.strip()) and not line.startswith(_COMMENTS)
+
+
+def check_names(words: Iterable[str]) -> None:
+    """Raises a UserError for a flag whose name is too long: absl would look for similar ones for seconds."""
+    for word in words:
+        name = word.lstrip("-").partition("=")[0]
+        if word.startswith("-") and len(name) > LONGEST_NAME:
+            raise UserError(f"--{printable(name[:40])}...: no such flag; --help lists all")
 
 
 def _lines_of(name: str, above: tuple[str, ...]) -> list[str]:

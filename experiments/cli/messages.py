@@ -22,6 +22,9 @@ _RESUME = (
 _WORKERS = ("pictures are decoded once, by as many processes as there are cores, and kept for all runs of --data_dir",)
 _AVERAGE = ("use --average_decay",)
 _PRECISION = ("use --precision=bfloat16",)
+_PENALTY = ("use --penalty_weight",)
+_STEPS_OF_A_BATCH = ("use --steps, each of which takes --batch_size pictures", "use --steps")
+_CONDITIONS = ("a model of experiments.cgan takes conditions, and finds the classes in the pictures' folder",)
 _WIDTHS = ("use --generator_width and --discriminator_width",)
 
 OTHER_NAMES = {
@@ -31,12 +34,28 @@ OTHER_NAMES = {
     **dict.fromkeys(("betas", "adam_betas"), _BETAS),
     **dict.fromkeys(("b1", "beta_1", "adam_beta1"), ("use --beta1",)),
     **dict.fromkeys(("b2", "beta_2", "adam_beta2"), ("use --beta2",)),
-    **dict.fromkeys(("resolution", "res", "size", "img_size", "imsize", "image_resolution"), _IMAGE_SIZE),
+    **dict.fromkeys(
+        ("resolution", "res", "size", "img_size", "imsize", "imgsize", "crop_size", "load_size", "image_resolution"),
+        _IMAGE_SIZE,
+    ),
     **dict.fromkeys(("latent", "latent_size", "z_dim", "nz", "zdim", "noise_dim"), _LATENT_DIM),
+    **dict.fromkeys(("dropout", "dropout_p"), ("use --dropout_rate",)),
+    **dict.fromkeys(("aug", "augment", "augpipe", "diffaug", "aug_prob"), ("use --diffaugment or --ada",)),
+    **dict.fromkeys(("gamma", "r1_gamma", "lambda_gp", "gp_weight", "gp_lambda", "lambda_r1"), _PENALTY),
+    **dict.fromkeys(("gp", "r1", "gradient_penalty", "use_gp"), ("use --penalty",)),
+    **dict.fromkeys(("gan_mode", "gan_type", "loss_type", "criterion", "adv_loss"), ("use --loss",)),
+    **dict.fromkeys(("sn", "spectral", "use_sn"), ("use --spectral_norm",)),
+    **dict.fromkeys(("pretrained", "init", "transfer", "finetune", "resume_pkl", "warm_start"), ("use --init_from",)),
+    **dict.fromkeys(("save_best", "best", "best_metric", "monitor"), ("use --keep_best", "use --best_of")),
+    **dict.fromkeys(("metrics", "eval_every", "eval_freq", "eval_interval", "fid_every"), ("use --evaluate_every",)),
+    **dict.fromkeys(("log_interval", "log_freq", "print_freq", "print_every", "logging_steps"), ("use --log_every",)),
+    **dict.fromkeys(("sample_interval", "sample_freq", "display_freq", "vis_every"), ("use --sample_every",)),
+    **dict.fromkeys(("kimg", "total_kimg", "nimg"), _STEPS_OF_A_BATCH),
+    **dict.fromkeys(("conditional", "cond", "num_classes", "n_classes"), _CONDITIONS),
     **dict.fromkeys(("ngf",), ("use --generator_width",)),
     **dict.fromkeys(("ndf",), ("use --discriminator_width",)),
     **dict.fromkeys(("width", "channels", "nf", "hidden_dim"), _WIDTHS),
-    **dict.fromkeys(("batch", "bs", "minibatch", "batch_gpu"), _BATCH_SIZE),
+    **dict.fromkeys(("batch", "bs", "minibatch", "minibatch_size", "mb", "batchsize", "batch_gpu"), _BATCH_SIZE),
     **dict.fromkeys(("num_steps", "n_steps", "iterations", "iters", "niter", "max_steps", "train_steps"), _STEPS),
     **dict.fromkeys(("num_epochs", "n_epochs", "nepochs", "max_epochs"), ("use --epochs",)),
     **dict.fromkeys(("n_critic", "num_critic", "d_steps", "disc_iters", "critic_iters"), ("use --critic_steps",)),
@@ -45,12 +64,33 @@ OTHER_NAMES = {
     **dict.fromkeys(("fp16", "bf16", "amp", "mixed_precision", "dtype"), _PRECISION),
     **dict.fromkeys(("mirror", "hflip", "xflip"), ("use --flip",)),
     **dict.fromkeys(("data", "dataroot", "data_path", "input", "dataset_dir", "root"), _DATA),
-    **dict.fromkeys(("output", "outdir", "out", "out_dir", "output_dir", "logdir", "log_dir", "run_dir"), _OUTPUT),
-    **dict.fromkeys(("resume", "ckpt", "checkpoint", "checkpoint_dir", "load", "network"), _RESUME),
-    **dict.fromkeys(("snap", "save_every", "snapshot_every", "save_freq"), ("use --checkpoint_every",)),
+    **dict.fromkeys(
+        (
+            "output",
+            "outdir",
+            "out",
+            "out_dir",
+            "output_dir",
+            "save_dir",
+            "exp_dir",
+            "results_dir",
+            "workspace",
+            "logdir",
+            "log_dir",
+            "run_dir",
+        ),
+        _OUTPUT,
+    ),
+    **dict.fromkeys(
+        ("resume", "resume_from", "continue_train", "ckpt", "checkpoint", "checkpoint_dir", "load", "network"), _RESUME
+    ),
+    **dict.fromkeys(
+        ("snap", "save_every", "snapshot_every", "save_freq", "save_interval", "ckpt_every"),
+        ("use --checkpoint_every",),
+    ),
     **dict.fromkeys(("gpus", "gpu", "ngpu", "num_gpus", "device", "devices", "cuda"), _DEVICES),
     **dict.fromkeys(("workers", "num_workers", "nworkers"), _WORKERS),
-    **dict.fromkeys(("n", "n_samples", "num_samples", "num_images"), ("use --num",)),
+    **dict.fromkeys(("n", "nsamples", "n_samples", "num_samples", "num_images"), ("use --num",)),
     **dict.fromkeys(("trunc", "truncation_psi", "psi"), ("use --std below 1, or --truncation",)),
     **dict.fromkeys(("class", "label", "cls"), ("use --condition",)),
     **dict.fromkeys(("random_seed", "manual_seed", "seeds"), ("use --seed",)),

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from absl import flags
 
-from experiments.cli.flag_files import is_flag, read_text
+from experiments.cli.flag_files import check_names, is_flag, read_text
 from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.settings import unquote
 
@@ -181,6 +181,7 @@ def read_flag_lines(schema: type, path: Path) -> dict[str, Any]:
         lines = [unquote(line) for line in read_text(path).splitlines() if is_flag(line)]
         if any(line.lstrip("-").startswith("flagfile") for line in lines):
             raise ValueError("it may not name another flag file")
+        check_names(lines)
         for word in values([sys.argv[0], *lines])[1:]:  # absl stops at the first
             raise ValueError(f"{word}: not a flag; every line begins with --")
     except (flags.Error, ValueError, OSError, RecursionError) as error:  # absl recurses on names of 1,000 characters

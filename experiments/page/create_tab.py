@@ -108,7 +108,9 @@ def _create(
     names = read_description(shelf.workdir(name).path).condition_names
     asked = requests.pictures(shelf.path(name), requests.condition(names, hair, eyes, label), *numbers)
     run = shelf.run(name)
-    asked = dataclasses.replace(asked, step=run.step)  # so that the command draws the same when the run has gone on
+    asked = dataclasses.replace(
+        asked, step=str(run.step)
+    )  # so that the command draws the same when the run has gone on
     path = str(draw.save(directory, draw.created(run, asked), asked, run.step))
     return path, sample.command_line(asked), gr.update(value=path, interactive=True)
 

@@ -19,7 +19,7 @@ def show_user_errors(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments)
         except UserError as error:
             # The text may quote what was sent, and Gradio shows it as HTML.
-            raise gr.Error(html.escape(str(error)), title="Not drawn", print_exception=False) from None
+            raise gr.Error(html.escape(error.as_flags), title="Not drawn", print_exception=False) from None
 
     return wrapped
 

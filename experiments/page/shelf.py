@@ -23,12 +23,12 @@ class Shelf:
       UserError: where there is no run.
     """
 
-    def __init__(self, folder: str | None, step: int | None = None) -> None:
+    def __init__(self, folder: str | None, step: int | str | None = None) -> None:
         if not folder:
             raise UserError("--workdir: name the directory of a run, or a folder of such directories")
         self._folder, self._step = Path(folder), step
         self._read: dict[
-            str, tuple[int, int, TrainedRun]
+            str, tuple[int, int | str, TrainedRun]
         ] = {}  # by name: the flags' time, the newest step then, the run
         self._lock = threading.Lock()
         if not self.names():
@@ -63,7 +63,7 @@ class Shelf:
         workdir = self.workdir(name)
         with self._lock:
             begun = workdir.flags.stat().st_mtime_ns  # written anew when a run is started or continued
-            newest = self._step
+            newest: int | str | None = self._step
             if newest is None:
                 newest = max(Checkpoints(workdir.checkpoints).steps(), default=-1)
             former = self._read.pop(name, None)

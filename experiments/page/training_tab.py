@@ -56,7 +56,7 @@ def _open(shelf: Shelf, name: Any) -> tuple[Any, ...]:
     try:
         return _look(shelf, name, NOTHING, 1)
     except UserError as error:
-        said = f"**{html.escape(printable(name))}** cannot be shown: {html.escape(str(error))}"
+        said = f"**{html.escape(printable(name))}** cannot be shown: {html.escape(error.as_flags)}"
         return NOTHING, said, None, gr.update(maximum=2, value=1, interactive=False), _grid([], 1)
 
 

@@ -21,6 +21,7 @@ from jaxgan.metrics.features import Embedding, FeatureNetwork
 from jaxgan.metrics.inception_v3 import inception_v3
 from jaxgan.metrics.thumbnails import thumbnails
 from jaxgan.systems.system import System
+from jaxgan.training.files.metrics_log import plain_name
 
 IN_THE_LOG = ("fid", "kid", "coverage", "mode_coverage", "conditional_accuracy")
 PATHS = 1000  # pairs of points that a path length is the mean of
@@ -243,11 +244,6 @@ def check_measurable(system: System, flag: str) -> None:
 def values_of(found: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> dict[str, float]:
     """Returns the bare values of the scores with these names, of every head."""
     return {name: found[name]["value"] for name in found if plain_name(name) in names}
-
-
-def plain_name(name: str) -> str:
-    """Strips the head and the source of the classes from a score's name: "hair/measured_…" -> "…"."""
-    return name.rpartition("/")[2].removeprefix("measured_")
 
 
 def _dimension(network: FeatureNetwork, image_shape: tuple[int, int, int]) -> int:

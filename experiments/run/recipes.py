@@ -18,11 +18,13 @@ from jaxgan.systems.settings import (
     option,
     require_positive,
 )
+from jaxgan.training.best import SCORES
 
 DATASET_HELP = (
     "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist; for pix2pix"
     " avatars_pairs or folder_pairs"
 )
+MOST_MEASURED = 1_000_000  # pictures
 FEATURES = ("trained", "thumbnails")
 FEATURES_HELP = "Features that scores are taken from: a small network trained on the data set, or thumbnails of 8×8"
 
@@ -38,7 +40,7 @@ class RunOptions:
     )
     data_dir: str | None = option(
         None,
-        "Folder of pictures (any nesting, any names), a .npz or .npy file of them, or the directory of TFDS",
+        "Folder of pictures (any nesting) or of Parquet files, a .npz or .npy file of pictures, or TFDS's directory",
         group="Data",
         path=True,
         may_change=True,
@@ -75,6 +77,13 @@ class RunOptions:
     evaluate_every: int | None = option(
         None, "Log a few scores, such as FID, every this many steps; default: never", group="Scores", may_change=True
     )
+    keep_best: str | None = option(
+        None,
+        "Keep the checkpoint that is best by this score of --evaluate_every, for --step=best; default: none",
+        SCORES,
+        group="Scores",
+        may_change=True,
+    )
     evaluate_num: int = option(2000, "Number of pictures for those scores", group="Scores", may_change=True)
     evaluate_features: str = option("trained", FEATURES_HELP, FEATURES, group="Scores", may_change=True)
 
@@ -107,6 +116,10 @@ class RunOptions:
                 raise UserError(f"--{name}={value}: must be at least 1")
         if self.steps_per_call is not None and not 1 <= self.steps_per_call <= LONGEST_CALL:
             raise UserError(f"--steps_per_call={self.steps_per_call}: must be from 1 to {LONGEST_CALL:,}")
+        if not 1 <= self.evaluate_num <= MOST_MEASURED:
+            raise UserError(f"--evaluate_num={self.evaluate_num}: must be from 1 to {MOST_MEASURED:,}")
+        if self.keep_best is not None and self.evaluate_every is None:
+            raise UserError(f"--keep_best={self.keep_best}: is a score of --evaluate_every; give that too")
         if self.dataset in data.FOLDERS and not self.data_dir:
             raise UserError(f"--dataset={self.dataset}: name the folder with --data_dir")
 
@@ -225,10 +238,13 @@ def total_steps(recipe: Recipe, examples: int, schedule: BatchSchedule) -> int:
     Raises:
       UserError: for more steps than can be counted.
     """
+    most = LARGEST // getattr(recipe, "critic_steps", 1)  # critic steps are counted in 32 bits, too
     if recipe.steps is not None:
+        if recipe.steps > most:
+            raise UserError(f"--steps={recipe.steps}: a run of so many critic steps each has at most {most:,}")
         return recipe.steps
     passes = Fraction(repr(float(recipe.epochs or 1)))  # what was typed, where 2.01 is a little less as a float
     steps = max(1, schedule.steps_within(int(passes * examples)))
-    if steps > LARGEST:
-        raise UserError(f"--epochs={recipe.epochs}: {steps:,} steps, and a run has at most {LARGEST:,}")
+    if steps > most:
+        raise UserError(f"--epochs={recipe.epochs}: {steps:,} steps, and a run has at most {most:,}")
     return steps

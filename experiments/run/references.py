@@ -13,6 +13,9 @@ from jaxgan.data.examples import Examples
 from jaxgan.data.folder import TAG_FILE
 from jaxgan.host.errors import NoSuchSplit, UserError, printable
 
+UNKNOWN = "unknown"
+"""The digest of the pictures of a run whose weights were imported, where nobody has named them."""
+
 RESIZING = "middle square, bicubic with anti-aliasing where the size differs"
 
 
@@ -35,6 +38,11 @@ def training_pictures(recipe: Recipe, digest: str) -> Examples:
     Raises:
       UserError: if those that are there now have another digest.
     """
+    if digest == UNKNOWN:
+        raise UserError(
+            f"--workdir={recipe.workdir}: its weights were imported without the pictures that they were trained on;"
+            " import them with --data_dir or --dataset"
+        )
     pictures = load_pictures(recipe)
     if pictures.digest != digest:
         folder = recipe.data_dir

@@ -12,6 +12,8 @@ from jaxgan.training import restoring
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.workdir import Workdir
 
+STEP_HELP = "Step of the checkpoint to read, or best, the one of --keep_best; default: the newest intact one"
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainedRun:
@@ -48,12 +50,12 @@ class TrainedRun:
         return len(self.condition_names) if self.recipe.family.conditional else 0
 
 
-def load_run(path: str | None, step: int | None = None, *, finite: bool = True) -> TrainedRun:
+def load_run(path: str | None, step: int | str | None = None, *, finite: bool = True) -> TrainedRun:
     """Reads a checkpoint of a workdir, with its system.
 
     Args:
       path: the workdir.
-      step: the step of the checkpoint; None: of the newest intact one.
+      step: the step of the checkpoint; "best": the one that `--keep_best` has kept; None: the newest intact one.
       finite: whether to refuse weights that are not finite, which draw nothing.
 
     Raises:

@@ -84,6 +84,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
             evaluate_every=recipe.evaluate_every,
             keep=recipe.keep_checkpoints,
             keep_every=recipe.keep_checkpoints_every,
+            keep_best=recipe.keep_best,
             on_collapse=recipe.on_collapse,  # type: ignore[arg-type]
         )
         train_system(
@@ -110,7 +111,7 @@ def begin_with(path: str | None, state: Any) -> Any:
     try:
         state = with_networks_of(state, run.state)
     except UserError as error:
-        raise UserError(f"--init_from={path}: {error}; give the sizes that its flags.txt has") from None
+        raise UserError(f"--init_from={path}: {error.as_flags}; give the sizes that its flags.txt has") from None
     print(f"Beginning with the networks of {path} at step {run.step}.", file=console.out, flush=True)
     return state
 
@@ -132,7 +133,7 @@ def _checked_devices(recipe: Recipe, processes: Processes) -> Devices:
         try:
             workdir_recipe(recipe.init_from)
         except UserError as error:
-            raise UserError(str(error).replace("--workdir", "--init_from", 1)) from None
+            raise UserError(error.as_flags.replace("--workdir", "--init_from", 1)) from None
     for field in dataclasses.fields(recipe.settings):
         if field.metadata["path"] and getattr(recipe, field.name) is not None:
             schema.check_readable(field.name, getattr(recipe, field.name))

@@ -44,7 +44,8 @@ def load(
       dataset: "avatars" (drawn by the library), "folder", the same with an input beside each picture, "avatars_pairs"
         and "folder_pairs", or the name of a TFDS data set such as "mnist".
       image_size: height and width of the pictures, in pixels.
-      data_dir: the folder of pictures, a `.npz` or `.npy` file of them, or TFDS's directory.
+      data_dir: the folder of pictures, a `.npz` or `.npy` file of them, a Parquet file or a folder of such or of a
+        data set that the `datasets` library has saved, or TFDS's directory.
       conditional: whether to read conditions: of a folder from its `tags.csv`, or else from its subfolders, of which
         each is a class; of a file from its labels. Avatars and TFDS data sets with labels always
         have conditions.
@@ -74,10 +75,12 @@ def load(
         _known_split(dataset, split, ("train", "test", "all"))
         return pairs.hold_out(folder_pairs.load(data_dir, image_size, pair=pair, cache_dir=cache_dir), split)
     if dataset == "folder":
-        from jaxgan.data import array_file, folder
+        from jaxgan.data import array_file, folder, parquet
 
         if data_dir is None:
             raise UserError("--dataset=folder: name the folder of pictures by --data_dir")
+        if parquet.is_table(data_dir):
+            return parquet.load(data_dir, image_size, labels=conditional, split=split, cache_dir=cache_dir)
         _known_split(dataset, split, ("train",))
         if os.path.isfile(data_dir) and str(data_dir).lower().endswith(array_file.SUFFIXES):
             return array_file.load(data_dir, image_size, labels=conditional, cache_dir=cache_dir)

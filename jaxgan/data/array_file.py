@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from jaxgan.data import cache
+from jaxgan.data import cache, framing
 from jaxgan.data.decode import VERSION, fit
 from jaxgan.data.examples import Examples, from_arrays
 from jaxgan.data.workers import Chunk
@@ -45,9 +45,12 @@ def load(
         with path.open("rb") as file:
             pictures = _read(file, labels)
     except UserError as error:
-        raise UserError(f"--data_dir={printable(path)}: {error}") from None
+        raise UserError(f"--data_dir={printable(path)}: {error.as_flags}") from None
     except Exception as error:  # NumPy, zipfile and zlib raise almost anything for a damaged file
         raise UserError(f"--data_dir={printable(path)}: cannot be read as arrays ({printable(error)})") from error
+    height, width = pictures.image_shape[:2]
+    found_faults = [(fault, f"{width} by {height} pixels") for fault in framing.faults(width, height, image_size)]
+    framing.tell(printable(path), found_faults * len(pictures), len(pictures))
     channels = 1 if pictures.image_shape[2] <= 2 else 3
     shape = (image_size, image_size, channels)
     return cache.build(

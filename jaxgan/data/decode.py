@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from typing import IO
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -35,14 +36,14 @@ _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
-def decode(path: str | os.PathLike, image_size: int, channels: int) -> np.ndarray:
+def decode(path: str | os.PathLike | IO[bytes], image_size: int, channels: int) -> np.ndarray:
     """Reads the first frame of a picture file as an upright square over white.
 
     The short side is resized to `image_size` and the centre is cut out. Of 16 bits per channel the upper 8 are kept, as
     in Pillow.
 
     Args:
-      path: a JPEG, PNG, WebP, BMP, GIF or TIFF file.
+      path: a JPEG, PNG, WebP, BMP, GIF or TIFF file, or one that is open.
       image_size: height and width of the result, in pixels.
       channels: 1 for grey or 3 for RGB.
 
@@ -97,6 +98,18 @@ def _check_decodable(picture: Image.Image) -> None:
         raise ValueError("32 bits a channel, whose black and white are not known")
 
 
+def size_of(path: str | os.PathLike) -> tuple[int, int]:
+    """Reads the width and height of a picture file from its header.
+
+    Raises:
+      Exception: if the header cannot be read.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(path, formats=_FORMATS) as picture:
+            return picture.size
+
+
 def fit(picture: Image.Image, image_size: int, channels: int) -> np.ndarray:
     """Cuts the middle square out of a picture, over white, and resizes it with anti-aliasing.
 
@@ -111,7 +124,7 @@ def fit(picture: Image.Image, image_size: int, channels: int) -> np.ndarray:
     return _pixels(_middle(picture, picture.size, image_size, channels))
 
 
-def is_colour(path: str | os.PathLike) -> bool:
+def is_colour(path: str | os.PathLike | IO[bytes]) -> bool:
     """Whether the header of a picture file allows colours; False if it cannot be read."""
     try:
         with warnings.catch_warnings():

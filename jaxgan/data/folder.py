@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgan.data import cache, workers
+from jaxgan.data import cache, framing, own_tags, workers
 from jaxgan.data.class_folders import classes_of
-from jaxgan.data.decode import EXTENSIONS, OTHER_EXTENSIONS, VERSION, decode, is_colour
+from jaxgan.data.decode import EXTENSIONS, OTHER_EXTENSIONS, VERSION, decode, is_colour, size_of
 from jaxgan.data.examples import Examples
 from jaxgan.data.tag_matching import match
 from jaxgan.data.tags import CONDITION_NAMES, read_tags
@@ -27,6 +27,7 @@ WRITTEN_BY_A_RUN = frozenset({"samples", "real.png", "losses.png", "evolution.gi
 WORST_SHARE = 0.1
 """Share of pictures that may be unreadable or without a partner; of more, the folder is refused."""
 _NAMED_FILES = 5
+_UNREADABLE = "unreadable"
 
 
 def load(
@@ -50,9 +51,10 @@ def load(
       image_size: height and width of the pictures, in pixels.
       channels: 1 or 3; None selects 1 if every picture is grey, else 3.
       cache_dir: see `cache.cache_directory`.
-      tags: whether to read conditions from `tags.csv` in the folder, see `read_tags`. Only pictures with one or two
-        tags are used. A line `7,red hair` belongs to the file `7.jpg` in any subfolder; see `tag_matching.match`.
-        Without that file each subfolder is a class.
+      tags: whether to read conditions from `tags.csv` in the folder: a table (`own_tags.read_table`), the tags of
+        tutorial 000 (`read_tags`; only pictures with one or two are used), or any others (`own_tags.read_words`). A
+        line `7,red hair` belongs to the file `7.jpg` in any subfolder; see `tag_matching.match`. Without that file
+        each subfolder is a class.
 
     Raises:
       UserError: if the folder is missing or has no pictures, more than a tenth of them cannot be read or have no line
@@ -166,7 +168,7 @@ def _is_run(names: set[str]) -> bool:
 def _conditions(root: Path, files: Sequence[File]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Maps the path of each picture to its condition, and names its elements: tags, or a class for each subfolder."""
     if (root / TAG_FILE).exists():
-        return _tagged(root, files), CONDITION_NAMES
+        return _tagged(root, files)
     found = classes_of([file.path for file in files])
     if found is None:
         raise UserError(
@@ -176,16 +178,20 @@ def _conditions(root: Path, files: Sequence[File]) -> tuple[dict[str, np.ndarray
     return found
 
 
-def _tagged(root: Path, files: Sequence[File]) -> dict[str, np.ndarray]:
-    """Maps the path of each picture with one or two tags to its condition; tells of what belongs to nothing."""
+def _tagged(root: Path, files: Sequence[File]) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Maps the path of each picture to its condition, and names its elements; tells of what belongs to nothing.
+
+    Of tutorial 000's tags only pictures with one or two are taken.
+    """
     where = printable(root / TAG_FILE)
-    by_identifier = read_tags(root / TAG_FILE)
+    by_identifier, names_of_tags = _read_conditions(root / TAG_FILE)
     try:
         matches = match(by_identifier, [file.path for file in files])
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        raise UserError(f"{where}: {error.as_flags}") from None
     conditions = {path: by_identifier[identifier] for path, identifier in matches.identifier_of.items()}
-    conditions = {path: condition for path, condition in conditions.items() if condition.sum() in (1, 2)}
+    if names_of_tags == CONDITION_NAMES:
+        conditions = {path: condition for path, condition in conditions.items() if condition.sum() in (1, 2)}
     if not conditions:
         raise UserError(f"{where}: no line with one or two of the tags belongs to a picture of the folder")
     if len(matches.pictures) > WORST_SHARE * len(files):
@@ -202,7 +208,17 @@ def _tagged(root: Path, files: Sequence[File]) -> dict[str, np.ndarray]:
     ):
         if names:
             print(f"{where}: {len(names)} of {count} {what}: {first_few(names)}", file=sys.stderr)
-    return conditions
+    return conditions, names_of_tags
+
+
+def _read_conditions(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Reads a table, or the tags of tutorial 000 where there are any, or else the file's own tags."""
+    table = own_tags.read_table(path)
+    if table is not None:
+        return table
+    found = read_tags(path)
+    own = None if any(condition.any() for condition in found.values()) else own_tags.read_words(path)
+    return own or (found, CONDITION_NAMES)
 
 
 def _build(
@@ -216,7 +232,9 @@ def _build(
     channels = settings["channels"] or (3 if any(is_colour(root / file.path) for file in files) else 1)
     shape = (image_size, image_size, channels)
     unreadable: list[str] = []
-    chunks = unchanged(root, files, _decoded(root, [file.path for file in files], shape, conditions, unreadable))
+    framed: list[tuple[str, str]] = []
+    paths = [file.path for file in files]
+    chunks = unchanged(root, files, _decoded(root, paths, shape, conditions, unreadable, framed))
     pictures = cache.build(
         "folder",
         settings,
@@ -229,6 +247,7 @@ def _build(
     )
     if unreadable:
         print(_report(root, unreadable, len(files)), file=sys.stderr)
+    framing.tell(printable(root), framed, len(files))
     return pictures
 
 
@@ -238,14 +257,16 @@ def _decoded(
     shape: tuple[int, int, int],
     conditions: dict[str, np.ndarray] | None,
     unreadable: list[str],
+    framed: list[tuple[str, str]],
 ) -> Generator[Chunk, None, None]:
-    """Yields the readable pictures in order; adds the paths of the others to `unreadable`."""
+    """Yields the readable pictures in order; notes the others in `unreadable`, and faults of framing in `framed`."""
     step = cache.chunk_length(shape)
     tasks = [list(paths[start : start + step]) for start in range(0, len(paths), step)]
     decode_chunk = functools.partial(_decode_files, root=str(root), image_size=shape[0], channels=shape[2])
     for task, chunk in zip(tasks, workers.ordered_map(decode_chunk, tasks), strict=True):
-        unreadable.extend(chunk.notes)
-        broken = set(chunk.notes)
+        broken = {path for kind, path in chunk.notes if kind == _UNREADABLE}
+        unreadable += sorted(broken, key=task.index)
+        framed += [(kind, path) for kind, path in chunk.notes if kind != _UNREADABLE]
         labels = None if conditions is None else [conditions[path] for path in task if path not in broken]
         if len(chunk.images):
             yield Chunk(chunk.images, None if labels is None else np.stack(labels))
@@ -270,15 +291,19 @@ def unchanged(root: Path, files: Sequence[File], chunks: Generator[Chunk, None, 
 
 
 def _decode_files(paths: Sequence[str], *, root: str, image_size: int, channels: int) -> Chunk:
-    """Decodes files in a worker process; the notes are the paths of unreadable files."""
-    images, unreadable = [], []
+    """Decodes files in a worker process; the notes are [fault, path] of files that are unreadable or badly framed."""
+    images: list[np.ndarray] = []
+    notes: list[list[str]] = []
     for path in paths:
         try:
             images.append(decode(os.path.join(root, path), image_size, channels))
         except Exception:  # Pillow raises almost anything for a damaged file
-            unreadable.append(path)
+            notes.append([_UNREADABLE, path])
+        else:
+            width, height = size_of(os.path.join(root, path))
+            notes += [[fault, path] for fault in framing.faults(width, height, image_size)]
     shape = (len(images), image_size, image_size, channels)
-    return Chunk(np.reshape(images, shape).astype(np.uint8), None, tuple(unreadable))
+    return Chunk(np.reshape(images, shape).astype(np.uint8), None, tuple(notes))
 
 
 def _report(root: Path, unreadable: Sequence[str], total: int) -> str:

@@ -3,8 +3,9 @@
 import csv
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,24 +64,33 @@ def read_conditions(path: str | os.PathLike, names: Sequence[str] = CONDITION_NA
             try:
                 conditions.append(parse_condition(line, names))
             except UserError as error:
-                raise UserError(f"{printable(path)}, line {number}: {error}") from None
+                raise UserError(f"{printable(path)}, line {number}: {error.as_flags}") from None
     if not conditions:
         raise UserError(f'{printable(path)} holds no condition: write one a line, for example "blue hair red eyes"')
     return np.stack(conditions)
 
 
-def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Reads `tags.csv`, whose lines are `id,tag text`, such as "2,blonde hair pink eyes" (tutorial 000).
+class Row(NamedTuple):
+    """A line of `tags.csv`.
 
-    Other words between the tags are ignored, a comma ends a tag, and fields may be quoted as in any CSV file.
+    Attributes:
+      where: the file and the number of the line, for messages.
+      identifier: the picture's id.
+      texts: the other fields.
+    """
 
-    Returns:
-      The picture's id, such as its file name without the extension -> (23,) uint8 multi-hot, 0 where there is no tag.
+    where: str
+    identifier: str
+    texts: list[str]
+
+
+def rows_of(path: str | os.PathLike) -> Iterator[Row]:
+    """Yields the lines of `tags.csv`, but for blank ones.
 
     Raises:
       UserError: if the file cannot be read, or a line has another form or repeats an id; the message names the line.
     """
-    seen: dict[str, np.ndarray] = {}
+    seen: set[str] = set()
     for number, line in enumerate(_read_lines(Path(path)), start=1):
         if not line.strip():
             continue
@@ -94,8 +104,25 @@ def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
             raise UserError(f'{where}: "{printable(line)}" is not of the form "2,blonde hair pink eyes"')
         if identifier in seen:
             raise UserError(f"{where}: the id {printable(identifier)} is on an earlier line too; keep one of them")
-        seen[identifier] = np.maximum.reduce([_tags_in(part) for text in texts for part in text.split(",")])
-    return seen
+        seen.add(identifier)
+        yield Row(where, identifier, texts)
+
+
+def read_tags(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads `tags.csv`, whose lines are `id,tag text`, such as "2,blonde hair pink eyes" (tutorial 000).
+
+    Other words between the tags are ignored, a comma ends a tag, and fields may be quoted as in any CSV file.
+
+    Returns:
+      The picture's id, such as its file name without the extension -> (23,) uint8 multi-hot, 0 where there is no tag.
+
+    Raises:
+      UserError: if the file cannot be read, or a line has another form or repeats an id; the message names the line.
+    """
+    return {
+        row.identifier: np.maximum.reduce([_tags_in(part) for text in row.texts for part in text.split(",")])
+        for row in rows_of(path)
+    }
 
 
 def _tags_in(text: str) -> np.ndarray:

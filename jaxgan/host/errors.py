@@ -1,15 +1,34 @@
 """Exceptions for errors of the user, and formatting of errors in one line."""
 
+import re
+
+_FLAG = re.compile(r"(?<![^\s(])--(\[no\])?([a-z]\w*)")
+
 
 class UserError(ValueError):
     """Error that the user can correct; its one-line message names the flag or the file and the remedy.
 
-    The commands print the message and exit with status 2, without a traceback.
+    The message is written with flags: `--batch_size=3: must …; give --[no]reuse_noise`. A program sees the arguments
+    that they stand for, `batch_size=3: must …; give reuse_noise=False`. The commands print `flag_form` of it,
+    `--batch_size=3: must …; give --noreuse_noise`, and exit with status 2, without a traceback.
     """
+
+    def __str__(self) -> str:
+        return _FLAG.sub(lambda flag: f"{flag[2]}=False" if flag[1] else flag[2], super().__str__())
+
+    @property
+    def as_flags(self) -> str:
+        """The message with the flags of a command."""
+        return super().__str__().replace("--[no]", "--no")
 
 
 class NoSuchSplit(UserError):
     """Raised when a data set has no split of this name; the message lists its splits."""
+
+
+def flag_form(error: BaseException) -> str:
+    """Returns the message of an exception as a command prints it: that of a `UserError` names flags."""
+    return error.as_flags if isinstance(error, UserError) else str(error)
 
 
 def printable(text: object) -> str:
@@ -32,4 +51,4 @@ def one_line(message: object, length: int = 1000) -> str:
 
 def named(error: BaseException) -> str:
     """Formats an exception as one line, "Type: message"."""
-    return f"{type(error).__name__}: {one_line(error, 300)}".removesuffix(": ")
+    return f"{type(error).__name__}: {one_line(flag_form(error), 300)}".removesuffix(": ")

@@ -17,7 +17,7 @@ Axes are transposed, but nothing is flipped or permuted, because this library's 
 pictures in PyTorch's order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -96,13 +96,23 @@ def _check_state_dict(given: Any) -> None:
         method = hasattr(given, "state_dict")
         remedy = "give its state_dict()" if method else "give what torch.load(path, weights_only=True) returns"
         raise UserError(f"a state dict maps names to arrays, and this is a {type(given).__name__}; {remedy}")
-    inside = [key for key, value in given.items() if isinstance(value, Mapping)]
-    fitting = [key for key in inside if given[key] and all(hasattr(value, "shape") for value in given[key].values())]
+    inside = [key for key, value in given.items() if isinstance(value, Mapping) or hasattr(value, "state_dict")]
     if inside:
-        keys = ", ".join(printable(repr(key)) for key in fitting or inside)
-        raise UserError(
-            f"this holds a state dict among other things: take it out first, as in checkpoint[KEY], where KEY is {keys}"
-        )
+        places = list(_places(given)) or [f"[{printable(repr(key))}]" for key in inside]
+        choice = " or ".join(f"checkpoint{place}" for place in places[:8])
+        raise UserError(f"this holds a state dict among other things: take it out first, as {choice}")
+
+
+def _places(given: Mapping[Any, Any], depth: int = 3) -> Iterator[str]:
+    """Yields where state dicts are within nested mappings, or what makes one, such as "['model']"."""
+    for key, value in given.items():
+        place = f"[{printable(repr(key))}]"
+        if hasattr(value, "state_dict"):
+            yield f"{place}.state_dict()"
+        elif isinstance(value, Mapping) and value and all(hasattr(array, "shape") for array in value.values()):
+            yield place
+        elif isinstance(value, Mapping) and depth > 1:
+            yield from (place + further for further in _places(value, depth - 1))
 
 
 def _match(module: Network, state_dict: Mapping[str, Any]) -> dict[Entry, str]:

@@ -76,7 +76,7 @@ def build(name: str, examples: "Examples", **settings: Any) -> "System":
     settings = {"image_size": height, **settings}
     if settings["image_size"] not in (None, height):
         raise UserError(
-            f"image_size={settings['image_size']}: the pictures have {height} rows; resize them, or leave it out"
+            f"--image_size={settings['image_size']}: the pictures have {height} rows; resize them, or leave it out"
         )
     chosen = dataclasses.replace(family.default_settings(name), **settings)
     chosen.check()

@@ -21,6 +21,7 @@ from jaxgan.ops import augment as augmentation
 from jaxgan.systems import negatives, top_k
 from jaxgan.systems.ada import ADAState, adjusted
 from jaxgan.systems.adversarial_rules import Augmentation, Rules
+from jaxgan.systems.batches import check_batch
 from jaxgan.systems.players import Player, apply, mean_over_devices, moving_average, new_player, update
 from jaxgan.systems.replay import History, exchange
 
@@ -121,8 +122,10 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
       the discriminator are from its last step, before the update.
 
     Raises:
+      UserError: if the batch is not what the networks take.
       ValueError: if the number of batches does not fit the rules.
     """
+    check_batch(batch, rules.gan.image_shape, rules.gan.condition_dim)
     gan = rules.gan.on(axis_name, rules.sync_batch_norm)
     keys = step_keys(state)
     batches = _critic_batches(batch, rules)

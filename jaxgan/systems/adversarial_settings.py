@@ -204,13 +204,13 @@ class AdversarialSettings(SystemSettings):
     def _check_losses(self) -> None:
         for name in ("matching_aware", "joint_batch"):
             if getattr(self, name) and not ADVERSARIAL_LOSSES[self.loss].is_probability:
-                raise UserError(f"--loss={self.loss}: --{name} has a loss of its own; give --no{name} too")
+                raise UserError(f"--loss={self.loss}: --{name} has a loss of its own; give --[no]{name} too")
             if getattr(self, name) and self.label_smoothing:
-                raise UserError(f"--label_smoothing: --{name} has a loss without it; give --no{name} too")
+                raise UserError(f"--label_smoothing: --{name} has a loss without it; give --[no]{name} too")
 
     def _check_critic(self) -> None:
         if self.reuse_noise and self.new_batch_each_critic_step:
-            raise UserError("--new_batch_each_critic_step: its noise is new too; give --noreuse_noise")
+            raise UserError("--new_batch_each_critic_step: its noise is new too; give --[no]reuse_noise")
         if self.critic_warmup and not self.new_batch_each_critic_step:
             raise UserError(
                 "--critic_warmup: each of its steps takes a new batch; give --new_batch_each_critic_step too"

@@ -25,7 +25,7 @@ from jaxgan.systems.adversarial_settings import AdversarialSettings, is_conditio
 from jaxgan.systems.outputs import LatentOutput, Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import Family
-from jaxgan.systems.system import Panel, Preview, System, preview_key
+from jaxgan.systems.system import Panel, Preview, System
 
 GRID = 64  # pictures in a preview, 8×8
 CONDITION_COLUMNS = 5  # pictures of each condition in the preview of tagged faces
@@ -221,7 +221,7 @@ def build_preview(settings: AdversarialSettings, gan: models.GAN, examples: Exam
     @functools.cache  # not drawn before they are needed, and only once
     def inputs() -> tuple[jax.Array, np.ndarray | None]:
         latent = LatentOutput(gan.generator, lambda state: state.sampling_variables)
-        return latent.latents(preview_key(settings.seed), GRID if rows is None else len(rows)), rows
+        return latent.latents(settings.preview_key(), GRID if rows is None else len(rows)), rows
 
     def images(state: Any) -> np.ndarray:
         return generate(gan.generator, state.sampling_variables, *inputs())
@@ -244,7 +244,7 @@ def preview_conditions(
         try:
             rows = tags.read_conditions(settings.conditions, names)
         except UserError as error:
-            raise UserError(f"--conditions: {error}") from None
+            raise UserError(f"--conditions: {error.as_flags}") from None
     elif conditions.are_tags(names):
         rows = np.stack([tags.parse_condition(text) for text in conditions.FACES])
     else:

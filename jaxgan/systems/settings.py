@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
+
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
-from jaxgan.systems.system import System
+from jaxgan.systems.system import System, check_distinct_seed, preview_key
 
 LARGEST = 2**31 - 1  # steps and sizes are counted in 32 bits
 LONGEST_CALL = 10_000  # steps of one call of the device, and of a critic
@@ -46,6 +48,9 @@ class SystemSettings:
     precision: str = option("float32", "Compute dtype", ("float32", "bfloat16"), group="Model")
     batch_size: int = option(64, "Pictures in a batch, over all devices together", group="Training")
     seed: int = option(0, "Random seed", group="Training")
+    preview_seed: int | None = option(
+        None, "Random seed of the pictures in the grids; default: --seed", group="Training", may_change=True
+    )
 
     @property
     def data_options(self) -> Mapping[str, Any]:
@@ -56,6 +61,12 @@ class SystemSettings:
         """Raises a UserError for a value out of range."""
         require_positive(self, "image_size", "batch_size")
         check_seed(self.seed)
+        if self.preview_seed is not None:
+            check_distinct_seed(self.preview_seed, "preview_seed")
+
+    def preview_key(self) -> jax.Array:
+        """Returns the key of the preview."""
+        return preview_key(self.seed if self.preview_seed is None else self.preview_seed)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,10 +21,10 @@ IMAGES = {"": ("image",)}
 LARGEST_SEED = 2**32 - 1
 
 
-def check_distinct_seed(seed: int) -> None:
+def check_distinct_seed(seed: int, name: str = "seed") -> None:
     """Raises a UserError for a seed of which JAX takes only the lower 32 bits, so that another draws the same."""
     if not 0 <= seed <= LARGEST_SEED:
-        raise UserError(f"--seed={seed}: must be from 0 to {LARGEST_SEED:,}")
+        raise UserError(f"--{name}={seed}: must be from 0 to {LARGEST_SEED:,}")
 
 
 def initial_key(seed: int) -> jax.Array:

@@ -23,7 +23,7 @@ from jaxgan.systems import variational
 from jaxgan.systems.outputs import LatentOutput, Measure, Outputs
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import LARGEST, Family, SystemSettings, option, require_positive
-from jaxgan.systems.system import Panel, Preview, Report, System, preview_key
+from jaxgan.systems.system import Panel, Preview, Report, System
 from jaxgan.systems.variational import Rules, VAEState
 
 COLUMNS = 8
@@ -98,7 +98,7 @@ def build(settings: VAESettings, examples: Examples) -> System:
         step=functools.partial(variational.train_step, rules=rules),
         schedule=BatchSchedule(settings.batch_size),
         image_shape=autoencoder.image_shape,
-        preview=build_preview(autoencoder, examples, settings.seed),
+        preview=build_preview(autoencoder, examples, settings.preview_key()),
         report=build_report(rules),
         networks=lambda state: state.autoencoder.params,
         outputs=Outputs(
@@ -147,7 +147,7 @@ def build_report(rules: Rules) -> Report:
     )
 
 
-def build_preview(autoencoder: Autoencoder, examples: Examples, seed: int) -> Preview:
+def build_preview(autoencoder: Autoencoder, examples: Examples, key: jax.Array) -> Preview:
     """Binds the preview to the first pictures of the data set, and to latents where there are samples.
 
     Pictures and their reconstructions stand below one another, samples below both. A data set of fewer pictures begins
@@ -159,7 +159,7 @@ def build_preview(autoencoder: Autoencoder, examples: Examples, seed: int) -> Pr
     @functools.cache  # not read before they are needed, and only once
     def inputs() -> tuple[np.ndarray, jax.Array]:
         real = examples.images[np.arange(count) % len(examples)]
-        return real, _latent_output(autoencoder).latents(preview_key(seed), rows.count("sample") * COLUMNS)
+        return real, _latent_output(autoencoder).latents(key, rows.count("sample") * COLUMNS)
 
     def images(state: VAEState) -> np.ndarray:
         real, latents = inputs()

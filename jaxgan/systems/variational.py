@@ -20,6 +20,7 @@ from jaxgan import losses, models
 from jaxgan.models.vae import Autoencoder, Posterior, pixel_means
 from jaxgan.ops import noise, pixels
 from jaxgan.systems import players
+from jaxgan.systems.batches import check_batch
 from jaxgan.systems.checks import Verdict, Window
 from jaxgan.systems.players import Player
 
@@ -120,8 +121,10 @@ def train_step(state: VAEState, batch: Batch, rules: Rules, axis_name: str | Non
       codes are drawn.
 
     Raises:
+      UserError: if the batch is not what the networks take.
       ValueError: for more than one round.
     """
+    check_batch(batch, rules.autoencoder.image_shape)
     images = pixels.normalize(_only_round(batch["image"]))
     latent_key, pixel_key = jax.random.split(jax.random.fold_in(state.key, state.step))
     if rules.binarize:

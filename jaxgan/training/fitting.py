@@ -11,12 +11,13 @@ import numpy as np
 
 from jaxgan.systems.settings import flag_lines
 from jaxgan.systems.system import System, initial_key
-from jaxgan.training import parallel, watch
+from jaxgan.training import parallel, slow_gradients, watch
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.description import GRID, check_same_examples, first_source, write_description
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.input_pipeline import InputPipeline, Sources, usual_placement
 from jaxgan.training.job import Job, OnCollapse, Schedule
+from jaxgan.training.loop import say
 from jaxgan.training.trainer import train, train_in_memory
 
 ARRAYS = "arrays"
@@ -188,7 +189,8 @@ def compile_phases(system: System, devices: Devices) -> list[parallel.Program]:
     phases = range(len(system.schedule.phases))
     # The step of a system with a single phase takes no `phase`.
     steps = [functools.partial(system.step, phase=phase) for phase in phases] if len(phases) > 1 else [system.step]
-    return [parallel.compile_step(step, mode=devices.mode, devices=devices.used) for step in steps]
+    advise = slow_gradients.adviser(say) if devices.processes.writes else lambda jaxpr: None
+    return [parallel.compile_step(step, mode=devices.mode, devices=devices.used, inspect=advise) for step in steps]
 
 
 def initial_state(system: System) -> Any:

@@ -64,6 +64,7 @@ class Schedule:
       evaluate_every: steps between two calls of `Job.evaluate`, each of which writes a line of the log; None: never.
       keep: number of newest checkpoints to keep.
       keep_every: checkpoints at multiples of this step are kept forever; None: none are.
+      keep_best: the score, one of `jaxgan.training.best.SCORES`, whose best checkpoint is saved and kept; None: none.
       on_collapse: what an alarm of the watch does: "warn" prints it, "stop" ends the run, and "rollback" returns to the
         last good checkpoint.
       max_rollbacks: number of rollbacks after which the run stops instead.
@@ -81,6 +82,7 @@ class Schedule:
     evaluate_every: int | None = None
     keep: int = 3
     keep_every: int | None = None
+    keep_best: str | None = None
     on_collapse: OnCollapse = "warn"
     max_rollbacks: int = 3
 

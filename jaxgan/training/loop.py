@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from jaxgan.host import console, progress
 from jaxgan.host.errors import UserError
+from jaxgan.training.best import Best, better
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.recording import Recorder, draw_summary
@@ -202,6 +203,8 @@ class WritingPass(Pass):
             examples_before=self.job.examples_before,
             data_wait=self.job.data_wait,
         )
+        self.best: Best | None = memory.get("best")
+        self.scores: dict[str, str] = {}  # the last ones, as the bar shows them
         self.bar = progress.bar(initial=step, total=self.schedule.total_steps, delay=0)
 
     def __exit__(self, *exception: object) -> None:
@@ -229,8 +232,13 @@ class WritingPass(Pass):
         """Writes a line of the log and updates the progress bar."""
         scores = {} if to_evaluate is None or self.job.evaluate is None else self.job.evaluate(to_evaluate)
         line = self.recorder.write_line(step, scores)
-        self.bar.set_postfix({name: f"{line[name]:.4g}" for name in self.job.report.bar if name in line})
+        shown = {name: f"{value:.4g}" for name, value in scores.items() if "/" not in name}  # a head's would fill lines
+        self.scores = shown or self.scores
+        losses = {name: f"{line[name]:.4g}" for name in self.job.report.bar if name in line}
+        self.bar.set_postfix({**losses, **self.scores})
         self.saver.check()
+        if scores and self.schedule.keep_best is not None:
+            self.best = better(self.best, self.schedule.keep_best, step, scores)
 
     def look(self, step: int, state: Any) -> list[Alarm]:
         """Draws the preview if it is due to be saved or checked."""
@@ -246,10 +254,13 @@ class WritingPass(Pass):
 
     def save(self, step: int, state: Any, finished: bool, stopped: bool) -> str:
         """Saves the state after the files that belong to it; at the end also draws the summary."""
-        if stopped or self.schedule.is_turn(step, self.schedule.checkpoint_every):
+        is_best = self.best is not None and self.best["step"] == step
+        if stopped or is_best or self.schedule.is_turn(step, self.schedule.checkpoint_every):
             good_until = self.watch.well_until(step) if self.watch is not None else None
             first, confirm = self.recorder.sync, self.workdir.confirm
-            self.saver.save(step, state, self._memory(), good_until=good_until, first=first, confirm=confirm)
+            best = None if self.best is None else self.best["step"]
+            memory = self._memory()
+            self.saver.save(step, state, memory, good_until=good_until, best=best, first=first, confirm=confirm)
         if finished or stopped:
             self.saver.wait()
         if finished:  # Last, because the state is safe even if drawing fails.
@@ -267,4 +278,5 @@ class WritingPass(Pass):
         watch = self.watch.memory() if self.watch is not None else {}
         before = self.position.memory
         rollbacks = {"rollbacks": before.get("rollbacks", 0), "went_back_to": before.get("went_back_to")}
-        return {**rollbacks, "recorder": self.recorder.memory(), "watch": watch}
+        best = {} if self.best is None else {"best": self.best}
+        return {**rollbacks, **best, "recorder": self.recorder.memory(), "watch": watch}

@@ -28,6 +28,7 @@ MODES = ("jit", "pmap", "shard_map")
 EXAMPLES = 2  # the axis of examples in (K, batches, N, …)
 
 Step = Callable[..., tuple[Any, Any]]
+Inspect = Callable[[Any], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,13 +105,20 @@ def local_devices(devices: tuple[jax.Device, ...]) -> tuple[jax.Device, ...]:
     return tuple(device for device in devices if device.process_index == jax.process_index())
 
 
-def compile_step(step: Step, *, mode: str | None = None, devices: Sequence[jax.Device] | None = None) -> Program:
+def compile_step(
+    step: Step,
+    *,
+    mode: str | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    inspect: Inspect = lambda jaxpr: None,
+) -> Program:
     """Compiles a step.
 
     Args:
       step: the body for one device, `(state, batch, axis_name=…) -> (state, metrics)`.
       mode: one of `MODES`; None: "jit" for one device, "pmap" for several.
       devices: the devices that share a batch; None: all devices of all processes, or the first one for "jit".
+      inspect: called with the jaxpr of one step whenever the step is traced.
 
     Raises:
       UserError: for an unknown mode, or one device for several processes.
@@ -122,8 +130,9 @@ def compile_step(step: Step, *, mode: str | None = None, devices: Sequence[jax.D
     if mode == "jit":
         if jax.process_count() > 1:
             raise UserError(f"--parallel=jit: uses one device; {jax.process_count()} processes need pmap or shard_map")
-        return Program(mode, devices[:1], _jit(step))
-    return Program(mode, devices, {"pmap": _pmap, "shard_map": _shard_map}[mode](step, devices))
+        return Program(mode, devices[:1], jax.jit(fuse(step, None, inspect), donate_argnums=0))
+    fused = fuse(step, AXIS, inspect)
+    return Program(mode, devices, {"pmap": _pmap, "shard_map": _shard_map}[mode](fused, devices))
 
 
 def check_batch_size(batch_size: int, devices: int) -> None:
@@ -134,7 +143,7 @@ def check_batch_size(batch_size: int, devices: int) -> None:
         )
 
 
-def fuse(step: Step, axis_name: str | None) -> Step:
+def fuse(step: Step, axis_name: str | None, inspect: Inspect = lambda jaxpr: None) -> Step:
     """Fuses steps into one loop on the device: `(state, draws, count, data) -> (state, metrics)`."""
     # Jitted so that it is traced only once, for the shapes of its metrics and for the loop: when the compiled program
     # comes from the cache, tracing is most of the start-up time.
@@ -156,19 +165,15 @@ def fuse(step: Step, axis_name: str | None) -> Step:
             return state, jax.tree.map(lambda column, value: column.at[index].set(value), log, metrics)
 
         length = jax.tree.leaves(draws)[0].shape[0]
-        shapes = jax.eval_shape(lambda: one_step(state, batch(0))[1])
+        jaxpr, (_, shapes) = jax.make_jaxpr(one_step, return_shape=True)(state, batch(0))
+        inspect(jaxpr)
         log = jax.tree.map(lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), shapes)
         return jax.lax.fori_loop(0, count, body, (state, log))
 
     return run
 
 
-def _jit(step: Step) -> Step:
-    return jax.jit(fuse(step, None), donate_argnums=0)
-
-
-def _pmap(step: Step, devices: tuple[jax.Device, ...]) -> Step:
-    fused = fuse(step, AXIS)
+def _pmap(fused: Step, devices: tuple[jax.Device, ...]) -> Step:
     # `draws` is wrapped in a list because JAX 0.10 mistakes in_axes for the axes of the leaves if there are as many
     # leaves as arguments.
     run = jax.pmap(
@@ -189,12 +194,12 @@ def _pmap(step: Step, devices: tuple[jax.Device, ...]) -> Step:
     return lambda state, draws, count, data: run(state, [jax.tree.map(split, draws)], count, data)
 
 
-def _shard_map(step: Step, devices: tuple[jax.Device, ...]) -> Step:
+def _shard_map(fused: Step, devices: tuple[jax.Device, ...]) -> Step:
     examples = P(*([None] * EXAMPLES), AXIS)
     # With check_vma=True, gradients of replicated parameters arrive already summed over devices, and pmean would leave
     # them too large.
     run = jax.shard_map(
-        fuse(step, AXIS),
+        fused,
         mesh=_mesh(devices),
         in_specs=(P(), examples, P(), P()),
         out_specs=P(),

@@ -11,6 +11,7 @@ from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.settings import SystemSettings, unquote
 from jaxgan.systems.system import System
+from jaxgan.training.best import BEST, best_step
 from jaxgan.training.files import random_settings
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.description import Description, read_description
@@ -35,13 +36,13 @@ class Run(NamedTuple):
 
 
 def load(
-    workdir: str | Path, *, step: int | None = None, system: System | None = None, require_finite: bool = True
+    workdir: str | Path, *, step: int | str | None = None, system: System | None = None, require_finite: bool = True
 ) -> Run:
     """Reads a checkpoint of a run, whether a command or a program trained it.
 
     Args:
       workdir: the directory of the run.
-      step: the step of the checkpoint; None: of the newest intact one.
+      step: the step of the checkpoint; "best": the one that `--keep_best` has kept; None: the newest intact one.
       system: what was trained, where it is none of the library's; None: the workdir says it.
       require_finite: whether to refuse weights that are not finite, which draw nothing.
 
@@ -52,6 +53,7 @@ def load(
     random_settings.check_same(Workdir(workdir).path, described.random)
     system = system or system_of(workdir)
     checkpoints = Checkpoints(Workdir(workdir).checkpoints)
+    step = _number_of(step, workdir, checkpoints)
     if step is not None and step not in checkpoints.steps():
         raise UserError(f"--step={step}: {_those_of(workdir, checkpoints)}")
     restored = checkpoints.restore_latest(initial_state(system), at_most=step)
@@ -118,6 +120,22 @@ def _value(name: str, hint: Any, given: dict[str, str]) -> Any:
     if kind is bool:
         return name in given and given[name] in ("", "true", "True", "1")
     return kind(given[name])
+
+
+def _number_of(step: int | str | None, workdir: str | Path, checkpoints: Checkpoints) -> int | None:
+    """Returns the step that is asked for, also where that is the best."""
+    if step != BEST:
+        try:
+            return None if step is None else int(step)
+        except ValueError:
+            raise UserError(f"--step={printable(step)}: must be a whole number, or {BEST}") from None
+    newest = checkpoints.read_latest()
+    found = None if newest is None else best_step(newest.metadata)
+    if found is None:
+        raise UserError(
+            f"--step={BEST}: {workdir} has kept none; a run trained with --evaluate_every and --keep_best keeps one"
+        )
+    return found
 
 
 def _those_of(workdir: str | Path, checkpoints: Checkpoints) -> str:

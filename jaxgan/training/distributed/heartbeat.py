@@ -78,7 +78,8 @@ class Heartbeat:
         if isinstance(error, Exception) and not isinstance(error, UserError):
             self._wait_for_a_reason()
         self._over.set()
-        said = one_line(error, 400) if isinstance(error, UserError) else _SIGNALS.get(type(error)) or named(error)
+        said = _SIGNALS.get(type(error)) or named(error)
+        said = one_line(error.as_flags, 400) if isinstance(error, UserError) else said
         said = "SIGHUP" if getattr(error, "code", None) == 128 + HANGUP else said
         self._say(f"process {self._index} stopped ({said.rstrip('.')})")
         self._be_last()

@@ -67,15 +67,17 @@ class Retention:
       keep: number of newest checkpoints to keep.
       keep_every: checkpoints at multiples of this step are kept; None: none are.
       good_until: the newest checkpoint up to this step is kept; None: no such step is known.
+      best: the checkpoint of this step is kept; None: none is the best.
     """
 
     keep: int
     keep_every: int | None
     good_until: int | None = None
+    best: int | None = None
 
     def superfluous(self, steps: Sequence[int]) -> list[int]:
         """Returns those of the given steps, which must ascend, whose checkpoints are not kept."""
-        kept = set(steps[-self.keep :])
+        kept = {*steps[-self.keep :], self.best}
         if self.keep_every is not None:
             kept.update(step for step in steps if step % self.keep_every == 0)
         if self.good_until is not None:

@@ -83,6 +83,7 @@ class Checkpoints:
         metadata: dict[str, Any],
         *,
         good_until: int | None = None,
+        best: int | None = None,
         first: Callable[[], None] | None = None,
         confirm: Callable[[], None] = lambda: None,
     ) -> None:
@@ -95,6 +96,7 @@ class Checkpoints:
           state: a pytree of arrays, on any number of devices.
           metadata: anything that JSON can hold.
           good_until: the last step at which the run is known to be good; the newest checkpoint up to it is kept.
+          best: the step of the best checkpoint so far, which is kept.
           first: called before the checkpoint is written, to put what it refers to on disk; an exception counts as a
             failed save.
           confirm: raises if the directory no longer belongs to the run; called before each attempt, in the background.
@@ -103,7 +105,7 @@ class Checkpoints:
           CheckpointError: if this is the second save in a row that failed.
         """
         self._settle()
-        self._retention.good_until = good_until
+        self._retention.good_until, self._retention.best = good_until, best
         failure = self._try_twice(step, first) if first is not None else None
         if failure is None:
             write = functools.partial(self._write, step, host_leaves(state), metadata, confirm)

@@ -52,7 +52,7 @@ def digest_of(examples: Sources) -> str:
 
 
 def write_description(workdir: Workdir, dataset: str, examples: Sources, flags: str | None) -> None:
-    """Writes `dataset.json`, `real.png`, and `flags.txt` if there are flags that repeat the run.
+    """Writes `dataset.json`, `real.png` if there are pictures, and `flags.txt` if there are flags that repeat the run.
 
     Args:
       workdir: the directory of the run.
@@ -76,7 +76,8 @@ def write_description(workdir: Workdir, dataset: str, examples: Sources, flags: 
         write_text(workdir.dataset, json.dumps(described, indent=1) + "\n")
         if flags is not None:
             write_text(workdir.flags, flags)
-        images.save_png(workdir.real, images.grid(np.asarray(first.images[:GRID]), 8))
+        if len(first):  # and not the description of pictures that are elsewhere
+            images.save_png(workdir.real, images.grid(np.asarray(first.images[:GRID]), 8))
     except OSError as error:
         raise UserError(f"--workdir={workdir.path}: cannot be written to ({error.strerror})") from error
 

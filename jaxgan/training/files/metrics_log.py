@@ -11,6 +11,9 @@ from jaxgan.host.files import AppendedFile, replace_atomically
 
 Line = dict[str, Any]
 
+RATES = ("images_per_sec", "data_wait")
+"""What a line has besides metrics and scores."""
+
 
 class MetricsLog:
     """Appends lines to a file such as `metrics.jsonl`.
@@ -48,6 +51,11 @@ class MetricsLog:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def plain_name(name: str) -> str:
+    """Strips the head and the source of the classes from a score's name: "hair/measured_…" -> "…"."""
+    return name.rpartition("/")[2].removeprefix("measured_")
 
 
 def make_line(step: int, values: Mapping[str, float]) -> Line:

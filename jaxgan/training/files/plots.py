@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgan.host.files import replace_atomically
-from jaxgan.systems.system import Report
-from jaxgan.training.files.metrics_log import Line
+from jaxgan.systems.system import Panel, Report
+from jaxgan.training.files.metrics_log import RATES, Line, plain_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 COLORS = ("#1f6fb4", "#d95f02", "#2a8f5b", "#a0418e", "#b58900", "#c2334d", "#2aa198", "#6c6c6c")
 """Colours of the curves in the order of the report, repeated as needed."""
+
+MOST_SCORES = 8  # panels of scores: a plot that nobody can look at shows nothing
 
 
 def save_metrics(path: str | Path, lines: Sequence[Line], report: Report, *, title: str) -> bool:
@@ -41,17 +43,18 @@ def draw_metrics(lines: Sequence[Line], report: Report, *, title: str) -> "Figur
 
     Args:
       lines: the lines that `jaxgan.training.files.metrics_log.read` returns; any number.
-      report: one panel or more; metrics that a line lacks are skipped.
+      report: one panel or more; metrics that a line lacks are skipped. Below them there is a panel for each score.
       title: the title of the plot.
     """
     from matplotlib.figure import Figure  # Slow to import, and not pyplot: no window, no global state.
 
-    ratios = [3] + [2] * (len(report.panels) - 1)
+    panels = (*report.panels, *score_panels(lines, report))
+    ratios = [3] + [2] * (len(panels) - 1)
     figure = Figure(figsize=(9, 1.3 * sum(ratios)), layout="constrained")
     axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     figure.suptitle(textwrap.fill(title, 90), fontsize="medium")
     colors = itertools.cycle(COLORS)
-    for axis, panel in zip(axes, report.panels, strict=True):
+    for axis, panel in zip(axes, panels, strict=True):
         _plot(axis, lines, {name: (label, next(colors)) for name, label in panel.curves.items()})
         axis.set_ylabel(panel.label)
         if panel.probabilities:
@@ -60,6 +63,15 @@ def draw_metrics(lines: Sequence[Line], report: Report, *, title: str) -> "Figur
     axes[-1].set_xlabel(report.unit)
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
     return figure
+
+
+def score_panels(lines: Sequence[Line], report: Report) -> tuple[Panel, ...]:
+    """Returns a panel for each score of the lines, at most `MOST_SCORES`; the heads of a score share one."""
+    others = {*report.metrics, *RATES, "step", "non_finite"}
+    curves: dict[str, dict[str, str]] = {}
+    for name in dict.fromkeys(name for line in lines for name in line if name not in others):
+        curves.setdefault(plain_name(name), {})[name] = name.replace("_", " ")
+    return tuple(Panel(name.replace("_", " "), found) for name, found in list(curves.items())[:MOST_SCORES])
 
 
 def _plot(axes: Any, lines: Sequence[Line], series: dict[str, tuple[str, str]]) -> None:
