@@ -85,13 +85,13 @@ def test_faces_are_of_the_layers_of_a_dcgan(size, heads):
 
 
 def test_sizes_that_do_not_fit_are_refused_in_words():
-    with pytest.raises(UserError, match="--image_size=30: infogan_mnist makes pictures of 4·n pixels"):
+    with pytest.raises(UserError, match="image_size=30: infogan_mnist makes pictures of 4·n pixels"):
         networks.build("infogan_mnist", image_size=30)
-    with pytest.raises(UserError, match="--image_size=40: infogan_faces makes pictures of 16·n pixels"):
+    with pytest.raises(UserError, match="image_size=40: infogan_faces makes pictures of 16·n pixels"):
         networks.build("infogan_faces", image_size=40)
-    with pytest.raises(UserError, match="--model=infogan: there is no such InfoGAN; choose one of infogan_mnist"):
+    with pytest.raises(UserError, match="model=infogan: there is no such InfoGAN; choose one of infogan_mnist"):
         networks.build("infogan")
-    with pytest.raises(UserError, match="--generator_width=0: must be from 1"):
+    with pytest.raises(UserError, match="generator_width=0: must be from 1"):
         networks.build("infogan_mnist", generator_width=0)
 
 

@@ -40,16 +40,16 @@ def digits():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"categorical_codes": "10,one"}, "--categorical_codes=10,one: give numbers of classes from 2 on"),
-        ({"categorical_codes": "1"}, "--categorical_codes=1: give numbers of classes from 2 on"),
-        ({"categorical_codes": "", "continuous_codes": 0}, "--continuous_codes=0: an InfoGAN has codes"),
-        ({"continuous_codes": -1}, "--continuous_codes=-1: must be from 0 to"),
-        ({"noise_dim": -1}, "--noise_dim=-1: must be from 0 to"),
-        ({"negative_slope": 1.0}, "--negative_slope=1.0: must be at least 0 and below 1"),
-        ({"categorical_weight": -0.5}, "--categorical_weight=-0.5: must be 0 or more"),
-        ({"generator_learning_rate": math.inf}, "--generator_learning_rate=inf: must be 0 or more"),
-        ({"beta1": 1.0}, "--beta1=1.0: must be at least 0 and below 1"),
-        ({"model": "infogan_faces", "negative_slope": 0.1}, "--negative_slope: infogan_faces has that of its DCGAN"),
+        ({"categorical_codes": "10,one"}, "categorical_codes=10,one: give numbers of classes from 2 on"),
+        ({"categorical_codes": "1"}, "categorical_codes=1: give numbers of classes from 2 on"),
+        ({"categorical_codes": "", "continuous_codes": 0}, "continuous_codes=0: an InfoGAN has codes"),
+        ({"continuous_codes": -1}, "continuous_codes=-1: must be from 0 to"),
+        ({"noise_dim": -1}, "noise_dim=-1: must be from 0 to"),
+        ({"negative_slope": 1.0}, "negative_slope=1.0: must be at least 0 and below 1"),
+        ({"categorical_weight": -0.5}, "categorical_weight=-0.5: must be 0 or more"),
+        ({"generator_learning_rate": math.inf}, "generator_learning_rate=inf: must be 0 or more"),
+        ({"beta1": 1.0}, "beta1=1.0: must be at least 0 and below 1"),
+        ({"model": "infogan_faces", "negative_slope": 0.1}, "negative_slope: infogan_faces has that of its DCGAN"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message):

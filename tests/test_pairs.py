@@ -76,16 +76,16 @@ def test_pairs_are_loaded_with_their_conditions_and_a_few_held_out(tmp_path):
 @pytest.mark.parametrize(
     ("dataset", "options", "named"),
     [
-        ("avatars_pairs", {"pair_input": "photo"}, "--pair_input=photo: choose one of parts, sketch, grey"),
-        ("avatars_pairs", {"image_size": 15}, "--image_size=15"),
+        ("avatars_pairs", {"pair_input": "photo"}, "pair_input=photo: choose one of parts, sketch, grey"),
+        ("avatars_pairs", {"image_size": 15}, "image_size=15"),
         ("avatars_pairs", {"num_examples": 0}, "0 avatars cannot be drawn"),
-        ("folder_pairs", {}, "--dataset=folder_pairs: name the folder of pairs by --data_dir"),
+        ("folder_pairs", {}, "dataset=folder_pairs: name the folder of pairs by data_dir"),
         (
             "folder_pairs",
             {"data_dir": "/nowhere", "pair": "top"},
-            "--pair=top: choose one of left, right, first, second",
+            "pair=top: choose one of left, right, first, second",
         ),
-        ("folder_pairs", {"data_dir": "/nowhere"}, "--data_dir=/nowhere: there is no such folder"),
+        ("folder_pairs", {"data_dir": "/nowhere"}, "data_dir=/nowhere: there is no such folder"),
     ],
 )
 def test_what_cannot_be_loaded_is_refused(dataset, options, named, tmp_path):
@@ -152,7 +152,7 @@ def test_partners_that_are_missing_are_counted_and_left_out(tmp_path, capsys):
     assert "1 of 20 pairs" in (said := capsys.readouterr().err) and "A/07.png" in said
     for number in range(2):
         (root / "B" / f"{number:02d}.png").unlink()
-    with pytest.raises(UserError, match=r"^--data_dir=.*3 of 20 pairs .*A/00\.png, A/01\.png, A/07\.png"):
+    with pytest.raises(UserError, match=r"^data_dir=.*3 of 20 pairs .*A/00\.png, A/01\.png, A/07\.png"):
         load(root, "first")
 
 
@@ -170,7 +170,7 @@ def test_files_that_are_no_pair_are_counted_and_left_out(tmp_path, capsys):
 
 def test_two_subfolders_need_two_subfolders(tmp_path):
     side_by_side(tmp_path / "pairs" / "0.png")
-    with pytest.raises(UserError, match="--pair=first needs two subfolders"):
+    with pytest.raises(UserError, match="pair=first needs two subfolders"):
         load(tmp_path / "pairs", "first")
 
 

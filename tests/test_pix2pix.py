@@ -132,18 +132,18 @@ def test_instance_normalisation_by_hand_also_where_a_channel_varies_little():
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"width": 0}, "--width=0"),
-        ({"discriminator_layers": -1}, "--discriminator_layers=-1"),
+        ({"width": 0}, "width=0"),
+        ({"discriminator_layers": -1}, "discriminator_layers=-1"),
         (
             {"discriminator_layers": 3},
-            "--discriminator_layers=3: leaves nothing of pictures of 8 pixels; choose at most 1",
+            "discriminator_layers=3: leaves nothing of pictures of 8 pixels; choose at most 1",
         ),
-        ({"dropout_rate": 1.0}, "--dropout_rate=1.0"),
-        ({"l1_weight": -1.0}, "--l1_weight=-1.0"),
-        ({"learning_rate": math.inf}, "--learning_rate=inf"),
-        ({"jitter": -1}, "--jitter=-1"),
-        ({"decay_after": 10}, "--decay_steps: give --decay_after and --decay_steps"),
-        ({"initial_std": 0.0}, "--initial_std=0.0"),
+        ({"dropout_rate": 1.0}, "dropout_rate=1.0"),
+        ({"l1_weight": -1.0}, "l1_weight=-1.0"),
+        ({"learning_rate": math.inf}, "learning_rate=inf"),
+        ({"jitter": -1}, "jitter=-1"),
+        ({"decay_after": 10}, "decay_steps: give decay_after and decay_steps"),
+        ({"initial_std": 0.0}, "initial_std=0.0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, named):
@@ -152,7 +152,7 @@ def test_settings_that_cannot_be_are_refused(settings, named):
 
 
 def test_sizes_that_are_no_power_of_two_are_refused():
-    with pytest.raises(UserError, match=r"^--image_size=12: a U-Net halves pictures down to one pixel"):
+    with pytest.raises(UserError, match=r"^image_size=12: a U-Net halves pictures down to one pixel"):
         systems.build("pix2pix", pairs(side=12), **SMALL)
 
 

@@ -51,11 +51,11 @@ def test_the_data_set_follows_from_the_model_and_the_folder():
     [
         (
             {"model": "pix2pix", "dataset": "avatars"},
-            "--dataset=avatars: pix2pix takes pairs; choose avatars_pairs, fol",
+            "dataset=avatars: pix2pix takes pairs; choose avatars_pairs, fol",
         ),
-        ({"model": "mlp_b", "dataset": "avatars_pairs"}, "--dataset=avatars_pairs: mlp_b takes no pairs; choose a set"),
-        ({"model": "pix2pix", "dataset": "folder_pairs"}, "--dataset=folder_pairs: name the folder with --data_dir"),
-        ({"model": "mlp_b", "pair_input": "parts"}, "--pair_input: mlp_b has no such setting"),
+        ({"model": "mlp_b", "dataset": "avatars_pairs"}, "dataset=avatars_pairs: mlp_b takes no pairs; choose a set"),
+        ({"model": "pix2pix", "dataset": "folder_pairs"}, "dataset=folder_pairs: name the folder with data_dir"),
+        ({"model": "mlp_b", "pair_input": "parts"}, "pair_input: mlp_b has no such setting"),
     ],
 )
 def test_data_sets_that_do_not_fit_are_refused(given, named):
@@ -80,9 +80,9 @@ def test_what_cannot_be_translated_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     cases = {"broken.png": "broken.png: cannot be read as a picture", "empty": "empty: has no pictures"}
     for name, named in (cases | {"nowhere": "nowhere: is not there"}).items():
-        with pytest.raises(UserError, match=f"^--input=.*{named}"):
+        with pytest.raises(UserError, match=f"^input=.*{named}"):
             translation.translated(run(), str(tmp_path / name), None, pairs=True)
-    with pytest.raises(UserError, match=r"^--direction=back: pix2pix translates input_to_image$"):
+    with pytest.raises(UserError, match=r"^direction=back: pix2pix translates input_to_image$"):
         translation.translated(run(), str(tmp_path), "back", pairs=True)
     lacking = answered(run(), None)
     outputs = dataclasses.replace(lacking.system.outputs, translate={})
@@ -90,10 +90,10 @@ def test_what_cannot_be_translated_is_refused(tmp_path):
     with pytest.raises(UserError, match="does not translate pictures"):
         translation.translated(lacking, str(tmp_path), None, pairs=True)
     for asked, named in (
-        (sample.Sample(input="x", show="interpolation"), "--input: shows translations"),
-        (sample.Sample(input="x", project="y"), "--input: shows translations"),
-        (sample.Sample(direction="x"), "--direction: is that of a translation"),
-        (sample.Sample(input="x", best_of=100), "--best_of: chooses among plain samples"),
+        (sample.Sample(input="x", show="interpolation"), "input: shows translations"),
+        (sample.Sample(input="x", project="y"), "input: shows translations"),
+        (sample.Sample(direction="x"), "direction: is that of a translation"),
+        (sample.Sample(input="x", best_of=100), "best_of: chooses among plain samples"),
     ):
         with pytest.raises(UserError, match=f"^{named}"):
             sample.check(asked)

@@ -269,7 +269,7 @@ def _body(image_size: int, **overrides: Any) -> GAN:
         try:
             return models.build(name, image_size=image_size, **overrides)
         except UserError as error:
-            if not str(error).startswith("--image_size"):
+            if not str(error).startswith("image_size"):
                 raise
     sizes = "16·n pixels with n ≥ 2, or 4·2^n or 12·2^n with n ≥ 1, such as 24, 32, 48, 64 or 96"
     raise UserError(f"--image_size={image_size}: infogan_faces makes pictures of {sizes}")
