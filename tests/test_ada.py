@@ -19,6 +19,8 @@ from jaxgan.systems import adversarial
 from jaxgan.systems.ada import AdaptiveAugmentation, ADAState, adjusted
 from jaxgan.systems.gan import build_gan, build_rules
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(3)
 IMAGES = jax.random.uniform(jax.random.key(0), (24, 8, 8, 3), minval=-1, maxval=1)
 

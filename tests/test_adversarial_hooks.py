@@ -12,6 +12,8 @@ from jaxgan import losses, models
 from jaxgan.models import GAN, Network
 from jaxgan.systems import adversarial
 
+pytestmark = pytest.mark.slow
+
 RATE, GAMMA = 0.1, 4.0
 
 

@@ -47,6 +47,7 @@ def test_each_picture_turns_by_its_own_angle_within_the_bound():
     assert angles.min() < -10 < 10 < angles.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.float64])
 def test_pictures_keep_their_type_where_numbers_may_be_long(dtype):
     with jax.enable_x64(True):
@@ -62,6 +63,7 @@ def test_who_is_mirrored_says_nothing_of_the_angle():
     assert 0.4 < np.mean(mirrored == positive) < 0.6  # one key for both would give 0 or 1
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_pictures_on_any_number_of_devices():
     change = augment.build(flip=True, rotation=15.0)
     whole = change(jax.random.key(3), IMAGES, None)

@@ -12,6 +12,8 @@ from jaxgan.metrics.classifiers import ClassifierRecipe
 from jaxgan.metrics.spoiling import KINDS, spoil, spoil_set
 from jaxgan.ops import pixels
 
+pytestmark = pytest.mark.slow
+
 SCORES = ("fid", "precision")
 
 

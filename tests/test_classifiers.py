@@ -36,6 +36,7 @@ def trained():
     )
 
 
+@pytest.mark.slow
 def test_learns_every_head(trained):
     images, conditions = bars(200, seed=1)
     features, logits = apply(trained, images)
@@ -52,6 +53,7 @@ def test_a_picture_does_not_depend_on_its_batch(trained):
     np.testing.assert_allclose(together[4:5], alone, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_step_shifts_by_draws_of_its_own(monkeypatch):
     keys = []
 

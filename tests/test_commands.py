@@ -137,6 +137,7 @@ def test_flags_txt_repeats_the_run(whole, tmp_path):
     assert inspected(tmp_path / "again")["digest"] == inspected(whole)["digest"]
 
 
+@pytest.mark.slow
 def test_a_run_on_cached_pictures_needs_no_tensorflow(whole, tmp_path):
     """TensorFlow's import is blocked by a module of its name that refuses."""
     for name in ("tensorflow", "tensorflow_datasets"):
@@ -235,6 +236,7 @@ def test_an_answer_may_lose_its_reader_as_behind_head(whole):
         assert inspect_into(pipe, whole) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to write to")
 def test_an_answer_that_cannot_be_written_is_said(whole):
     with open("/dev/full", "wb") as full:
@@ -249,6 +251,7 @@ def test_conditions_that_are_nowhere_are_refused_before_ten_million_faces_are_dr
     assert (done.returncode, done.stderr.strip()) == (2, said)
 
 
+@pytest.mark.slow
 def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
     two = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     done = run("dcgan", *TINY, "--steps=2", "--batch_size=7", f"--workdir={tmp_path / 'run'}", environment=two)

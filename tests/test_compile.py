@@ -20,6 +20,8 @@ from jaxgan import models
 from jaxgan.host.errors import UserError
 from jaxgan.training import parallel
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 NARROW = {"generator_width": 8, "discriminator_width": 8, "batch_size": 4, "steps_per_call": 2}
 

@@ -12,6 +12,8 @@ from jaxgan.host.errors import UserError
 from jaxgan.ops import differentiable_augmentation as augmentation
 from jaxgan.systems.gan import build_gan, build_rules
 
+pytestmark = pytest.mark.slow
+
 IMAGES = jax.random.uniform(jax.random.key(0), (64, 16, 12, 3), minval=-1, maxval=1)
 ALL = ("color", "translation", "cutout")
 KEY = jax.random.key(7)

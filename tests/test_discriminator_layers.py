@@ -8,6 +8,8 @@ from flax import linen as nn
 
 from jaxgan.models import attention, equalized, layers, minibatch
 
+pytestmark = pytest.mark.slow
+
 
 def test_minibatch_standard_deviation_by_hand():
     # Of four pictures in groups of two, 0 and 2 are a group, and 1 and 3: deviations 1 and 3 at every pixel.

@@ -58,6 +58,7 @@ def test_real_pictures_have_the_best_scores(evaluator):
     assert found["hair/measured_conditional_accuracy"]["value"] > 0.95
 
 
+@pytest.mark.slow
 def test_an_untrained_generator_has_bad_ones_with_all_that_makes_them_comparable(evaluator, state):
     found = evaluator(state)
     assert json.loads(json.dumps(found)) == found

@@ -15,6 +15,7 @@ from experiments.run import references, start
 from experiments.run.restore import load_run
 from jaxgan import data, interop, models, systems
 from jaxgan.host.errors import UserError
+from jaxgan.systems.adversarial_settings import AdversarialSettings
 from jaxgan.training.files.description import read_description
 
 pytestmark = pytest.mark.usefixtures("compile_once")
@@ -125,5 +126,5 @@ def test_without_pytorch_a_line_says_what_to_do(tmp_path, monkeypatch):
 
 def test_every_gan_of_the_registry_can_be_asked_for(tmp_path):
     for name in systems.names():
-        if hasattr(systems.family_of(name).default_settings(name), "generator_width"):
+        if issubclass(systems.family_of(name).settings, AdversarialSettings):
             assert import_weights.recipe_of(ImportWeights(model=name, workdir=str(tmp_path))).model == name

@@ -163,6 +163,7 @@ def test_extreme_logits_stay_finite_and_keep_their_gradient(logit):
     np.testing.assert_allclose(gradient, pull if logit < 0 else np.zeros((2, 4)), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_q_is_trained_by_the_discriminators_optimiser_alone():
     state = start()
     after, _ = descend(state, *inputs(), (0.1, 0.0), (1.0, 1.0))

@@ -193,13 +193,15 @@ def test_evaluation_hands_over_labels_where_there_are_any(digits, monkeypatch):
         measure_labelled=lambda state, images, labels: asked.update(labels) or {},
     )
     monkeypatch.setattr(evaluation, "reference_pictures", lambda *arguments: pictures)
-    stand = types.SimpleNamespace(outputs=outputs, name="infogan_mnist", image_shape=(8, 8, 1))
-    evaluation.make_measurer(None, stand, num=30, split="test")(None)
+    inputs = {"": ("image",)}
+    stand = types.SimpleNamespace(outputs=outputs, name="infogan_mnist", image_shape=(8, 8, 1), inputs=inputs)
+    recipe = types.SimpleNamespace(family=types.SimpleNamespace(paired=False))
+    evaluation.make_measurer(recipe, stand, num=30, split="test")(None)
     assert set(asked) == {"class"}
     np.testing.assert_array_equal(asked["class"], np.arange(24) % 3)
     asked.clear()
     monkeypatch.setattr(evaluation, "reference_pictures", lambda *arguments: data.from_arrays(images))
-    evaluation.make_measurer(None, stand, num=30, split="test")(None)
+    evaluation.make_measurer(recipe, stand, num=30, split="test")(None)
     assert not asked
 
 

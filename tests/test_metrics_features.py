@@ -12,6 +12,8 @@ from jaxgan.metrics import features, store
 from jaxgan.metrics.classifiers import ClassifierRecipe
 from jaxgan.metrics.rotations import rotated
 
+pytestmark = pytest.mark.slow
+
 RECIPE = ClassifierRecipe(epochs=2, batch_size=32, shift=0)
 
 

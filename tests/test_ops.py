@@ -145,6 +145,7 @@ def test_values_and_gradients(name):
     check(lax_reference, *example(name), ["float32", "float64"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, outputs, dtype",
     [
@@ -254,6 +255,7 @@ def test_tile_is_an_exact_filter(tile):
     np.testing.assert_allclose(filtered, np.correlate(signal, kernel, "valid"), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", ["conv", "conv_transpose"])
 @pytest.mark.parametrize("name", ["k4 s2, tiles of two", "k3 s2 valid, grey, a row unused", "k4 tail"])
 def test_second_derivatives(name, operation, transformed):

@@ -28,6 +28,8 @@ from jaxgan import ops
 from jaxgan.ops import accelerator
 from jaxgan.ops.geometry import Geometry
 
+pytestmark = pytest.mark.slow
+
 GEOMETRIES = {
     **GEOMETRIES,
     "k6 s3": (12, 3, 4, 8, 6, 3, ((1, 2), (2, 1))),

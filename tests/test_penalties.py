@@ -16,6 +16,8 @@ from jaxgan.ops import noise
 from jaxgan.systems import adversarial_penalties
 from jaxgan.systems.gan import build_gan, build_rules
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (6, 4, 4, 3)
 KEY = jax.random.key(5)
 REAL, FAKE = (jax.random.normal(jax.random.key(seed), SHAPE) for seed in (0, 1))

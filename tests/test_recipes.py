@@ -441,7 +441,7 @@ def test_precision_reaches_the_networks():
         ("--batch_size=1.5", "--batch_size=1.5: must be a whole number"),
         ("--beta1=half", "--beta1=half: must be a number"),
         ("--flagfile=absent.flags", "--flagfile=absent.flags: No such file or directory"),
-        ("--batchsize=3", "--batchsize: no such flag; did you mean --batch_size? --help lists all"),
+        ("--batchsize=3", "--batchsize: no such flag; use --batch_size; --help lists all"),
         ("--zzz", "--zzz: no such flag; --help lists all"),
         ("--flagfle=anime.flags", "--flagfle: no such flag; did you mean --flagfile? --help lists all"),
         ("--flagfile", "--flagfile: name a file, as in --flagfile=anime.flags"),

@@ -18,6 +18,8 @@ from jaxgan.systems import adversarial
 from jaxgan.systems.gan import build_gan, build_rules
 from jaxgan.systems.replay import History, exchange
 
+pytestmark = pytest.mark.slow
+
 KEYS = jax.random.split(jax.random.key(0), 50)
 SMALL = {"image_size": 16, "generator_width": 4, "discriminator_width": 4}
 

@@ -8,6 +8,8 @@ import pytest
 from jaxgan import models, ops
 from jaxgan.ops import resampling
 
+pytestmark = pytest.mark.slow
+
 
 def picture(values):
     return jnp.asarray(values, jnp.float32)[None, :, :, None]

@@ -15,6 +15,8 @@ from jaxgan.interop import definition
 from jaxgan.ops import noise
 from jaxgan.systems import adversarial
 
+pytestmark = pytest.mark.slow
+
 NARROW = {
     "sngan_32": {"image_size": 16, "generator_width": 3, "discriminator_width": 2, "latent_dim": 5},
     "resnet_gan": {"image_size": 12, "generator_width": 2, "discriminator_width": 2, "latent_dim": 5},

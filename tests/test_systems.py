@@ -53,10 +53,11 @@ def small(name):
 
 OTHERS = ("two_domains", "growing")
 # One of each kind is proven in every run of the tests, some of them thoroughly; the others with the slow proofs.
-QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "vae_mlp", "vae_conv", "infogan_faces", "pix2pix", *OTHERS)
+QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "vae_mlp", "infogan_mnist", "pix2pix")
 THOROUGHLY = ("mlp_b", "vae_mlp")
-# These residual networks take minutes to compile, and are `projection_gan` but for the conditions and the widths.
-LONG = ("resnet_gan", "sngan_32")
+# Residual networks take minutes to compile. The first two are `projection_gan` but for the conditions and the widths.
+RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan", "sndcgan")
+LONG = RESIDUAL[:2]
 
 
 def marked(chosen, others=()):
@@ -72,7 +73,7 @@ def test_every_system(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.parametrize("name", [*systems.names(), *OTHERS])
+@pytest.mark.parametrize("name", marked([name for name in systems.names() if name not in RESIDUAL]))
 def test_every_system_lowers_for_accelerators(name):
     conformance.lowers_for_accelerators(*small(name))
 

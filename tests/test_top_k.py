@@ -18,6 +18,8 @@ from jaxgan.systems import adversarial, top_k
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.gan import build_gan, build_rules
 
+pytestmark = pytest.mark.slow
+
 LOGITS = jnp.array([0.3, -2.0, 1.5, 0.0, -0.4, 1.1])
 KEY = jax.random.key(1)
 

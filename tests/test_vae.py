@@ -90,6 +90,7 @@ def test_sizes_that_do_not_fit_are_refused_in_words():
         networks.build("vae_mlp", depth=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_the_decoder_is_a_generator(name):
     given, state = start(name)
