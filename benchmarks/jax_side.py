@@ -80,7 +80,7 @@ class JaxSide:
         """Returns the compiled program, for a profile: which instruction came from which layer."""
         draws = self._feed._draws(0, self._steps)
         arguments = (self._state, draws, np.int32(self._steps), self._feed._data)
-        return self._feed._program._run.lower(*arguments).compile().as_text()
+        return self._feed._program_of(0)._run.lower(*arguments).compile().as_text()
 
     def run(self, calls: int) -> float:
         """Trains, as the loop does: the numbers of a call are read, on an accelerator while the next one runs."""

@@ -207,6 +207,7 @@ def test_either_player_raises_the_information():
             assert after(rates, weights)[kind] > plain[kind] + 1e-5
 
 
+@pytest.mark.slow
 def test_statistics_are_of_what_each_network_learns_from():
     state, gan = start(), SMALL_RULES.gan
     images, first, second = inputs()

@@ -55,6 +55,7 @@ def test_all_permutations_of_few_examples_are_equally_likely(size):
     assert abs(excess) < 4 * math.sqrt(2 * (permutations - 1))
 
 
+@pytest.mark.slow
 def test_every_example_comes_equally_often_at_the_start_of_an_epoch():
     size, epochs = 100, 20_000
     firsts = [order.indices(seed, epoch * size, 1, size)[0] for seed in range(2) for epoch in range(epochs // 2)]

@@ -484,6 +484,7 @@ def test_the_preview_has_all_conditions_in_turn_or_a_row_for_each_of_five_kinds_
             np.testing.assert_array_equal(np.argmax(conditions, 1), np.arange(64) % 10)
 
 
+@pytest.mark.slow
 def test_the_preview_is_of_one_shape_and_without_conditions_8_by_8():
     for model, count, columns in (("dcgan_64", 64, 8), ("cgan_anime", 25, 5)):
         names = tags.CONDITION_NAMES if model == "cgan_anime" else ()

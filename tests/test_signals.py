@@ -48,7 +48,10 @@ def finish(process):
         process.stderr.close()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+TERMINATED = pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), TERMINATED])
 def test_a_signal_saves_though_nobody_reads_the_errors(whole, tmp_path, number, status):
     process = start(tmp_path, delay=0.1)
     while not (tmp_path / "checkpoints" / "7").exists():
@@ -62,7 +65,7 @@ def test_a_signal_saves_though_nobody_reads_the_errors(whole, tmp_path, number, 
     assert files_of(tmp_path) == whole
 
 
-@pytest.mark.parametrize("name", ["stdout", "stderr"])
+@pytest.mark.parametrize("name", ["stdout", pytest.param("stderr", marks=pytest.mark.slow)])
 def test_a_run_goes_on_though_nobody_reads_what_it_says(whole, tmp_path, name):
     process = start(tmp_path)
     getattr(process, name).close()

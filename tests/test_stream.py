@@ -163,6 +163,7 @@ def test_without_tensorflow_the_way_out_is_said(pictures, monkeypatch):
     assert stream.gather(pictures.arrays, np.array([1]))["image"].shape == (1, *SHAPE)
 
 
+@pytest.mark.slow
 def test_a_program_that_leaves_a_stream_open_ends(tmp_path):
     program = """
 import numpy as np

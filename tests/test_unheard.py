@@ -20,10 +20,8 @@ def start(workdir, *flags, stdout, stderr):
     )
 
 
-TERMINATED = pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), TERMINATED])
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_although_nobody_reads(tmp_path, number, status):
     process = start(tmp_path / "run", "--steps=100000", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     process.stderr.close()
