@@ -5,19 +5,23 @@ tutorials, as a PyTorch user would write them: padding 2 stands for "same", at t
 """
 
 import inspect
+import runpy
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from jaxgan.host.errors import UserError
-from tests.reference import torch_networks as tutorials
+
+# By its path: installed packages, such as torch-fidelity, bring a package `tests` of their own.
+TUTORIALS = runpy.run_path(str(Path(__file__).resolve().parent.parent / "tests" / "reference" / "torch_networks.py"))
 
 
 def build(name: str, **sizes: Any) -> tuple[nn.Module, nn.Module]:
     """Builds (generator, discriminator) of a system; `sizes` as in `jaxgan.models.build`, those that it knows."""
     written_here = {"mlp_keras": mlp_keras, "dcgan_mnist_keras": dcgan_mnist_keras, "wgan_anime": wgan_anime}
-    builder = written_here.get(name) or getattr(tutorials, name, None)
+    builder = written_here.get(name) or TUTORIALS.get(name)
     if builder is None:
         raise UserError(f"--model={name}: its networks are not here in PyTorch")
     known = inspect.signature(builder).parameters
