@@ -1,6 +1,7 @@
 """What every test shares: two virtual devices, a cache of its own, and the real data where there is some."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,10 +56,19 @@ def two_devices() -> list:
     return devices[:2]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Frees the compiled programs of a file: a process that gathers those of hundreds of tests may crash."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+
+
 @pytest.fixture(scope="module")
 def compile_once(tmp_path_factory):
     """Keeps compiled programs for a file: a run that is resumed compiles its step again."""
     import jax
+    from jax.experimental.compilation_cache import compilation_cache
 
     names = {
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
@@ -67,6 +77,8 @@ def compile_once(tmp_path_factory):
     former = {name: getattr(jax.config, name) for name in names}
     for name, value in names.items():
         jax.config.update(name, value)
+    compilation_cache.reset_cache()
     yield
     for name, value in former.items():
         jax.config.update(name, value)
+    compilation_cache.reset_cache()  # once it has begun, it would go on for all later files
