@@ -15,12 +15,15 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from experiments.cli import command, schema
 from experiments.run.model_card import flags_of, model_card
 from experiments.run.restore import TrainedRun, load_run
 from jaxgan.host.errors import UserError, named
 from jaxgan.host.files import replace_atomically, write_text
 from jaxgan.interop import safetensors, stablehlo
+from jaxgan.systems.players import Player
 from jaxgan.systems.settings import option
 
 
@@ -63,14 +66,15 @@ def main() -> None:
 
 
 def weights(run: TrainedRun) -> dict[str, Any]:
-    """Returns name of a network -> its variables: of those that draw and score, all collections."""
-    outputs = run.system.outputs
-    networks: dict[str, Any] = {name: {"params": params} for name, params in run.system.networks(run.state).items()}
-    if outputs.latent is not None:
-        networks["generator"] = outputs.latent.variables(run.state)
-    if outputs.score is not None:
-        networks["discriminator"] = outputs.score.variables(run.state)
-    return networks
+    """Returns name of a network -> its variables, all collections; "generator" is what samples are drawn with."""
+    leaves = jax.tree_util.tree_leaves_with_path(run.state, is_leaf=lambda part: isinstance(part, Player))
+    networks: dict[str, Any] = {
+        jax.tree_util.keystr(path, simple=True, separator="."): part.variables
+        for path, part in leaves
+        if isinstance(part, Player)
+    }
+    latent = run.system.outputs.latent
+    return networks if latent is None else networks | {"generator": latent.variables(run.state)}
 
 
 def facts(run: TrainedRun) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from jaxgan import data, systems
 from jaxgan.host.errors import UserError
-from jaxgan.systems.batches import check_batch
+from jaxgan.systems.batches import check_batch, only_batch
 
 SHAPE = (8, 12, 3)
 IMAGES = np.zeros((4, *SHAPE), np.uint8)
@@ -64,7 +64,9 @@ def test_what_a_step_takes_passes(images):
     jax.eval_shape(lambda images: check_batch({"image": images}, SHAPE), images)  # also while it is traced
 
 
-@pytest.mark.parametrize(("model", "labels"), [("mlp_b", None), ("cgan_mnist", LABELS), ("vae_mlp", None)])
+@pytest.mark.parametrize(
+    ("model", "labels"), [("mlp_b", None), ("cgan_mnist", LABELS), ("vae_mlp", None), ("infogan_mnist", None)]
+)
 def test_every_step_has_this_door(model, labels):
     system = systems.build(model, data.from_arrays(np.zeros((4, 12, 12, 1), np.uint8), labels), batch_size=2)
     with pytest.raises(UserError, match=r'^batch: has no "image"'):
@@ -73,3 +75,18 @@ def test_every_step_has_this_door(model, labels):
         jax.jit(system.step)(None, np.zeros((2, 12, 12, 1), np.uint8))
     with pytest.raises(UserError, match="channels come last"):
         system.step(None, {"image": np.zeros((2, 1, 12, 12), np.uint8)})
+
+
+def test_the_step_of_pairs_looks_at_both_pictures():
+    images = np.zeros((4, 16, 16, 1), np.uint8)
+    system = systems.build("pix2pix", data.from_arrays(images, inputs=images), batch_size=2, discriminator_layers=1)
+    with pytest.raises(UserError, match=r'^batch: has no "input"'):
+        system.step(None, {"image": images})
+    with pytest.raises(UserError, match=r'^batch\["input"\]: has the shape .*channels come last'):
+        system.step(None, {"image": images, "input": np.moveaxis(images, -1, -3)})
+
+
+def test_of_several_batches_there_is_no_only_one():
+    assert only_batch(IMAGES[None], "a system") is not None and only_batch(IMAGES, "a system") is IMAGES
+    with pytest.raises(ValueError, match="a system takes one batch a step, got 4"):
+        only_batch(np.zeros((4, 2, *SHAPE)), "a system")

@@ -1,5 +1,6 @@
 """Exported runs: arrays that come back to the bit, and programs that draw the same pictures without Flax or jaxgan."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -24,16 +25,13 @@ NAMES = ("hair", "eyes", "mouth")
 def run_of(model, workdir="runs/nowhere", **settings):
     """A run of a small system, before its first step."""
     small = {"width": 4, "generator_width": 2, "discriminator_width": 2, "latent_dim": 4, "image_size": 16}
-    recipe = resolve({"model": model, "workdir": str(workdir), "dataset": "avatars", "data_dir": "/home/me"}, (model,))
-    known = {name: value for name, value in (small | settings).items() if hasattr(recipe, name)}
-    recipe = resolve({**flags(recipe), **known}, (model,))
+    source = "avatars_pairs" if model == "pix2pix" else "avatars"
+    given = {"model": model, "workdir": str(workdir), "dataset": source, "data_dir": "/home/me"}
+    options = {field.name for field in dataclasses.fields(resolve(given, (model,)))}
+    recipe = resolve(given | {name: value for name, value in (small | settings).items() if name in options}, (model,))
     names = NAMES if recipe.family.conditional else ()
     system = recipe.family.build(recipe.settings, Examples.described((16, 16, 3), names, ""))
     return TrainedRun(recipe, system, 7, initial_state(system), names, "0123456789abcdef" * 4)
-
-
-def flags(recipe):
-    return {"model": recipe.model, "workdir": recipe.workdir, "dataset": recipe.dataset, "data_dir": recipe.data_dir}
 
 
 @pytest.fixture(scope="module", params=["cgan_mnist", "vae_mlp"])
@@ -55,6 +53,13 @@ def test_arrays_come_back_to_the_bit_under_their_names(run):
     first = jax.tree_util.tree_leaves_with_path(expected["generator"])[0]
     name = jax.tree_util.keystr(first[0], simple=True, separator=".")
     np.testing.assert_array_equal(load_arrays(content)[f"generator.{name}"], first[1])
+
+
+def test_networks_that_neither_draw_nor_score_are_whole_too():
+    networks = export.weights(run_of("pix2pix"))
+    assert set(networks) == {"generator", "discriminator"}
+    assert all(set(variables) == {"params", "batch_stats"} for variables in networks.values())
+    assert jax.tree.leaves(networks["generator"]["batch_stats"])
 
 
 def test_other_bytes_are_refused_in_a_line():

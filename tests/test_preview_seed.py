@@ -10,16 +10,29 @@ from jaxgan import data, systems
 from jaxgan.host.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("compile_once")
-PICTURES = data.from_arrays(np.random.default_rng(0).integers(0, 256, (70, 8, 8, 1), np.uint8))
 
 
-WIDTHS = {"mlp_b": {"generator_width": 4, "discriminator_width": 4}, "vae_mlp": {"width": 4}}
+def pictures(size):
+    images = np.random.default_rng(0).integers(0, 256, (70, size, size, 1), np.uint8)
+    return data.from_arrays(images, inputs=255 - images)
 
 
-@pytest.mark.parametrize("model", WIDTHS)
-def test_another_seed_shows_others_of_the_same_state(model):
-    small = {"seed": 3, "latent_dim": 4, **WIDTHS[model]}
-    systems_of = {seed: systems.build(model, PICTURES, preview_seed=seed, **small) for seed in (None, 3, 4)}
+TWO = {"generator_width": 4, "discriminator_width": 4}
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "settings"),
+    [
+        ("mlp_b", 8, {"latent_dim": 4, **TWO}),
+        ("vae_mlp", 8, {"latent_dim": 4, "width": 4}),
+        ("infogan_mnist", 8, TWO),
+        # Its seed decides the dropout, which there is from 64 pixels on.
+        pytest.param("pix2pix", 64, {"width": 1, "discriminator_width": 1}, marks=pytest.mark.slow),
+    ],
+)
+def test_another_seed_shows_others_of_the_same_state(model, size, settings):
+    small, examples = {"seed": 3, **settings}, pictures(size)
+    systems_of = {seed: systems.build(model, examples, preview_seed=seed, **small) for seed in (None, 3, 4)}
     state = jax.jit(systems_of[None].init)(jax.random.key(0))
     own, same, others = (system.preview.images(state) for system in systems_of.values())
     np.testing.assert_array_equal(own, same)

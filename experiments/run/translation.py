@@ -18,7 +18,7 @@ from jaxgan.host.errors import UserError, printable
 from jaxgan.metrics import measured_colours
 from jaxgan.metrics.entries import Scores
 from jaxgan.metrics.neighbours import nearest_neighbours
-from jaxgan.systems.outputs import Exhibit
+from jaxgan.systems.outputs import Exhibit, mean_measure, rows_below
 from jaxgan.systems.system import System
 
 COLUMNS = 8
@@ -98,9 +98,8 @@ class TranslationScores:
         training = load_pictures(self.recipe).images
         numbers = self.real.images[0].size
         distances = nearest_neighbours(self.real.images, training).distances[:, 0] / (127.5 * numbers**0.5)
-        error = float(distances.std(ddof=1) / len(distances) ** 0.5) if len(distances) > 1 else None
         meaning = "root mean square difference of the truth from the nearest training picture; 0 to 2"
-        return {"value": float(distances.mean()), "standard_error": error, "meaning": meaning}
+        return mean_measure(distances, meaning)._asdict()
 
 
 def _direction(run: TrainedRun, direction: str | None) -> Any:
@@ -113,8 +112,7 @@ def _direction(run: TrainedRun, direction: str | None) -> Any:
 def _below(parts: tuple[np.ndarray, ...], rows: tuple[str, ...]) -> Exhibit:
     """Puts pictures of several parts, (N, H, W, C) each, below one another; of a last row that is not full, none."""
     columns = min(COLUMNS, len(parts[0]))
-    count, shape = len(parts[0]) // columns * columns, parts[0].shape[1:]
-    shown = np.stack([part[:count].reshape(-1, columns, *shape) for part in parts], axis=1).reshape(-1, *shape)
+    shown = rows_below(parts, columns)
     return Exhibit(shown, np.zeros((len(shown), 0), np.uint8), columns, together=len(rows), rows=rows)
 
 

@@ -278,11 +278,6 @@ def _body(image_size: int, **overrides: Any) -> GAN:
 _BUILDERS: dict[str, Callable[..., InfoGAN]] = {builder.__name__: builder for builder in (infogan_mnist, infogan_faces)}
 
 
-def names() -> dict[str, str]:
-    """Returns every id that `build` knows, with a line about each."""
-    return {name: (inspect.getdoc(builder) or "").partition("\n")[0] for name, builder in _BUILDERS.items()}
-
-
 def default_codes(name: str) -> Codes:
     """Returns the codes of a system as its source has them."""
     codes: Codes = inspect.signature(_BUILDERS[name]).parameters["codes"].default
@@ -293,7 +288,7 @@ def build(name: str, **overrides: Any) -> InfoGAN:
     """Builds the networks of an InfoGAN.
 
     Args:
-      name: an id of `names()`.
+      name: "infogan_mnist" or "infogan_faces".
       **overrides: `image_size`, `channels`, `codes`, `generator_width`, `discriminator_width`, `dtype` (the type to
         compute in), and of `infogan_mnist` `negative_slope`. Left out: the source's own.
 

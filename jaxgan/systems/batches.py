@@ -1,6 +1,6 @@
 """The check of a batch at the door of a training step, in words; what is traced costs the compiled step nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,7 +14,9 @@ FARTHEST = 2.0  # of floats in [−1, 1], with room for what an augmentation add
 Shape = tuple[int, ...]
 
 
-def check_batch(batch: Any, image_shape: Shape, condition_dim: int = 0) -> None:
+def check_batch(
+    batch: Any, image_shape: Shape, condition_dim: int = 0, *, pictures: Sequence[str] = ("image",)
+) -> None:
     """Checks that a batch is what a step of these networks takes.
 
     Args:
@@ -22,6 +24,7 @@ def check_batch(batch: Any, image_shape: Shape, condition_dim: int = 0) -> None:
         conditions also "condition", (batches, N, condition_dim) or (N, condition_dim).
       image_shape: (H, W, C) of the networks.
       condition_dim: length of their condition; 0 without.
+      pictures: the arrays that are pictures of this shape, such as "image" and "input" of pairs.
 
     Raises:
       UserError: if it is not; the message says how it becomes one. The range of floats is known only outside of `jit`.
@@ -29,10 +32,11 @@ def check_batch(batch: Any, image_shape: Shape, condition_dim: int = 0) -> None:
     if not isinstance(batch, Mapping):
         found = f"an array of shape {np.shape(batch)}" if hasattr(batch, "shape") else f"a {type(batch).__name__}"
         raise UserError(f'batch: must be a dictionary, not {found}; give {{"image": pictures}}')
-    if "image" not in batch:
-        keys = ", ".join(printable(repr(key)) for key in batch) or "nothing"
-        raise UserError(f'batch: has no "image", but {keys}; give {{"image": pictures}}')
-    _check_images(batch["image"], image_shape)
+    for name in pictures:
+        if name not in batch:
+            keys = ", ".join(printable(repr(key)) for key in batch) or "nothing"
+            raise UserError(f'batch: has no "{name}", but {keys}; give {{"{name}": pictures}}')
+        _check_images(name, batch[name], image_shape)
     if condition_dim:
         _check_condition(batch, condition_dim)
     elif "condition" in batch:
@@ -41,22 +45,35 @@ def check_batch(batch: Any, image_shape: Shape, condition_dim: int = 0) -> None:
         )
 
 
-def _check_images(images: Any, image_shape: Shape) -> None:
+def only_batch(images: jax.Array, system: str) -> jax.Array:
+    """Returns the batch of a step that takes one: (1, N, H, W, C) or (N, H, W, C) -> (N, H, W, C).
+
+    Raises:
+      ValueError: for more than one batch; the message names the system.
+    """
+    if images.ndim == 4:
+        return images
+    if len(images) != 1:
+        raise ValueError(f"{system} takes one batch a step, got {len(images)}")
+    return images[0]
+
+
+def _check_images(name: str, images: Any, image_shape: Shape) -> None:
     dtype = getattr(images, "dtype", None)
     if dtype is None:
-        raise UserError(f'batch["image"]: must be an array, not a {type(images).__name__}; give numpy.asarray of it')
+        raise UserError(f'batch["{name}"]: must be an array, not a {type(images).__name__}; give numpy.asarray of it')
     shape = tuple(images.shape)
     if shape[-3:] != image_shape or len(shape) not in (4, 5):
-        raise UserError(f'batch["image"]: has the shape {shape}; {_way_to(image_shape, shape)}')
+        raise UserError(f'batch["{name}"]: has the shape {shape}; {_way_to(image_shape, shape)}')
     if 0 in shape:
-        raise UserError(f'batch["image"]: of shape {shape} has nothing in it; give at least one picture')
+        raise UserError(f'batch["{name}"]: of shape {shape} has nothing in it; give at least one picture')
     if dtype != np.uint8 and not jnp.issubdtype(dtype, jnp.floating):
-        raise UserError(f'batch["image"]: must be uint8, or floats in [-1, 1], not {dtype}; give astype(numpy.uint8)')
+        raise UserError(f'batch["{name}"]: must be uint8, or floats in [-1, 1], not {dtype}; give astype(numpy.uint8)')
     if dtype != np.uint8 and not isinstance(images, jax.core.Tracer):
         largest = float(jnp.max(jnp.abs(images)))
         if largest > FARTHEST:
             way_out = "give uint8, or x / 127.5 - 1"
-            raise UserError(f'batch["image"]: floats must be in [-1, 1], and these go to {largest:g}; {way_out}')
+            raise UserError(f'batch["{name}"]: floats must be in [-1, 1], and these go to {largest:g}; {way_out}')
 
 
 def _way_to(wanted: Shape, shape: Shape) -> str:

@@ -133,7 +133,7 @@ def build(settings: InfoGANSettings, examples: Examples) -> System:
         step=functools.partial(information.train_step, rules=rules),
         schedule=BatchSchedule(settings.batch_size),
         image_shape=gan.image_shape,
-        preview=infogan_outputs.build_preview(gan, settings.seed),
+        preview=infogan_outputs.build_preview(gan, settings.preview_key()),
         report=build_report(gan.codes),
         networks=lambda state: {
             "generator": state.generator.params,

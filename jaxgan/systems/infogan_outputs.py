@@ -15,8 +15,8 @@ from jaxgan.models.infogan import Codes, InfoGAN
 from jaxgan.ops import pixels
 from jaxgan.systems import code_measures, information
 from jaxgan.systems.adversarial import GANState
-from jaxgan.systems.outputs import Exhibit, LatentOutput, Measure
-from jaxgan.systems.system import Preview, preview_key
+from jaxgan.systems.outputs import Exhibit, LatentOutput, Measure, mean_measure
+from jaxgan.systems.system import Preview
 
 COLUMNS = 6  # of the preview, which is then drawn in one chunk
 CLASSES = 10  # of the first categorical code that the preview shows, at most
@@ -67,14 +67,14 @@ def with_class(z: jax.Array, codes: Codes, code: int, classes: jax.Array) -> jax
     return z.at[:, place].set(jax.nn.one_hot(classes, codes.categorical[code], dtype=z.dtype))
 
 
-def build_preview(gan: InfoGAN, seed: int) -> Preview:
+def build_preview(gan: InfoGAN, key: jax.Array) -> Preview:
     """Binds the preview to its latents: a row for each class of the first categorical code, or ten without one."""
     codes = gan.codes
     rows = min([CLASSES, *codes.categorical[:1]])
 
     @functools.cache  # not drawn before they are needed, and only once
     def latents() -> jax.Array:
-        z = information.draw_latents(preview_key(seed), rows * COLUMNS, codes)
+        z = information.draw_latents(key, rows * COLUMNS, codes)
         return with_class(z, codes, 0, jnp.repeat(jnp.arange(rows), COLUMNS)) if codes.categorical else z
 
     captions = tuple(f"class {row}" for row in range(rows)) if codes.categorical else ()
@@ -170,9 +170,8 @@ def measure(gan: InfoGAN, state: GANState, images: np.ndarray, key: jax.Array) -
     for code, place in enumerate(codes.categorical_columns()):
         right = (latents[:, place] * chances[code]).sum(axis=1, dtype=np.float64)
         most = math.log(codes.categorical[code])
-        error = float(right.std(ddof=1) / math.sqrt(len(right))) if len(right) > 1 else None
         meaning = f"nats that a drawn picture tells of it, by Q; {most:.2f} is all"
-        found[f"categorical_{code + 1}_information"] = Measure(most + float(right.mean()), error, meaning)
+        found[f"categorical_{code + 1}_information"] = mean_measure(most + right, meaning)
     given = latents[:, codes.continuous_columns()]
     for code in range(codes.continuous):
         value = code_measures.information_of_uniform_code(given[:, code], means[:, code])

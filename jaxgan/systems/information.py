@@ -24,6 +24,7 @@ from jaxgan import losses
 from jaxgan.models.infogan import Belief, Codes, InfoGAN
 from jaxgan.ops import noise, pixels
 from jaxgan.systems.adversarial import GANState
+from jaxgan.systems.batches import check_batch, only_batch
 from jaxgan.systems.players import Player, apply, mean_over_devices, moving_average, new_player, update
 
 Batch = dict[str, jax.Array]
@@ -141,13 +142,11 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
       terms "categorical_information" and "continuous_information" of the generator's step, of the codes that there are.
 
     Raises:
+      UserError: if the batch is not what the networks take.
       ValueError: for more than one batch.
     """
-    images = batch["image"]
-    if images.ndim == 5:
-        if len(images) != 1:
-            raise ValueError(f"an InfoGAN takes one batch a step, got {len(images)}")
-        images = images[0]
+    check_batch(batch, rules.gan.image_shape)
+    images = only_batch(batch["image"], "an InfoGAN")
     key = jax.random.fold_in(state.key, state.step)
     latents = [draw_latents(part, len(images), rules.gan.codes, axis_name) for part in jax.random.split(key)]
     return take_step(state, pixels.normalize(images), latents[0], latents[1], rules, axis_name)

@@ -1,7 +1,8 @@
 """What a trained system can be asked for: samples, scores of pictures, reconstructions, exhibits, measures."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -47,6 +48,19 @@ class Measure(NamedTuple):
     value: float
     standard_error: float | None
     meaning: str
+
+
+def mean_measure(values: np.ndarray, meaning: str) -> Measure:
+    """Returns the mean of a number of each example, (N,), with its standard error, which one example alone has not."""
+    error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+    return Measure(float(values.mean(dtype=np.float64)), error, meaning)
+
+
+def rows_below(parts: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Puts rows of each part, (N, H, W, C), below one another in turn; of a last row that is not full, nothing."""
+    count, shape = len(parts[0]) // columns * columns, parts[0].shape[1:]
+    rows = [part[:count].reshape(-1, columns, *shape) for part in parts]
+    return np.stack(rows, axis=1).reshape(-1, *shape)
 
 
 @dataclasses.dataclass(frozen=True)

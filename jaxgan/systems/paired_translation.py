@@ -21,10 +21,13 @@ from jaxgan.models.patchgan import PatchGAN
 from jaxgan.models.unet import UNet
 from jaxgan.ops import pixels
 from jaxgan.ops.jitter import jitter
+from jaxgan.systems.batches import check_batch, only_batch
 from jaxgan.systems.players import Player, apply, mean_over_devices, new_player, update
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
+
+PAIR = ("input", "image")
 
 
 class PairedState(struct.PyTreeNode):
@@ -110,15 +113,17 @@ def train_step(
       pairs before the discriminator's step: probabilities for "bce", logits for "lsgan".
 
     Raises:
+      UserError: if the batch is not what the networks take.
       ValueError: for more than one batch.
     """
+    check_batch(batch, rules.generator.image_shape, pictures=PAIR)
     keys = step_keys(state)
     rules = dataclasses.replace(
         rules,
         generator=rules.generator.clone(axis_name=axis_name),
         discriminator=rules.discriminator.clone(axis_name=axis_name),
     )
-    pair = tuple(pixels.normalize(_only_batch(batch[name])) for name in ("input", "image"))
+    pair = tuple(pixels.normalize(only_batch(batch[name], "pix2pix")) for name in PAIR)
     inputs, images = jitter(keys.jitter, pair, enlarge=rules.enlarge, flip=rules.flip, axis_name=axis_name)
 
     def generate(params: Any) -> tuple[jax.Array, Any]:
@@ -161,14 +166,6 @@ def _discriminator_update(
     player = update(player, gradient, rules.discriminator_optimizer, axis_name).replace(batch_stats=batch_stats)
     scores = [jnp.mean(jax.nn.sigmoid(_flat(part)) if rules.loss == "bce" else _flat(part)) for part in logits]
     return player, {"d_loss": d_loss, "d_real": scores[1], "d_fake": scores[0]}
-
-
-def _only_batch(pictures: jax.Array) -> jax.Array:
-    if pictures.ndim == 5:
-        if len(pictures) != 1:
-            raise ValueError(f"pix2pix takes one batch a step, got {len(pictures)}")
-        return pictures[0]
-    return pictures
 
 
 def _flat(logits: jax.Array) -> jax.Array:

@@ -21,11 +21,11 @@ from jaxgan.models.patchgan import patchgan
 from jaxgan.models.unet import NORMS, unet
 from jaxgan.ops import pixels
 from jaxgan.systems import paired_translation
-from jaxgan.systems.outputs import Measure, Outputs
+from jaxgan.systems.outputs import Measure, Outputs, mean_measure, rows_below
 from jaxgan.systems.paired_translation import PairedState, Rules
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import Family, SystemSettings, option, require_positive, require_shares
-from jaxgan.systems.system import Panel, Preview, Report, System, preview_key
+from jaxgan.systems.system import Panel, Preview, Report, System
 
 INPUTS = {"": ("image", "input")}
 COLUMNS = 8
@@ -201,16 +201,10 @@ def build_preview(rules: Rules, examples: Examples, settings: Pix2pixSettings) -
 
     def images(state: PairedState) -> np.ndarray:
         inputs, truths = pairs()
-        outputs = translate(rules, state, inputs, preview_key(settings.seed), evaluate=settings.eval_mode)
-        return in_rows((inputs, outputs, truths), COLUMNS)
+        outputs = translate(rules, state, inputs, settings.preview_key(), evaluate=settings.eval_mode)
+        return rows_below((inputs, outputs, truths), COLUMNS)
 
     return Preview(images, COLUMNS, ROWS)
-
-
-def in_rows(parts: tuple[np.ndarray, ...], columns: int) -> np.ndarray:
-    """Puts rows of each part, (N, H, W, C), below one another in turn; N is a multiple of the columns."""
-    shape = parts[0].shape[1:]
-    return np.stack([part.reshape(-1, columns, *shape) for part in parts], axis=1).reshape(-1, *shape)
 
 
 def translate(
@@ -246,16 +240,11 @@ def measure(
       "l1", the mean absolute difference, and "rmse", the root mean square difference, both means over the pictures.
     """
     difference = (translated(state, input, key).astype(np.float32) - images) / 127.5
-    each = (1, 2, 3)
+    absolute, squares = (values.mean((1, 2, 3)) for values in (np.abs(difference), np.square(difference)))
     return {
-        "l1": _mean(np.abs(difference).mean(each), "mean absolute difference from the truth; 0 to 2"),
-        "rmse": _mean(np.sqrt(np.square(difference).mean(each)), "root mean square difference from the truth; 0 to 2"),
+        "l1": mean_measure(absolute, "mean absolute difference from the truth; 0 to 2"),
+        "rmse": mean_measure(np.sqrt(squares), "root mean square difference from the truth; 0 to 2"),
     }
-
-
-def _mean(values: np.ndarray, meaning: str) -> Measure:
-    error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
-    return Measure(float(values.mean(dtype=np.float64)), error, meaning)
 
 
 FAMILIES = (

@@ -20,7 +20,7 @@ from jaxgan.models.inference import chunks, generate
 from jaxgan.models.vae import Autoencoder
 from jaxgan.ops import pixels
 from jaxgan.systems import variational
-from jaxgan.systems.outputs import LatentOutput, Measure, Outputs
+from jaxgan.systems.outputs import LatentOutput, Measure, Outputs, mean_measure, rows_below
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import LARGEST, Family, SystemSettings, option, require_positive
 from jaxgan.systems.system import Panel, Preview, Report, System
@@ -163,17 +163,12 @@ def build_preview(autoencoder: Autoencoder, examples: Examples, key: jax.Array) 
 
     def images(state: VAEState) -> np.ndarray:
         real, latents = inputs()
-        paired = np.stack([_in_rows(real), _in_rows(reconstruct(autoencoder, state, real))], axis=1)
-        shown = [paired.reshape(2 * count, *autoencoder.image_shape)]
+        shown = [rows_below((real, reconstruct(autoencoder, state, real)), COLUMNS)]
         if len(latents):
             shown.append(generate(autoencoder.decoder, state.decoder_variables, latents))
         return np.concatenate(shown)
 
     return Preview(images, COLUMNS, rows)
-
-
-def _in_rows(images: np.ndarray) -> np.ndarray:
-    return images.reshape(-1, COLUMNS, *images.shape[1:])
 
 
 def _latent_output(autoencoder: Autoencoder) -> LatentOutput:
@@ -204,21 +199,16 @@ def measure(rules: Rules, state: VAEState, images: np.ndarray, key: jax.Array) -
         for index, (part, _) in enumerate(chunks(images, None))
     ]
     found = {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
-    measures = {"reconstruction_error": _mean(found["error"], "from a picture to its reconstruction; 0 to 2")}
+    measures = {"reconstruction_error": mean_measure(found["error"], "from a picture to its reconstruction; 0 to 2")}
     if rules.variational:
         what = "drawn black or white by their brightness"
         if rules.likelihood == "gaussian":
             what = f"in [-1, 1] with a standard deviation of {rules.pixel_std:g}"
         units = int(variational.active_units(jnp.asarray(found["code"])))
         meaning = f"latents of {rules.autoencoder.latent_dim} that depend on the picture"
-        measures["elbo"] = _mean(found["elbo"], f"nats, of pixels {what}; more is better")
+        measures["elbo"] = mean_measure(found["elbo"], f"nats, of pixels {what}; more is better")
         measures["active_units"] = Measure(units, None, meaning)
     return measures
-
-
-def _mean(values: np.ndarray, meaning: str) -> Measure:
-    error = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
-    return Measure(float(values.mean(dtype=np.float64)), error, meaning)
 
 
 @functools.partial(jax.jit, static_argnums=0)

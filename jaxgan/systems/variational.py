@@ -20,7 +20,7 @@ from jaxgan import losses, models
 from jaxgan.models.vae import Autoencoder, Posterior, pixel_means
 from jaxgan.ops import noise, pixels
 from jaxgan.systems import players
-from jaxgan.systems.batches import check_batch
+from jaxgan.systems.batches import check_batch, only_batch
 from jaxgan.systems.checks import Verdict, Window
 from jaxgan.systems.players import Player
 
@@ -125,7 +125,7 @@ def train_step(state: VAEState, batch: Batch, rules: Rules, axis_name: str | Non
       ValueError: for more than one round.
     """
     check_batch(batch, rules.autoencoder.image_shape)
-    images = pixels.normalize(_only_round(batch["image"]))
+    images = pixels.normalize(only_batch(batch["image"], "an autoencoder"))
     latent_key, pixel_key = jax.random.split(jax.random.fold_in(state.key, state.step))
     if rules.binarize:
         images = binarized(pixel_key, images, axis_name)
@@ -140,14 +140,6 @@ def train_step(state: VAEState, batch: Batch, rules: Rules, axis_name: str | Non
     player = players.update(state.autoencoder, gradient, rules.optimizer, axis_name)
     metrics = players.mean_over_devices(metrics, axis_name)
     return state.replace(step=state.step + 1, autoencoder=player), metrics
-
-
-def _only_round(images: jax.Array) -> jax.Array:
-    if images.ndim == 5:
-        if len(images) != 1:
-            raise ValueError(f"an autoencoder takes one batch a step, got {len(images)}")
-        return images[0]
-    return images
 
 
 def binarized(key: jax.Array, images: jax.Array, axis_name: str | None = None) -> jax.Array:
