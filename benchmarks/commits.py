@@ -1,4 +1,4 @@
-"""Speed of the working tree against another commit: training steps by turns, and starts to the first step by turns.
+"""Compares the speed of the working tree with that of another commit: training steps and starts, by turns.
 
     python -m benchmarks.commits --old=COMMIT --models=dcgan_anime_a,mlp_b [--starts=3]
 

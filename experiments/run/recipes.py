@@ -241,7 +241,7 @@ def total_steps(recipe: Recipe, examples: int, schedule: BatchSchedule) -> int:
     most = LARGEST // getattr(recipe, "critic_steps", 1)  # critic steps are counted in 32 bits, too
     if recipe.steps is not None:
         if recipe.steps > most:
-            raise UserError(f"--steps={recipe.steps}: a run of so many critic steps each has at most {most:,}")
+            raise UserError(f"--steps={recipe.steps}: with this many critic steps to each, a run has at most {most:,}")
         return recipe.steps
     passes = Fraction(repr(float(recipe.epochs or 1)))  # what was typed, where 2.01 is a little less as a float
     steps = max(1, schedule.steps_within(int(passes * examples)))

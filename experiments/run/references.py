@@ -14,7 +14,7 @@ from jaxgan.data.folder import TAG_FILE
 from jaxgan.host.errors import NoSuchSplit, UserError, printable
 
 UNKNOWN = "unknown"
-"""The digest of the pictures of a run whose weights were imported, where nobody has named them."""
+"""The digest that stands for pictures that are not known: those of imported weights."""
 
 RESIZING = "middle square, bicubic with anti-aliasing where the size differs"
 
