@@ -87,5 +87,7 @@ def test_so_are_more_critic_steps_than_can_be_counted():
     recipe = resolve({"model": "wgan_anime", "critic_steps": 5, "steps": 429_496_729}, systems.names())
     assert recipes.total_steps(recipe, 200, BatchSchedule(100)) == 429_496_729
     recipe = resolve({"model": "wgan_anime", "critic_steps": 5, "steps": 429_496_730}, systems.names())
-    with pytest.raises(UserError, match=r"steps=429496730: a run of so many critic steps each has at most 429,496,729"):
+    with pytest.raises(
+        UserError, match=r"steps=429496730: with this many critic steps to each, a run has at most 429,496,729"
+    ):
         recipes.total_steps(recipe, 200, BatchSchedule(100))
