@@ -1,5 +1,6 @@
 """Serves a web page for one or more runs: create pictures, explore the latent space, watch the training.
 
+    python -m experiments.demo                                  # the models that come with the package
     python -m experiments.demo --workdir=W
     python -m experiments.demo --workdir=runs --port=8000
 
@@ -20,6 +21,7 @@ from typing import Any
 from experiments.cli import command, schema
 from experiments.cli.ports import free_port, try_port
 from experiments.page.shelf import Shelf
+from experiments.run import pretrained
 from experiments.run.restore import STEP_HELP
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import option
@@ -29,7 +31,11 @@ from jaxgan.systems.settings import option
 class Demo:
     """The flags of this command."""
 
-    workdir: str | None = option(None, "Directory of a run, or a folder of such directories", path=True)
+    workdir: str | None = option(
+        None,
+        "Directory of a run, or a folder of such directories; default: the models that come with the package",
+        path=True,
+    )
     step: str | None = option(None, STEP_HELP)
     port: int = option(7860, "Port of the page")
     host: str = option("127.0.0.1", "Address to listen on; 127.0.0.1 is this machine only, 0.0.0.0 the whole network")
@@ -40,7 +46,7 @@ def main() -> None:
     asked = Demo(**schema.given_flags(Demo))
     if not 1 <= asked.port <= 65535:
         raise UserError(f"--port={asked.port}: must be from 1 to 65535")
-    shelf = Shelf(asked.workdir, asked.step)
+    shelf = Shelf(asked.workdir or str(pretrained.FOLDER), asked.step)
     try:
         try_port(asked.host, asked.port)  # Gradio reports every fault as an occupied port.
     except OSError as error:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from experiments.cli import command, schema
+from experiments.run import pretrained
 from experiments.run.calibration import calibration_of
 from experiments.run.evaluation import check_measurable, make_evaluator, make_measurer
 from experiments.run.recipes import FEATURES, FEATURES_HELP, Recipe
@@ -37,6 +38,7 @@ class Evaluate:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
+    pretrained: str | None = option(None, pretrained.HELP)
     step: str | None = option(None, STEP_HELP)
     num: int = option(10_000, "Number of pictures to draw, and the most real ones to compare them with")
     seed: int = option(0, "Random seed of the latents and of the choice of real pictures")
@@ -63,6 +65,7 @@ class Evaluate:
 def main() -> None:
     """Draws pictures, measures them and prints the scores."""
     asked = Evaluate(**schema.given_flags(Evaluate))
+    asked = dataclasses.replace(asked, workdir=pretrained.folder_of(asked.workdir, asked.pretrained))
     if not 1 <= asked.num <= LARGEST:
         raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
     check_distinct_seed(asked.seed)

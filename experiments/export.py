@@ -1,14 +1,16 @@
-"""Writes a trained run as a file that other programs read: its weights, or a network as a program.
+"""Writes a trained run for others: its weights, a network as a program, or a small folder that jaxgan reads like a run.
 
     python -m experiments.export --workdir=W --out=faces.safetensors                        # every network's weights
     python -m experiments.export --workdir=W --format=stablehlo --out=faces.stablehlo       # the generator
     python -m experiments.export --workdir=W --format=stablehlo --network=discriminator --out=judge.stablehlo
+    python -m experiments.export --workdir=W --format=folder --half --out=faces             # to be passed on
 
 A .safetensors holds arrays with names such as `generator.params.Dense_0.kernel`, and the run's facts as metadata. A
 .stablehlo holds a network with its weights, for any number of pictures, on CPU, CUDA and TPU;
-`jax.export.deserialize(content).call(latents)` runs it, with JAX alone. Beside the file, a model card (.md) says
-what it is and how to use it. The generator is what `experiments.sample` draws with: its moving average, if the run
-keeps one.
+`jax.export.deserialize(content).call(latents)` runs it, with JAX alone. A folder holds weights, flags and a
+description of the pictures: sample, evaluate and demo take it for a --workdir, and training for --init_from. Beside
+the file, or in the folder, a model card (.md) says what it is and how to use it. The generator is what
+`experiments.sample` draws with: its moving average, if the run keeps one.
 """
 
 import dataclasses
@@ -18,13 +20,17 @@ from typing import Any
 import jax
 
 from experiments.cli import command, schema
+from experiments.run import pretrained
 from experiments.run.model_card import flags_of, model_card
 from experiments.run.restore import TrainedRun, load_run
 from jaxgan.host.errors import UserError, named
 from jaxgan.host.files import replace_atomically, write_text
 from jaxgan.interop import safetensors, stablehlo
 from jaxgan.systems.players import Player
-from jaxgan.systems.settings import option
+from jaxgan.systems.settings import flag_lines, option
+from jaxgan.training.files.description import description_text, read_description
+from jaxgan.training.files.weights import write_weights
+from jaxgan.training.files.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +38,10 @@ class Export:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
+    pretrained: str | None = option(None, pretrained.HELP)
     step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
-    format: str = option("safetensors", "Kind of file", ("safetensors", "stablehlo"))
+    format: str = option("safetensors", "What to write", ("safetensors", "stablehlo", "folder"))
+    half: bool = option(False, "Round the weights of a folder to half precision: half the bytes")
     network: str = option(
         "generator",
         "Network to write as a program; a .safetensors holds all of them",
@@ -42,27 +50,55 @@ class Export:
     pixels: str = option(
         "float", "How the program has pictures; float: in [−1, 1]; bytes: from 0 to 255", ("float", "bytes")
     )
-    out: str | None = option(None, "File to write; default: MODEL.FORMAT in the current folder", path=True)
+    out: str | None = option(None, "File or folder to write; default: MODEL.FORMAT in the current folder", path=True)
 
 
 def main() -> None:
     """Reads a checkpoint and writes the file and its card."""
     asked = Export(**schema.given_flags(Export))
+    asked = dataclasses.replace(asked, workdir=pretrained.folder_of(asked.workdir, asked.pretrained))
     if asked.out == "":
         raise UserError("--out: name a file")
     run = load_run(asked.workdir, asked.step)
+    path = Path(asked.out or f"{run.recipe.model}.{asked.format}")
+    if asked.half and asked.format != "folder":
+        raise UserError("--half: is of --format=folder; leave it out")
+    try:
+        as_folder = asked.format == "folder"
+        written = write_folder(run, path, half=asked.half) if as_folder else write_file(run, path, asked)
+    except OSError as error:
+        raise UserError(f"--out={path}: cannot be written ({named(error)})") from error
+    command.answer(f"{asked.format} of step {run.step} of {asked.workdir}, {written}")
+
+
+def write_file(run: TrainedRun, path: Path, asked: Export) -> str:
+    """Writes a file and its card; returns what to say of them."""
     if asked.format == "safetensors":
         kind, content = "safetensors", safetensors.pack(weights(run), facts(run))
     else:
         kind, content = asked.network, program(run, asked.network, asked.pixels)
-    path = Path(asked.out or f"{run.recipe.model}.{asked.format}")
     card = path.with_suffix(".md")
-    try:
-        replace_atomically(path, lambda file: file.write(content))
-        write_text(card, model_card(run, path.name, kind, asked.pixels))
-    except OSError as error:
-        raise UserError(f"--out={path}: cannot be written ({named(error)})") from error
-    command.answer(f"{asked.format} of step {run.step} of {asked.workdir}, {len(content):,} bytes: {path}, and {card}")
+    replace_atomically(path, lambda file: file.write(content))
+    write_text(card, model_card(run, path.name, kind, asked.pixels))
+    return f"{len(content):,} bytes: {path}, and {card}"
+
+
+def write_folder(run: TrainedRun, path: Path, *, half: bool) -> str:
+    """Writes a folder that is read like a run; returns what to say of it.
+
+    Raises:
+      UserError: if it exists and is not empty.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"--out={path}: is there already; name a new folder")
+    folder = Workdir(path)
+    described = read_description(str(run.recipe.workdir))
+    paths: dict[str, Any] = {field.name: None for field in dataclasses.fields(run.recipe) if field.metadata["path"]}
+    write_weights(folder.weights, run.state, run.step, half=half)
+    write_text(folder.path / "README.md", model_card(run, path.name, "folder"))
+    write_text(folder.dataset, description_text(described))
+    write_text(folder.flags, flag_lines(dataclasses.replace(run.recipe, **paths)))
+    return f"{folder.weights.stat().st_size:,} bytes of weights: {path}"
 
 
 def weights(run: TrainedRun) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from experiments.cli import command, schema
-from experiments.run import exhibits
+from experiments.run import exhibits, pretrained
 from experiments.run.exhibits import Exhibit
 from experiments.run.output import earlier_pictures, write
 from experiments.run.references import training_pictures
@@ -56,6 +56,7 @@ class Sample:
     """The flags of this command."""
 
     workdir: str | None = option(None, "Directory of the run", path=True)
+    pretrained: str | None = option(None, pretrained.HELP)
     step: str | None = option(None, STEP_HELP)
     num: int = option(64, "Number of pictures; for --show, rounded down to whole rows or sets, but at least one")
     best_of: int | None = option(
@@ -98,6 +99,7 @@ class Sample:
 def main() -> None:
     """Draws the pictures and writes them."""
     asked = Sample(**schema.given_flags(Sample))
+    asked = dataclasses.replace(asked, workdir=pretrained.folder_of(asked.workdir, asked.pretrained))
     check(asked)
     earlier_pictures(Path(asked.out))
     run = load_run(asked.workdir, asked.step)

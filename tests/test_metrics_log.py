@@ -8,6 +8,8 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
+from experiments import inspect
+from jaxgan.host.errors import UserError
 from jaxgan.training.files import metrics_log, tensorboard
 from jaxgan.training.files.metrics_log import MetricsLog
 from jaxgan.training.files.tensorboard import EventLog, read_records
@@ -170,3 +172,15 @@ def test_opening_a_file_costs_no_checksum_of_what_stays(tmp_path, monkeypatch):
     write_events(tmp_path, last_step=2)
     assert path.stat().st_ino == inode and set(lengths) == {8}
     assert [event.step for event in events_of(tmp_path)] == [0, 1, 1, 2, 2]
+
+
+def test_a_log_becomes_a_table(tmp_path):
+    with MetricsLog(tmp_path / "metrics.jsonl", 0) as log:
+        log.append(10, {"d_loss": 0.5, "g_loss": math.nan})
+        log.append(20, {"d_loss": 0.25, "g_loss": 2, "fid, of 2,000": 7.5})
+    assert inspect.write_metrics(str(tmp_path), tmp_path / "metrics.csv").startswith("2 steps of ")
+    assert (tmp_path / "metrics.csv").read_text() == 'step,d_loss,g_loss,"fid, of 2,000"\n10,0.5,,\n20,0.25,2.0,7.5\n'
+    with pytest.raises(UserError, match=r"metrics=\S+: cannot be written"):
+        inspect.write_metrics(str(tmp_path), tmp_path)
+    with pytest.raises(UserError, match="has no log of metrics"):
+        inspect.write_metrics(str(tmp_path / "nowhere"), tmp_path / "metrics.csv")

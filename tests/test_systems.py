@@ -53,7 +53,7 @@ def small(name):
 
 OTHERS = ("two_domains", "growing")
 # One of each kind is proven in every run of the tests, some of them thoroughly; the others with the slow proofs.
-QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "vae_mlp", "infogan_mnist")
+QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "vae_mlp")
 THOROUGHLY = ("mlp_b", "vae_mlp")
 # Residual networks take minutes to compile. The first two are `projection_gan` but for the conditions and the widths.
 RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan", "sndcgan")

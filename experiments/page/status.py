@@ -57,6 +57,8 @@ def describe(workdir: Workdir, status: RunStatus) -> str:
     recipe = workdir_recipe(str(workdir.path))
     height, width, _ = read_description(workdir.path).shape
     parts = [f"**{recipe.model}** on {recipe.dataset}, {height}×{width}"]
+    if workdir.weights.is_file():
+        return " · ".join([*parts, "trained weights, without a log"])
     last = status.lines[-1] if status.lines else None
     parts.append("no step logged yet" if last is None else f"step {last['step']:,}")
     parts.append("no checkpoint yet" if status.checkpoint is None else f"newest checkpoint {status.checkpoint:,}")

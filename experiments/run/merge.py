@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 from experiments.cli import schema
+from experiments.run import pretrained
 from experiments.run.recipes import Recipe, all_options, read_recipe_flags, recipe_class, resolve
 from jaxgan import systems
 from jaxgan.data import DRAWN
@@ -65,8 +66,10 @@ def recipe_from_flags(family: Family) -> Recipe:
 
 
 def _anchored(values: dict[str, Any]) -> dict[str, Any]:
-    """Makes the paths among the flags of a run absolute, but for that of its workdir."""
+    """Makes the paths among the flags of a run absolute, but for that of its workdir; a model's name is no path."""
     paths = {field.name for field in dataclasses.fields(all_options()) if field.metadata["path"]} - {"workdir"}
+    if pretrained.is_name(values.get("init_from") or ""):
+        paths -= {"init_from"}
     return {name: os.path.abspath(value) if name in paths and value else value for name, value in values.items()}
 
 

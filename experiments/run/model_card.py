@@ -8,6 +8,12 @@ from jaxgan.training.files.metrics_log import read
 from jaxgan.training.files.workdir import Workdir
 
 LOADING = {
+    "folder": """import jax
+
+from jaxgan import training
+
+run = training.load("{file}")  # or: python -m experiments.sample --workdir={file} --{shows} --out=result.png
+networks = run.system.networks(run.state)""",
     "safetensors": """from safetensors.numpy import load_file
 
 arrays = load_file("{file}")  # names such as generator.params.Dense_0.kernel""",
@@ -37,13 +43,13 @@ def flags_of(run: TrainedRun) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def model_card(run: TrainedRun, file: str, kind: str, pixel_type: str) -> str:
-    """Returns the card of an exported file, in Markdown.
+def model_card(run: TrainedRun, file: str, kind: str, pixel_type: str = "float") -> str:
+    """Returns the card of an exported file or folder, in Markdown.
 
     Args:
       run: the run that was exported.
       file: the name of the file.
-      kind: what it holds; safetensors, or the program of a generator or a discriminator.
+      kind: what it holds; safetensors, folder, or the program of a generator or a discriminator.
       pixel_type: how a program has pictures; float or bytes.
     """
     height, width, channels = run.system.image_shape
@@ -82,6 +88,7 @@ def _loading(run: TrainedRun, file: str, kind: str, pixel_type: str) -> str:
         given=", condition" if run.condition_dim else "",
         shape=", ".join(map(str, run.system.image_shape)),
         pixels=PIXELS[pixel_type],
+        shows="num=64" if latent else "show=translations",
     )
 
 

@@ -55,7 +55,11 @@ class RunOptions:
         may_change=True,
     )
     init_from: str | None = option(
-        None, "Workdir of a run whose networks a new run begins with; its optimisers are new", group="Run", path=True
+        None,
+        "Workdir of a run, or name of a model that comes with the package, whose networks a new run begins with; its"
+        " optimisers are new",
+        group="Run",
+        path=True,
     )
     steps: int | None = option(None, "TOTAL number of training steps to reach", group="Run", may_change=True)
     epochs: float | None = option(

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from experiments.cli import command, schema
-from experiments.run import cluster, dry_run, evaluation
+from experiments.run import cluster, dry_run, evaluation, pretrained
 from experiments.run.cluster import Cluster
 from experiments.run.merge import common_recipe
 from experiments.run.recipes import Recipe, default_recipe, recipe_class, total_steps
@@ -97,17 +97,17 @@ def train(recipe: Recipe, processes: Processes) -> None:
             # Nothing of a refused start is remembered.
             begin=functools.partial(write_description, workdir, str(recipe.dataset), pictures, flag_lines(recipe)),
             evaluate=evaluation.during_training(recipe, system) if evaluates else None,
-            prepare=functools.partial(begin_with, recipe.init_from) if begins_with_others else lambda state: state,
+            prepare=functools.partial(begin_with, str(recipe.init_from)) if begins_with_others else lambda state: state,
         )
 
 
-def begin_with(path: str | None, state: Any) -> Any:
+def begin_with(path: str, state: Any) -> Any:
     """Gives an initial state the networks of a run, and says so.
 
     Raises:
       UserError: where there is no such run, or its networks are others.
     """
-    run = load_run(path)
+    run = load_run(pretrained.beginning(path))
     try:
         state = with_networks_of(state, run.state)
     except UserError as error:
@@ -131,7 +131,7 @@ def _checked_devices(recipe: Recipe, processes: Processes) -> Devices:
     check_sizes(recipe)
     if recipe.init_from is not None and not has_checkpoints(Workdir(str(recipe.workdir))):
         try:
-            workdir_recipe(recipe.init_from)
+            workdir_recipe(pretrained.beginning(recipe.init_from))
         except UserError as error:
             raise UserError(error.as_flags.replace("--workdir", "--init_from", 1)) from None
     for field in dataclasses.fields(recipe.settings):

@@ -15,6 +15,7 @@ from jaxgan.training.best import BEST, best_step
 from jaxgan.training.files import random_settings
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.description import Description, read_description
+from jaxgan.training.files.weights import read_weights
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.fitting import initial_state
 
@@ -38,10 +39,10 @@ class Run(NamedTuple):
 def load(
     workdir: str | Path, *, step: int | str | None = None, system: System | None = None, require_finite: bool = True
 ) -> Run:
-    """Reads a checkpoint of a run, whether a command or a program trained it.
+    """Reads a checkpoint of a run, whether a command or a program trained it, or the weights of an exported folder.
 
     Args:
-      workdir: the directory of the run.
+      workdir: the directory of the run, or a folder that `experiments.export --format=folder` wrote.
       step: the step of the checkpoint; "best": the one that `--keep_best` has kept; None: the newest intact one.
       system: what was trained, where it is none of the library's; None: the workdir says it.
       require_finite: whether to refuse weights that are not finite, which draw nothing.
@@ -52,6 +53,9 @@ def load(
     described = read_description(workdir)
     random_settings.check_same(Workdir(workdir).path, described.random)
     system = system or system_of(workdir)
+    if Workdir(workdir).weights.is_file():
+        found, state = _exported(workdir, step, initial_state(system))
+        return Run(system, state, found, described)
     checkpoints = Checkpoints(Workdir(workdir).checkpoints)
     step = _number_of(step, workdir, checkpoints)
     if step is not None and step not in checkpoints.steps():
@@ -66,6 +70,13 @@ def load(
     if require_finite:
         check_finite(workdir, system, restored[1], restored[0])
     return Run(system, restored[1], restored[0], described)
+
+
+def _exported(workdir: str | Path, step: int | str | None, state: Any) -> tuple[int, Any]:
+    found, state = read_weights(Workdir(workdir).weights, state)
+    if step is not None and str(step) != str(found):
+        raise UserError(f"--step={printable(step)}: {workdir} holds the weights of step {found} alone; leave it out")
+    return found, state
 
 
 def system_of(workdir: str | Path) -> System:

@@ -82,6 +82,14 @@ def write_description(workdir: Workdir, dataset: str, examples: Sources, flags: 
         raise UserError(f"--workdir={workdir.path}: cannot be written to ({error.strerror})") from error
 
 
+def description_text(described: Description) -> str:
+    """Returns the text of `dataset.json` for a run that is passed on without its training state: without settings."""
+    values = dataclasses.asdict(described) | {"sha256": described.digest}
+    return (
+        json.dumps({name: values[name] for name in ("dataset", "shape", "condition_names", "sha256")}, indent=1) + "\n"
+    )
+
+
 def read_description(workdir: str | Path) -> Description:
     """Reads the description of the pictures that a run was trained on.
 
@@ -103,8 +111,14 @@ def read_description(workdir: str | Path) -> Description:
 def check_same_examples(workdir: Workdir, examples: Sources) -> None:
     """Raises a UserError if the checkpoints of a workdir are of other pictures or other random numbers.
 
-    Where their description is lost, it cannot be told, and is refused as well.
+    Where their description is lost, it cannot be told, and is refused as well; so is a folder of weights without a
+    training state.
     """
+    if workdir.weights.is_file():
+        raise UserError(
+            f"--workdir={workdir.path}: holds weights alone, without the rest of a training state; choose another, and"
+            f" begin with these networks by --init_from={workdir.path}"
+        )
     if not has_checkpoints(workdir):
         return
     if not workdir.dataset.exists():

@@ -51,6 +51,11 @@ class Workdir:
         return self.path / "checkpoints"
 
     @property
+    def weights(self) -> Path:
+        """Weights alone, in a folder that holds no training state; see `jaxgan.training.files.weights`."""
+        return self.path / "weights.npz"
+
+    @property
     def tensorboard(self) -> Path:
         """Scalars and grids for TensorBoard; see `jaxgan.training.files.tensorboard`."""
         return self.path / "tensorboard"

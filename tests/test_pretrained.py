@@ -1,0 +1,141 @@
+"""Weights that are passed on: folders that are read like a run, and the models that come with the package."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from small_run import small_run
+
+from experiments import export
+from experiments.run import merge, pretrained, start
+from experiments.run.restore import load_run, workdir_recipe
+from jaxgan import data, systems, training
+from jaxgan.host.errors import UserError
+from jaxgan.training.files.description import check_same_examples
+from jaxgan.training.files.weights import read_weights, write_weights
+from jaxgan.training.files.workdir import Workdir
+
+PICTURES = data.from_arrays(np.zeros((8, 4, 4, 1), np.uint8))
+SIZES = {"generator_width": 2, "discriminator_width": 2, "latent_dim": 3, "batch_size": 4}
+
+
+def state_of(key, **settings):
+    return systems.build("mlp_b", PICTURES, **{**SIZES, **settings}).init(jax.random.key(key))
+
+
+def assert_equal(mine, other):
+    jax.tree.map(np.testing.assert_array_equal, mine, other)
+
+
+def test_weights_come_back_to_the_bit_and_the_average_is_the_generator(tmp_path):
+    plain, averaged = state_of(1), state_of(1, average_decay=0.9)
+    averaged = averaged.replace(average=state_of(3).generator.variables)
+    for state, generator in ((plain, plain.generator.variables), (averaged, averaged.average)):
+        write_weights(tmp_path / "weights.npz", state, 12)
+        step, found = read_weights(tmp_path / "weights.npz", state_of(2, average_decay=0.9))
+        assert step == 12
+        assert_equal((found.generator.variables, found.average), (generator, generator))
+        assert_equal(found.discriminator.variables, state.discriminator.variables)
+        assert_equal(found.generator.opt_state, state_of(2).generator.opt_state)
+
+
+def test_half_precision_is_half_the_bytes(tmp_path):
+    state = state_of(1, generator_width=64)
+    write_weights(tmp_path / "whole.npz", state, 1)
+    write_weights(tmp_path / "half.npz", state, 1, half=True)
+    sizes = [(tmp_path / f"{name}.npz").stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.6 * sizes[1]
+    _, found = read_weights(tmp_path / "half.npz", state_of(2, generator_width=64))
+    for mine, theirs in zip(jax.tree.leaves(found.generator), jax.tree.leaves(state.generator), strict=True):
+        assert mine.dtype == theirs.dtype
+    jax.tree.map(
+        lambda mine, theirs: np.testing.assert_allclose(mine, theirs, rtol=2**-11, atol=2**-25),  # half of the last bit
+        found.generator.params,
+        state.generator.params,
+    )
+
+
+def test_what_is_no_such_file_is_refused(tmp_path):
+    path = tmp_path / "weights.npz"
+    write_weights(path, state_of(1), 1)
+    with pytest.raises(UserError, match=r"other networks than flags.txt describes; the first is discriminator\.params"):
+        read_weights(path, state_of(1, discriminator_width=3))
+    content = path.read_bytes()
+    for damaged in (content[:-100], content[:10], b"", b"PK\x03\x04 nothing of the kind"):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="not the weights of a run"):
+            read_weights(path, state_of(1))
+    np.savez(path, step=1, others=[object()])
+    with pytest.raises(UserError, match="not the weights of a run"):
+        read_weights(path, state_of(1))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run of a small system, and the folder that it was exported to."""
+    workdir = small_run(tmp_path_factory.mktemp("runs") / "run", model="dcgan_64", names="none")
+    path = workdir.parent / "passed on"
+    assert "weights: " in export.write_folder(load_run(str(workdir)), path, half=False)
+    return workdir, path
+
+
+def test_a_folder_is_read_like_the_run(folder):
+    workdir, path = folder
+    run, other = load_run(str(workdir)), load_run(str(path))
+    assert other.step == run.step == training.load(path, step=10).step == 10
+    assert dataclasses.replace(other.recipe, workdir=None) == dataclasses.replace(run.recipe, workdir=None)
+    assert_equal(other.state.generator.variables, run.state.generator.variables)
+    assert str(workdir) not in "".join((path / name).read_text() for name in ("flags.txt", "README.md", "dataset.json"))
+    with pytest.raises(UserError, match=r"step=7: .* holds the weights of step 10 alone"):
+        load_run(str(path), 7)
+    with pytest.raises(UserError, match="is there already; name a new folder"):
+        export.write_folder(run, path, half=False)
+
+
+def test_a_folder_begins_a_run_but_is_none_to_go_on_with(folder, capsys):
+    _, path = folder
+    other = load_run(str(path))
+    begun = start.begin_with(str(path), jax.jit(other.system.init)(jax.random.key(5)))
+    assert_equal(begun.generator.params, other.state.generator.params)
+    assert "at step 10" in capsys.readouterr().out
+    with pytest.raises(UserError, match=f"holds weights alone, .* by init_from={path}"):
+        check_same_examples(Workdir(path), PICTURES)
+
+
+def test_one_of_workdir_and_pretrained_is_named():
+    assert pretrained.folder_of("w", None) == "w" and pretrained.folder_of(None, None) is None
+    with pytest.raises(UserError, match="give one of the two"):
+        pretrained.folder_of("w", "digits")
+    with pytest.raises(UserError, match=r"pretrained=digit: there is none of this name; choose .*digits"):
+        pretrained.folder_of(None, "digit")
+
+
+def test_a_training_may_begin_with_a_model_of_the_package_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"model": "cgan_anime", "init_from": "digits", "workdir": "run"}
+    monkeypatch.setattr(merge, "given_settings", lambda family: given)
+    recipe = merge.recipe_from_flags(systems.family_of("cgan_anime"))
+    assert recipe.init_from == "digits" and pretrained.beginning("digits") == str(pretrained.FOLDER / "digits")
+    (tmp_path / "digits").mkdir()
+    assert merge.recipe_from_flags(systems.family_of("cgan_anime")).init_from == str(tmp_path / "digits")
+
+
+def test_the_models_of_the_package_are_small_and_described():
+    assert {"digits", "clothes"} <= set(pretrained.names())
+    assert sum(path.stat().st_size for path in pretrained.FOLDER.glob("*/*")) <= 12e6
+    for name in pretrained.names():
+        recipe = workdir_recipe(str(pretrained.FOLDER / name))
+        assert recipe.dataset in ("avatars", "avatars_pairs", "mnist", "fashion_mnist")  # what may be shown
+        card = (pretrained.FOLDER / name / "README.md").read_text()
+        assert all(part in card for part in ("## Scores", "## Training", "## Licence"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in pretrained.names() if name != "parts"])  # which translates
+def test_a_model_of_the_package_draws(name):
+    run = load_run(str(pretrained.FOLDER / name))
+    z = run.latent.latents(jax.random.key(0), 8)
+    conditions = (np.eye(run.condition_dim, dtype=np.float32)[:8],) if run.condition_dim else ()
+    images = np.asarray(run.latent.images(run.state, z, *conditions))
+    assert images.std(0).mean() > 10  # of bytes: no two alike
