@@ -81,8 +81,7 @@ def training(recipe: Recipe, pictures: int) -> Training:
     from experiments.run.start import build_system
 
     size = recipe.picture_size
-    conditions = tuple(f"condition {number}" for number in range(condition_dim(recipe)))
-    examples = Examples.described((size, size, channels(recipe)), conditions, "")
+    examples = Examples.described((size, size, channels(recipe)), condition_names(recipe), "")
     system = build_system(recipe, examples)
     step = functools.partial(system.step, phase=0) if len(system.schedule.phases) > 1 else system.step
     batches = system.schedule.batches_per_step
@@ -119,11 +118,11 @@ def channels(recipe: Recipe) -> int:
     return models.build(recipe.model).image_shape[-1] if recipe.model in models.names() else 3
 
 
-def condition_dim(recipe: Recipe) -> int:
-    """Returns how many conditions the examples have, in the terms of a system's usual data set."""
+def condition_names(recipe: Recipe) -> tuple[str, ...]:
+    """Returns the names of the conditions that a system is usually trained under: tags of faces, or digits."""
     if not recipe.family.conditional:
-        return 0
-    return len(CONDITION_NAMES) if channels(recipe) == 3 else 10
+        return ()
+    return tuple(CONDITION_NAMES) if channels(recipe) == 3 else tuple(map(str, range(10)))
 
 
 def lower(what: Training, batch_size: int, devices: Sequence[Any]) -> Any:
