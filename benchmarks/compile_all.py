@@ -25,24 +25,25 @@ from jaxgan.host.errors import UserError
 _TARGETS = flags.DEFINE_list("targets", ["h100", "v5e", "v5e:4x4"], "what to compile for")
 _MODELS = flags.DEFINE_list("models", [], "which systems; default: all")
 _PRECISIONS = flags.DEFINE_list("precisions", ["float32", "bfloat16"], "types to compute in")
+_SIDE = flags.DEFINE_integer("side", None, "height and width of the pictures; default: each system's own")
 
 NARROW = {"generator_width": 16, "discriminator_width": 16, "width": 16}
-BATCH_SIZE = 16  # and as many on sixteen chips, so that each has one
+BATCH_SIDE = 16  # and as many on sixteen chips, so that each has one
 STEPS_PER_CALL = 2
 PICTURES = 64
 
 
-def narrow(model: str, precision: str) -> Recipe:
-    """Returns the recipe of a system with narrow networks."""
+def narrow(model: str, precision: str, image_size: int | None = None) -> Recipe:
+    """Returns the recipe of a system with narrow networks, for pictures of its own size or of another."""
     known = {field.name for field in dataclasses.fields(recipe_class(systems.family_of(model).settings))}
     widths = {name: width for name, width in NARROW.items() if name in known}
-    fixed = {"batch_size": BATCH_SIZE, "steps_per_call": STEPS_PER_CALL, "precision": precision}
-    return resolve({"model": model, **widths, **fixed}, (model,))
+    fixed = {"batch_size": BATCH_SIDE, "steps_per_call": STEPS_PER_CALL, "precision": precision}
+    return resolve({"model": model, "image_size": image_size, **widths, **fixed}, (model,))
 
 
-def row(target: str, model: str, precision: str) -> dict[str, Any]:
+def row(target: str, model: str, precision: str, image_size: int | None = None) -> dict[str, Any]:
     """Compiles a system for a target and says what came of it."""
-    recipe, began = narrow(model, precision), time.perf_counter()
+    recipe, began = narrow(model, precision, image_size), time.perf_counter()
     try:
         found = compiling.report(target, recipe, compiling.training(recipe, PICTURES))
     except Exception as error:  # what a compiler refuses is a result, and the others are still to come
@@ -65,7 +66,7 @@ def main() -> None:
         for model in _MODELS.value or systems.names():
             for precision in _PRECISIONS.value:
                 settings = {"target": target, "model": model, "precision": precision}
-                print(json.dumps({**settings, **row(target, model, precision)}), flush=True)
+                print(json.dumps({**settings, **row(target, model, precision, _SIDE.value)}), flush=True)
 
 
 if __name__ == "__main__":

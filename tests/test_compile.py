@@ -1,5 +1,6 @@
 """What accelerators are given: every system lowered for them, and compiled where their compilers are installed."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -44,6 +45,12 @@ def test_every_step_is_lowered_for_accelerators_and_convolves_in_the_type_that_w
     assert bool(types) == (model not in WITHOUT_CONVOLUTIONS)
     # Without callbacks of the host: the steps of a call follow each other on the device.
     assert not re.search(r"callback|outfeed|infeed", text)
+
+
+def test_faces_have_the_conditions_that_the_command_trains_under():
+    recipe = dataclasses.replace(compile_all.narrow("cgan_anime", "float32"), wrong_in_one=True)
+    rules = compiling.training(recipe, pictures=8).step.keywords["rules"]
+    assert sum(rules.wrong_attributes) == rules.gan.condition_dim == 23
 
 
 WITHOUT_CONVOLUTIONS = ("mlp_a", "mlp_b", "mlp_keras", "vae_mlp", "autoencoder")
@@ -147,11 +154,11 @@ def missing(target):
 
 
 @functools.cache
-def compiled(target):
+def compiled(target, *more):
     """What `benchmarks.compile_all` finds of the families, by model."""
     if missing(target):
         pytest.skip(missing(target))
-    arguments = (f"--targets={target}", f"--models={','.join(FAMILIES)}", "--precisions=bfloat16")
+    arguments = (f"--targets={target}", f"--models={','.join(FAMILIES)}", "--precisions=bfloat16", *more)
     done = run_with_compilers("-m", "benchmarks.compile_all", *arguments)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -181,7 +188,7 @@ def test_a_gpu_does_not_know_those_of_plain_flax():
 
 @pytest.mark.parametrize("model", FAMILIES)
 def test_a_tpu_compiles_the_step_on_one_chip_and_split_among_sixteen(model):
-    one, sixteen = (compiled(target)[model] for target in ("v5e", "v5e:4x4"))
+    one, sixteen = (compiled(target, "--side=32")[model] for target in ("v5e", "v5e:4x4"))
     assert (one["chips"], sixteen["chips"]) == (1, 16)
     assert one["collectives"] == {}
     assert sixteen["collectives"]["all-reduce"]["count"] > 0
