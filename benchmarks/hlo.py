@@ -240,6 +240,7 @@ def counts(program: Program) -> dict[str, int]:
 
 PURPOSES = {  # in the path of an operation, the first that is found; the names of scopes are the library's
     "batch normalisation": r"BatchNorm",
+    "spectral normalisation": r"\.effective/",
     "draws": r"threefry|random_bits|_normal|_uniform|_bernoulli|erf_inv",
     "optimisers": r"/optimizer/",
     "metrics": r"/metrics/",
