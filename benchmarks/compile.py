@@ -205,7 +205,7 @@ def report(text: str, recipe: Recipe, what: Training) -> dict[str, Any]:
         "steps_per_call": what.steps_per_call,
         "compiled": {
             "convolutions": sum(row["times"] for row in convolutions),
-            "odd_convolutions": sum(bool(row["odd"]) for row in convolutions),
+            "odd_convolutions": sum(row["times"] for row in convolutions if row["odd"]),
             **hlo.counts(program),
             **({} if launches is None else {"launches": launches, "kernels_for": hlo.purposes(program)}),
             "arguments_mb": round(arguments / 1e6),
