@@ -108,7 +108,8 @@ def update(player: Player, gradient: Any, optimizer: optax.GradientTransformatio
     gradient = mean_over_devices(gradient, axis_name)
     with jax.named_scope("optimizer"):  # for profiles and for benchmarks.compile; it computes nothing
         updates, opt_state = optimizer.update(gradient, player.opt_state, player.params)
-        return player.replace(params=optax.apply_updates(player.params, updates), opt_state=opt_state)
+        params = optax.apply_updates(player.params, updates)
+    return player.replace(params=params, opt_state=opt_state)
 
 
 def mean_over_devices(tree: Any, axis_name: str | None) -> Any:

@@ -164,7 +164,8 @@ def fuse(step: Step, axis_name: str | None, inspect: Inspect = lambda jaxpr: Non
                 drawn, _ = jax.lax.optimization_barrier((batch(index), index))
             state, metrics = one_step(state, drawn)
             with jax.named_scope("metrics"):
-                return state, jax.tree.map(lambda column, value: column.at[index].set(value), log, metrics)
+                log = jax.tree.map(lambda column, value: column.at[index].set(value), log, metrics)
+            return state, log
 
         length = jax.tree.leaves(draws)[0].shape[0]
         jaxpr, (_, shapes) = jax.make_jaxpr(one_step, return_shape=True)(state, batch(0))
