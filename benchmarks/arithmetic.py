@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -20,29 +21,55 @@ class Layer:
     Attributes:
       name: the path of the module.
       products: multiplications of its forward pass for one example; those with padding are counted too.
+      kernels: the sides that the kernel of a convolution may have: its own and, of a convolution beside a doubling or
+        halving, that of both in one.
     """
 
     name: str
     products: int
+    kernels: tuple[int, ...] = ()
 
 
 def layers(network: models.Network, conditions: int = 1) -> list[Layer]:
     """Lists the layers with weights, in the order they are called, for one example under so many conditions."""
+    arguments = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in network.input_shapes]
+    if conditions > 1:
+        arguments[1] = jax.ShapeDtypeStruct((1, conditions, network.condition_dim), jnp.float32)
+    return _called(lambda *inputs: network.init(jax.random.key(0), *inputs, train=False), arguments)
+
+
+def layers_of_step(step: Callable[..., Any], state: Any, batch: Any) -> list[Layer]:
+    """Lists the layers with weights that a training step calls, for a whole batch; the turns of a loop count as one.
+
+    Args:
+      step: (state, batch) -> (state, metrics).
+      state: its shapes.
+      batch: its shapes.
+    """
+    return _called(step, (state, batch))
+
+
+def _called(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Layer]:
     found = []
 
     def record(call: Any, inputs: Any, keywords: Any, context: nn.module.InterceptorContext) -> Any:
         output = call(*inputs, **keywords)
         module = context.module
         if context.method_name == "__call__" and isinstance(module, Dense | Conv | ConvTranspose):
-            found.append(Layer("/".join(module.path), _products(module, inputs[0].shape, output.shape)))
+            products = _products(module, inputs[0].shape, output.shape)
+            found.append(Layer("/".join(module.path), products, _kernels(module)))
         return output
 
-    arguments = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in network.input_shapes]
-    if conditions > 1:
-        arguments[1] = jax.ShapeDtypeStruct((1, conditions, network.condition_dim), jnp.float32)
     with nn.intercept_methods(record):
-        jax.eval_shape(lambda *inputs: network.init(jax.random.key(0), *inputs, train=False), *arguments)
+        jax.eval_shape(function, *arguments)
     return found
+
+
+def _kernels(module: Any) -> tuple[int, ...]:
+    if isinstance(module, Dense):
+        return ()
+    side = module.kernel_size
+    return (side,) if getattr(module, "operation", None) is None else (side, side + 1)
 
 
 def _products(module: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> int:

@@ -9,6 +9,7 @@ the GPU, so there products of matrices may be done by other kernels than those c
 """
 
 import dataclasses
+import functools
 import json
 import math
 import tempfile
@@ -21,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
-from flax import linen as nn
 from jax.sharding import AxisType, Mesh, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
@@ -29,8 +29,10 @@ from benchmarks import hlo, plain, targets
 from experiments.cli import command, schema
 from experiments.run.recipes import Recipe, all_options, resolve
 from jaxgan import models, systems
+from jaxgan.data.examples import Examples
+from jaxgan.data.tags import CONDITION_NAMES
 from jaxgan.host.errors import UserError
-from jaxgan.models.layers import Conv, ConvTranspose
+from jaxgan.systems import adversarial
 from jaxgan.training import parallel
 
 _TARGET = flags.DEFINE_string(
@@ -41,6 +43,7 @@ _PLAIN = flags.DEFINE_bool("plain_flax", False, "with XLA's own convolutions, as
 
 STEPS_PER_CALL = 20  # of a command on an accelerator, where the recipe leaves it open
 SHORT_STEPS_PER_CALL = 50
+GREY = ("mnist", "fashion_mnist")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Training:
       step: the body for one device.
       init: key -> state.
       batches: batches of a usual step.
-      data: the arrays of all pictures, as shapes.
+      data: the arrays of all pictures, as shapes; of several sources, those of each by its name.
       kernels: the sides of the networks' convolution kernels.
       operations: multiplications and additions that a step needs.
       steps_per_call: steps in a call.
@@ -60,47 +63,66 @@ class Training:
     step: Callable[..., Any]
     init: Callable[[jax.Array], Any]
     batches: int
-    data: dict[str, jax.ShapeDtypeStruct]
+    data: dict[str, Any]
     kernels: set[int]
     operations: int
     steps_per_call: int
 
+    def draws(self, batch_size: int) -> Any:
+        """Returns the numbers of the examples of a call, as shapes: those of each source for itself."""
+        numbers = jax.ShapeDtypeStruct((self.steps_per_call, self.batches, batch_size), jnp.int32)
+        several = any(isinstance(part, dict) for part in self.data.values())
+        return dict.fromkeys(self.data, numbers) if several else numbers
+
 
 def training(recipe: Recipe, pictures: int) -> Training:
     """Builds what the training command would compile for a recipe; the one place that knows how."""
-    from benchmarks.arithmetic import step_operations
-    from benchmarks.jax_side import random_pictures
+    from benchmarks.arithmetic import layers_of_step, step_operations
     from experiments.run.start import build_system
 
-    system = build_system(recipe, random_pictures(dataclasses.replace(recipe, batch_size=1), batches=1))
-    rules = system.step.keywords["rules"]  # type: ignore[attr-defined]
-    data = {"image": jax.ShapeDtypeStruct((pictures, *system.image_shape), jnp.uint8)}
-    if rules.gan.condition_dim:
-        data["condition"] = jax.ShapeDtypeStruct((pictures, rules.gan.condition_dim), jnp.uint8)
+    size = recipe.picture_size
+    examples = Examples.described((size, size, channels(recipe)), condition_names(recipe), "")
+    system = build_system(recipe, examples)
+    step = functools.partial(system.step, phase=0) if len(system.schedule.phases) > 1 else system.step
+    batches = system.schedule.batches_per_step
+
+    def shapes(*leading: int) -> dict[str, Any]:
+        def shape(name: str) -> jax.ShapeDtypeStruct:
+            array = examples.arrays.get(name, examples.images)
+            return jax.ShapeDtypeStruct((*leading, *array.shape[1:]), jnp.uint8)
+
+        found = {source: {name: shape(name) for name in names} for source, names in system.inputs.items()}
+        return found[""] if set(found) == {""} else found
+
+    layers = layers_of_step(step, jax.eval_shape(system.init, jax.random.key(0)), shapes(batches, recipe.batch_size))
+    rules = system.step.keywords.get("rules")  # type: ignore[attr-defined]
+    if isinstance(rules, adversarial.Rules):
+        operations = step_operations(rules, recipe.batch_size)
+    else:  # each pass, and two products for its gradients
+        operations = 2 * 3 * sum(layer.products for layer in layers)
     return Training(
-        step=system.step,
+        step=step,
         init=system.init,
-        batches=system.schedule.batches_per_step,
-        data=data,
-        kernels=kernel_sides(rules.gan.generator) | kernel_sides(rules.gan.discriminator),
-        operations=step_operations(rules, recipe.batch_size),
+        batches=batches,
+        data=shapes(pictures),
+        kernels={side for layer in layers for side in layer.kernels},
+        operations=operations,
         steps_per_call=recipe.steps_per_call or (SHORT_STEPS_PER_CALL if system.short_step else STEPS_PER_CALL),
     )
 
 
-def kernel_sides(network: models.Network) -> set[int]:
-    """Collects the sides of a network's convolution kernels."""
-    found = set()
+def channels(recipe: Recipe) -> int:
+    """Returns the channels of the pictures: digits are grey, and so are those of the systems made for them."""
+    if recipe.dataset in GREY:
+        return 1
+    return models.build(recipe.model).image_shape[-1] if recipe.model in models.names() else 3
 
-    def record(call: Any, inputs: Any, keywords: Any, context: nn.module.InterceptorContext) -> Any:
-        if isinstance(context.module, Conv | ConvTranspose):
-            found.add(context.module.kernel_size)
-        return call(*inputs, **keywords)
 
-    arguments = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in network.input_shapes]
-    with nn.intercept_methods(record):
-        jax.eval_shape(lambda *inputs: network.init(jax.random.key(0), *inputs, train=False), *arguments)
-    return found
+def condition_names(recipe: Recipe) -> tuple[str, ...]:
+    """Returns the names of the conditions that a system is usually trained under: tags of faces, or digits."""
+    if not recipe.family.conditional:
+        return ()
+    return tuple(CONDITION_NAMES) if channels(recipe) == 3 else tuple(map(str, range(10)))
 
 
 def lower(what: Training, batch_size: int, devices: Sequence[Any]) -> Any:
@@ -128,8 +150,7 @@ def lower(what: Training, batch_size: int, devices: Sequence[Any]) -> Any:
     def placed(tree: Any, sharding: Any = whole) -> Any:
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
 
-    state = jax.eval_shape(what.init, jax.random.key(0))
-    draws = jax.ShapeDtypeStruct((what.steps_per_call, what.batches, batch_size), jnp.int32)
+    state, draws = jax.eval_shape(what.init, jax.random.key(0)), what.draws(batch_size)
     count = jax.ShapeDtypeStruct((), jnp.int32)
     jitted = jax.jit(run, donate_argnums=0)
     return jitted.lower(placed(state), placed(draws, split), placed(count), placed(what.data))
@@ -146,11 +167,21 @@ def compile_for(text: str, what: Training, batch_size: int) -> tuple[Any, str | 
     lowered = lower(what, batch_size, devices)
     if target.gpu is None:
         return lowered.compile(), None, len(devices)
+    try:
+        return (*_compile_for_gpu(lowered), len(devices))
+    except jax.errors.JaxRuntimeError as error:
+        if "tile sizes" not in str(error):
+            raise
+        # On a GPU the autotuner tries what is possible; without one XLA takes tiles that do not fit some products.
+        return (*_compile_for_gpu(lowered, xla_gpu_enable_triton_gemm=False), len(devices))
+
+
+def _compile_for_gpu(lowered: Any, **more: Any) -> tuple[Any, str | None]:
     with tempfile.TemporaryDirectory() as folder:
-        options = {"xla_gpu_autotune_level": 0, "xla_dump_to": folder, "xla_dump_hlo_as_text": True}
+        options = {"xla_gpu_autotune_level": 0, "xla_dump_to": folder, "xla_dump_hlo_as_text": True, **more}
         compiled = lowered.compile(compiler_options=options)
         lists = sorted(Path(folder).glob("*thunk_sequence_after_thunk_passes.txt"))
-        return compiled, lists[-1].read_text(encoding="utf-8") if lists else None, len(devices)
+        return compiled, lists[-1].read_text(encoding="utf-8") if lists else None
 
 
 def report(text: str, recipe: Recipe, what: Training) -> dict[str, Any]:
@@ -174,9 +205,9 @@ def report(text: str, recipe: Recipe, what: Training) -> dict[str, Any]:
         "steps_per_call": what.steps_per_call,
         "compiled": {
             "convolutions": sum(row["times"] for row in convolutions),
-            "odd_convolutions": sum(bool(row["odd"]) for row in convolutions),
+            "odd_convolutions": sum(row["times"] for row in convolutions if row["odd"]),
             **hlo.counts(program),
-            **({} if launches is None else {"launches": launches}),
+            **({} if launches is None else {"launches": launches, "kernels_for": hlo.purposes(program)}),
             "arguments_mb": round(arguments / 1e6),
             "temporaries_mb": round(temporary / 1e6, 1),
             "collectives": together,

@@ -238,6 +238,48 @@ def counts(program: Program) -> dict[str, int]:
     return {name: found[name] for name in names}
 
 
+PURPOSES = {  # in the path of an operation, the first that is found; the names of scopes are the library's
+    "batch normalisation": r"BatchNorm",
+    "spectral normalisation": r"\.effective/",
+    "draws": r"threefry|random_bits|_normal|_uniform|_bernoulli|erf_inv",
+    "optimisers": r"/optimizer/",
+    "metrics": r"/metrics/",
+    "batches": r"/batch/",
+    "casts of weights": r"\.weights/convert_element_type",
+    "layers, backward": r"transpose\(jvp\([A-Z]",
+    "layers, forward": r"[A-Z]\w*\)?/",
+}
+
+
+def purposes(program: Program) -> dict[str, int]:
+    """Counts what the kernels of a step are for, the most first.
+
+    A fusion counts for what its result is for, and may do more than that. The rest is losses, sums of gradients, and
+    what XLA says nothing of.
+    """
+    found: collections.Counter[str] = collections.Counter()
+    for times, _, one in program.step():
+        if one.opcode not in FREE:
+            found[_purpose(program, one)] += times
+    return dict(found.most_common())
+
+
+def _purpose(program: Program, one: Instruction) -> str:
+    made_of = list(program.inside(one))
+    target = one.attribute(r'custom_call_target="([^"]+)"')
+    if "cudnn" in target or any(inner.opcode == "convolution" and not _is_product(inner) for inner in made_of):
+        return "convolutions"
+    if "cublas" in target or any(map(_is_product, made_of)):
+        return "matrix products"
+    if one.opcode.startswith(COLLECTIVES):
+        return "collectives"
+    paths = [inner.attribute(r'op_name="([^"]*)"') for inner in (one, *reversed(made_of))]
+    path = next(filter(None, paths), "")
+    if one.opcode == "copy" or not path:
+        return "copies" if one.opcode == "copy" else "rest"
+    return next((purpose for purpose, pattern in PURPOSES.items() if re.search(pattern, path)), "rest")
+
+
 def _is_product(one: Instruction) -> bool:
     """Tells whether an instruction multiplies matrices; on a TPU that is a convolution without a window."""
     return one.opcode == "dot" or (one.opcode == "convolution" and not one.attribute(r"window=\{([^}]+)\}"))

@@ -1,5 +1,6 @@
 """What accelerators are given: every system lowered for them, and compiled where their compilers are installed."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -14,47 +15,45 @@ import pytest
 from jax import export
 
 from benchmarks import compile as compiling
-from benchmarks import hlo, scaling, targets
+from benchmarks import compile_all, hlo, scaling, targets
 from experiments.run.recipes import resolve
-from jaxgan import models
+from jaxgan import systems
 from jaxgan.host.errors import UserError
 from jaxgan.training import parallel
 
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-NARROW = {"generator_width": 8, "discriminator_width": 8, "batch_size": 4, "steps_per_call": 2}
 
 
-def lowered(model, platform, **more):
-    recipe = resolve({"model": model, **NARROW, **more}, (model,))
+def lowered(model, platform):
+    recipe = compile_all.narrow(model, "bfloat16")
     what = compiling.training(recipe, pictures=8)
     state = jax.eval_shape(what.init, jax.random.key(0))
-    draws = jax.ShapeDtypeStruct((2, what.batches, recipe.batch_size), jnp.int32)
-    arguments = (state, draws, jax.ShapeDtypeStruct((), jnp.int32), what.data)
+    arguments = (state, what.draws(recipe.batch_size), jax.ShapeDtypeStruct((), jnp.int32), what.data)
     return export.export(jax.jit(parallel.fuse(what.step, None)), platforms=[platform])(*arguments).mlir_module()
 
 
-# The conformance suite lowers every system in float32. In bfloat16 it is one of each kind here, and all when slow.
-ONE_OF_EACH_KIND = {("mlp_b", "cuda"), ("dcgan_anime_a", "cuda"), ("cgan_anime", "tpu"), ("sndcgan", "tpu")}
-LOWERED = [
-    pytest.param(model, platform, marks=() if (model, platform) in ONE_OF_EACH_KIND else pytest.mark.slow)
-    for model in models.names()
-    for platform in ("cuda", "tpu")
-]
-
-
-@pytest.mark.parametrize(("model", "platform"), LOWERED)
+# The conformance suite lowers every system in float32; here it is in bfloat16.
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("model", systems.names())
 def test_every_step_is_lowered_for_accelerators_and_convolves_in_the_type_that_was_asked_for(model, platform):
-    text = lowered(model, platform, precision="bfloat16")
+    text = lowered(model, platform)
     assert "stablehlo.while" in text  # the loop over steps
     types = [re.findall(r"x([a-z]+\d+)>", line) for line in text.splitlines() if "stablehlo.convolution" in line]
     assert all(set(of_one) == {"bf16"} for of_one in types)
-    assert bool(types) == (not model.startswith("mlp"))
+    assert bool(types) == (model not in WITHOUT_CONVOLUTIONS)
     # Without callbacks of the host: the steps of a call follow each other on the device.
     assert not re.search(r"callback|outfeed|infeed", text)
 
 
+def test_faces_have_the_conditions_that_the_command_trains_under():
+    recipe = dataclasses.replace(compile_all.narrow("cgan_anime", "float32"), wrong_in_one=True)
+    rules = compiling.training(recipe, pictures=8).step.keywords["rules"]
+    assert sum(rules.wrong_attributes) == rules.gan.condition_dim == 23
+
+
+WITHOUT_CONVOLUTIONS = ("mlp_a", "mlp_b", "mlp_keras", "vae_mlp", "autoencoder")
 TEXT = (REPOSITORY / "tests" / "fixtures" / "step.hlo").read_text(encoding="utf-8")  # A step with an inner loop.
 
 
@@ -80,6 +79,7 @@ def test_a_step_is_read_as_often_as_its_parts_run():
     }
     assert hlo.collectives(program) == {"all-reduce": {"count": 1, "bytes": 48, "tensors": 2}}
     assert hlo.inner_turns(program) == [5]
+    assert hlo.purposes(program) == {"convolutions": 6, "batches": 1, "casts of weights": 1, "collectives": 1}
 
 
 def test_of_what_is_gathered_from_only_what_is_taken_counts():
@@ -130,45 +130,80 @@ def test_what_is_missing_is_named(monkeypatch):
     assert "'.[aot]'" in targets.missing("h100") and "libtpu" in targets.missing("v5e:2x2")
 
 
-@functools.cache
-def compiled(target, model, *more):
-    lacking = targets.missing(target)
-    if lacking:
-        pytest.skip(lacking)
-    flags = [f"--{name}={value}" for name, value in NARROW.items()]
-    arguments = [f"--target={target}", f"--model={model}", *flags, "--pictures=64", *more]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.compile", *arguments],
+# One adversarial family, one of pairs and one of autoencoders; `benchmarks.compile_all` does all of them.
+FAMILIES = ("dcgan_anime_a", "pix2pix", "vae_conv")
+COMPILERS = os.environ.get("COMPILERS")  # a folder with the packages of the extra `aot`, beside the environment
+
+
+LONGER = pytest.mark.timeout(1800)  # the first test of a target compiles for all
+
+
+def run_with_compilers(*arguments):
+    folders = filter(None, (COMPILERS, os.environ.get("PYTHONPATH")))
+    return subprocess.run(
+        [sys.executable, *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join(folders)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@functools.cache
+def missing(target):
+    script = f"from benchmarks import targets; print(targets.missing({target!r}) or '')"
+    return run_with_compilers("-c", script).stdout.strip()
+
+
+@functools.cache
+def compiled(target, models, *more):
+    """What `benchmarks.compile_all` finds, by model."""
+    if missing(target):
+        pytest.skip(missing(target))
+    arguments = (f"--targets={target}", f"--models={','.join(models)}", "--precisions=bfloat16", *more)
+    done = run_with_compilers("-m", "benchmarks.compile_all", *arguments)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row for row in rows if "error" in row] == []
+    return {row["model"]: row for row in rows}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("model", ["dcgan_anime_a", "wgan_anime", "cgan_anime"])
+@LONGER
+@pytest.mark.parametrize("model", FAMILIES)
 def test_a_gpu_knows_every_convolution(model):
-    found = compiled("h100", model, "--precision=bfloat16")
-    assert found["compiled"]["cudnn_calls"] > 20
-    assert [row for row in found["each_convolution"] if row["odd"]] == []
-    assert {row["result"].partition("[")[0] for row in found["each_convolution"]} == {"bf16"}
+    row = compiled("h100", FAMILIES)[model]
+    assert row["cudnn_calls"] > 20 and row["odd"] == []
+    others = row["launches"]["kernels"] - row["cudnn_calls"]
+    assert row["launches"]["in_command_buffers"] > others / 2  # cuDNN's calls stand outside of them
+    assert sum(row["kernels_for"].values()) == pytest.approx(row["launches"]["kernels"], abs=5)
 
 
-@pytest.mark.slow
 def test_a_gpu_does_not_know_those_of_plain_flax():
-    assert compiled("h100", "dcgan_anime_a", "--plain_flax")["compiled"]["odd_convolutions"] >= 4
+    if missing("h100"):
+        pytest.skip(missing("h100"))
+    widths = ("--generator_width=16", "--discriminator_width=16", "--batch_size=16", "--steps_per_call=2")
+    done = run_with_compilers(
+        "-m", "benchmarks.compile", "--target=h100", "--model=dcgan_anime_a", "--plain_flax", *widths
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["compiled"]["odd_convolutions"] >= 4
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("model", ["dcgan_anime_a", "wgan_anime", "cgan_anime"])
-def test_a_tpu_slice_compiles_a_split_batch(model):
-    found = compiled("v5e:2x2", model, "--precision=bfloat16", "--image_size=32")
-    assert found["chips"] == 4
-    assert found["compiled"]["collectives"]["all-reduce"]["count"] > 0
+@LONGER
+@pytest.mark.parametrize("model", FAMILIES)
+def test_a_tpu_slice_compiles_the_step_split_among_sixteen_chips(model):
+    row = compiled("v5e:4x4", FAMILIES, "--side=32")[model]
+    assert row["chips"] == 16
+    assert row["collectives"]["all-reduce"]["count"] > 0
+
+
+@LONGER
+def test_a_tpu_compiles_the_step_on_one_chip_whose_arguments_are_those_of_each_of_sixteen():
+    one = compiled("v5e", ("vae_conv",), "--side=32")["vae_conv"]
+    assert (one["chips"], one["collectives"]) == (1, {})
+    each = compiled("v5e:4x4", FAMILIES, "--side=32")["vae_conv"]
+    assert each["arguments_mb"] == one["arguments_mb"]  # only the batch is split
 
 
 FOUND = {

@@ -160,9 +160,12 @@ def fuse(step: Step, axis_name: str | None, inspect: Inspect = lambda jaxpr: Non
             state, log = carry
             # The barrier ties the batch to the index. In a call of one step XLA would otherwise see that the batch is
             # constant, hoist it out of the loop, and round differently from a call of several steps.
-            drawn, _ = jax.lax.optimization_barrier((batch(index), index))
+            with jax.named_scope("batch"):
+                drawn, _ = jax.lax.optimization_barrier((batch(index), index))
             state, metrics = one_step(state, drawn)
-            return state, jax.tree.map(lambda column, value: column.at[index].set(value), log, metrics)
+            with jax.named_scope("metrics"):
+                log = jax.tree.map(lambda column, value: column.at[index].set(value), log, metrics)
+            return state, log
 
         length = jax.tree.leaves(draws)[0].shape[0]
         jaxpr, (_, shapes) = jax.make_jaxpr(one_step, return_shape=True)(state, batch(0))
