@@ -24,7 +24,7 @@ from jaxgan.data.few_labels import LABELLED, UNLABELLED
 from jaxgan.models.network import GAN
 from jaxgan.models.semi_supervised import FIXED, Judgement, real_logits
 from jaxgan.ops import noise, pixels
-from jaxgan.systems.batches import check_batch, only_batch
+from jaxgan.systems.batches import check_batch, check_sources, only_batch
 from jaxgan.systems.players import Player, apply, mean_over_devices, moving_average, new_player, update
 
 Metrics = dict[str, jax.Array]
@@ -214,6 +214,7 @@ def train_step(
       ValueError: for more than one batch.
     """
     gan: Any = rules.gan
+    check_sources(batch, (LABELLED, UNLABELLED))
     check_batch(batch[LABELLED], gan.image_shape, gan.discriminator.classes)
     check_batch(batch[UNLABELLED], gan.image_shape)
     labelled, unlabelled = (

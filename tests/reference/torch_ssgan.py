@@ -1,4 +1,6 @@
-"""The semi-supervised GAN in PyTorch: weight normalisation by hand, log Z by exponentials, Adam as the source has it."""
+"""The semi-supervised GAN in PyTorch: weight normalisation by hand, Z by exponentials, Adam of the source."""
+
+import itertools
 
 import torch
 from torch import nn
@@ -46,7 +48,7 @@ class Discriminator(nn.Module):
         sizes = [pixels, *widths, classes]
         self.layers = nn.ModuleList(
             NormalisedLinear(n, m, train_scale=m == sizes[-1] and place == len(widths))
-            for place, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False))
+            for place, (n, m) in enumerate(itertools.pairwise(sizes))
         )
 
     def forward(self, x, noise):
