@@ -132,13 +132,26 @@ def test_accuracy_is_of_pictures_with_a_class_by_the_average_and_without(digits,
 
     monkeypatch.setattr(semi_supervised_outputs, "classify", stand_in)
     found = system.outputs.measure_labelled(state, images, {"class": np.where(np.arange(24) < 18, labels, -1)})
-    assert set(found) == {"accuracy", "accuracy_without_average"}
+    probes = {"probe_accuracy", "probe_accuracy_of_random_features"}
+    assert set(found) == {"accuracy", "accuracy_without_average"} | probes
+    assert all(0 <= found[name].value <= 1 and "9 real pictures" in found[name].meaning for name in probes)
     assert found["accuracy"].value == 1.0 and found["accuracy_without_average"].value == pytest.approx(1 / 3)
     assert found["accuracy_without_average"].standard_error == pytest.approx(math.sqrt(2 / 9 / 18))
     assert "18 real pictures whose class" in found["accuracy"].meaning
     assert system.outputs.measure_labelled(state, images, {"hair": labels}) == {}
     sure = system.outputs.measure(state, images, jax.random.key(0))["confidence"]
     assert sure.value == pytest.approx(0.96)
+
+
+def test_features_are_the_last_hidden_units(digits):
+    system, pictures, state = digits
+    gan = system.outputs.measure.args[0]
+    features = semi_supervised_outputs.features_of(gan, state.classifier_variables, pictures.images)
+    layer = state.classifier["WeightNormDense_5"]
+    weights = layer["kernel"] / np.linalg.norm(layer["kernel"], axis=0) * layer["scale"]
+    logits = features @ weights + layer["bias"]
+    found = semi_supervised_outputs.classify(gan, state.classifier_variables, pictures.images)
+    np.testing.assert_allclose(found, jax.nn.log_softmax(logits), rtol=1e-4, atol=1e-5)
 
 
 def test_classification_is_in_evaluation_mode(digits):

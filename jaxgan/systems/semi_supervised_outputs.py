@@ -9,10 +9,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgan import models
 from jaxgan.data.heads import Head
 from jaxgan.models.inference import chunks, generate
 from jaxgan.models.network import GAN
+from jaxgan.models.semi_supervised import Judgement
 from jaxgan.ops import pixels
+from jaxgan.systems.linear_probe import probe_accuracy
 from jaxgan.systems.outputs import LatentOutput, Measure, mean_measure
 from jaxgan.systems.semi_supervised_step import SemiSupervisedState, draw_latents
 from jaxgan.systems.system import Preview
@@ -58,13 +61,18 @@ def build_preview(gan: GAN, key: jax.Array) -> Preview:
 
 def classify(gan: GAN, variables: Any, images: np.ndarray) -> np.ndarray:
     """Classifies pictures, uint8 (N, H, W, C), by a discriminator: log probabilities of the classes, (N, K)."""
-    return np.concatenate([np.asarray(_classify(gan, variables, part)) for part, _ in chunks(images, None)])
+    return np.concatenate([np.asarray(_judge(gan, variables, part).logits) for part, _ in chunks(images, None)])
+
+
+def features_of(gan: GAN, variables: Any, images: np.ndarray) -> np.ndarray:
+    """Returns the features of a discriminator, (N, F), of pictures, uint8 (N, H, W, C)."""
+    return np.concatenate([np.asarray(_judge(gan, variables, part).features) for part, _ in chunks(images, None)])
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _classify(gan: GAN, variables: Any, images: jax.Array) -> jax.Array:
+def _judge(gan: GAN, variables: Any, images: jax.Array) -> Judgement:
     judged: Any = gan.discriminator.apply(variables, pixels.normalize(images), train=False, classify=True)
-    return jax.nn.log_softmax(judged.logits)
+    return Judgement(jax.nn.log_softmax(judged.logits), judged.features)
 
 
 def measure(gan: GAN, state: SemiSupervisedState, images: np.ndarray, key: jax.Array) -> dict[str, Measure]:
@@ -84,7 +92,10 @@ def measure(gan: GAN, state: SemiSupervisedState, images: np.ndarray, key: jax.A
 def measure_labelled(
     gan: GAN, head: Head, state: SemiSupervisedState, images: np.ndarray, labels: Mapping[str, np.ndarray]
 ) -> dict[str, Measure]:
-    """Measures how many pictures are classified right, by the average and by the network as it is.
+    """Measures how many pictures are classified right, by the average and by the network as it is, and its features.
+
+    The features are probed by a linear classifier that is fitted to half of these pictures and tested on the others,
+    beside those of a network with random weights.
 
     Args:
       gan: the networks.
@@ -94,7 +105,8 @@ def measure_labelled(
       labels: by name of the kind: the class of each picture, integers (N,); −1 where it has none.
 
     Returns:
-      "accuracy" and "accuracy_without_average", shares of the pictures that have a class; {} if none has.
+      "accuracy", "accuracy_without_average", "probe_accuracy" and "probe_accuracy_of_random_features", shares of the
+      pictures that have a class; {} if none has, and without the probe if only one has.
     """
     classes = labels.get(head.name, np.full(len(images), -1))
     known = classes >= 0
@@ -107,7 +119,28 @@ def measure_labelled(
         ("accuracy_without_average", "classifier as it is", state.discriminator.variables),
     ):
         right = classify(gan, variables, images[known]).argmax(axis=1) == classes[known]
-        value = float(right.mean())
-        error = math.sqrt(value * (1.0 - value) / count)
-        found[name] = Measure(value, error, f"share of {count} real pictures whose {head.name} the {whose} tells")
+        meaning = f"share of {count} real pictures whose {head.name} the {whose} tells"
+        found[name] = _share(float(right.mean()), count, meaning)
+    return found | (_probe(gan, head, state, images[known], classes[known]) if count > 1 else {})
+
+
+def _probe(
+    gan: GAN, head: Head, state: SemiSupervisedState, images: np.ndarray, classes: np.ndarray
+) -> dict[str, Measure]:
+    """Probes the features of the averaged classifier and of random weights."""
+    half = len(images) // 2
+    found = {}
+    for name, whose, variables in (
+        ("probe_accuracy", "the averaged classifier", state.classifier_variables),
+        ("probe_accuracy_of_random_features", "random weights", models.init(gan.discriminator, jax.random.key(0))),
+    ):
+        features = features_of(gan, variables, images)
+        value = probe_accuracy(features[:half], classes[:half], features[half:], classes[half:])
+        count = len(images) - half
+        meaning = f"share of {count} real pictures whose {head.name} a linear classifier tells from features of {whose}"
+        found[name] = _share(value, count, meaning)
     return found
+
+
+def _share(value: float, count: int, meaning: str) -> Measure:
+    return Measure(value, math.sqrt(value * (1.0 - value) / count), meaning)
