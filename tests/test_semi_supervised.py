@@ -215,7 +215,7 @@ def translated(pair, value=lambda parameter: parameter.detach()):
 
     def array(parameter):
         found = value(parameter)
-        return np.array(found) if found is not None else None  # a copy: the optimiser there writes in place
+        return np.asarray(found).copy() if found is not None else None  # a copy: the optimiser there writes in place
 
     def layer(module, *, scale):
         found = {"kernel": array(module.kernel), "bias": array(module.bias)}
