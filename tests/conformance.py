@@ -29,7 +29,7 @@ def pipeline_of(system, examples, *, devices, placement="device", steps_per_call
     programs = [parallel.compile_step(step, mode=devices[0], devices=devices[1]) for step in steps]
     pipeline = InputPipeline(
         programs,
-        examples,
+        system.sources(examples),
         inputs=system.inputs,
         schedule=system.schedule,
         seed=system.seed,
@@ -250,6 +250,7 @@ def batch_shapes(system, examples, phase=0):
     def shape(array):
         return jax.ShapeDtypeStruct((batches, size, *array.shape[1:]), jnp.uint8)
 
+    examples = system.sources(examples)
     sources = {"": examples} if hasattr(examples, "images") else examples
     batches = {
         source: {name: shape(sources[source].arrays[name]) for name in names} for source, names in system.inputs.items()

@@ -24,6 +24,10 @@ EXPERIMENTS = {
     "vae": ("vae_avatars.flags", [*SMALL, "--width=4", "--image_size=16"]),
     "infogan": ("infogan_avatars.flags", [*NARROW, "--image_size=16"]),
     "pix2pix": ("pix2pix.flags", [*SMALL, "--width=4", "--image_size=16"]),
+    "semi_supervised": (
+        "semi_supervised.flags",
+        [*NARROW, "--dataset=avatars", "--image_size=16", "--num_examples=200", "--labels_per_class=1"],
+    ),
 }
 
 

@@ -29,7 +29,7 @@ def run_of(model, workdir="runs/nowhere", **settings):
     given = {"model": model, "workdir": str(workdir), "dataset": source, "data_dir": "/home/me"}
     options = {field.name for field in dataclasses.fields(resolve(given, (model,)))}
     recipe = resolve(given | {name: value for name, value in (small | settings).items() if name in options}, (model,))
-    names = NAMES if recipe.family.conditional else ()
+    names = NAMES if recipe.family.conditional or recipe.family.labelled else ()
     system = recipe.family.build(recipe.settings, Examples.described((16, 16, 3), names, ""))
     return TrainedRun(recipe, system, 7, initial_state(system), names, "0123456789abcdef" * 4)
 

@@ -12,7 +12,14 @@ import sketches
 from jaxgan import data, systems
 from jaxgan.host.errors import UserError
 
-SMALL = {"generator_width": 2, "discriminator_width": 2, "width": 4, "latent_dim": 4, "batch_size": 4}
+SMALL = {
+    "generator_width": 2,
+    "discriminator_width": 2,
+    "width": 4,
+    "latent_dim": 4,
+    "batch_size": 4,
+    "labels_per_class": 1,
+}
 SIZES = {
     "dcgan_anime_a": 32,
     "dcgan_anime_b": 24,
@@ -27,6 +34,7 @@ SIZES = {
 WIDER = {
     "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent
     "pix2pix": {"discriminator_layers": 1},
+    "ssgan_mnist": {"generator_width": 8, "discriminator_width": 16},
 }
 OF_PICTURES = 11
 
@@ -43,7 +51,7 @@ def small(name):
     size = SIZES.get(name, 12)
     random = np.random.default_rng(1)
     images = random.integers(0, 256, (OF_PICTURES, size, size, 3), np.uint8)
-    labels = random.integers(0, 3, OF_PICTURES) if family.conditional else None
+    labels = random.integers(0, 3, OF_PICTURES) if family.conditional or family.labelled else None
     inputs = 255 - images if family.paired else None
     examples = data.from_arrays(images, labels, inputs=inputs)
     known = {field.name for field in dataclasses.fields(family.settings)}

@@ -39,7 +39,7 @@ def plan(recipe: Recipe, system: System, pictures: Examples, devices: Devices) -
     programs = compile_phases(system, devices)
     pipeline = InputPipeline(
         programs,
-        pictures,
+        system.sources(pictures),
         inputs=system.inputs,
         schedule=system.schedule,
         seed=system.seed,

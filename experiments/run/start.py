@@ -95,7 +95,14 @@ def train(recipe: Recipe, processes: Processes) -> None:
             devices=devices,
             dataset=str(recipe.dataset),
             # Nothing of a refused start is remembered.
-            begin=functools.partial(write_description, workdir, str(recipe.dataset), pictures, flag_lines(recipe)),
+            begin=functools.partial(
+                write_description,
+                workdir,
+                str(recipe.dataset),
+                pictures,
+                flag_lines(recipe),
+                system.sources(pictures),
+            ),
             evaluate=evaluation.during_training(recipe, system) if evaluates else None,
             prepare=functools.partial(begin_with, str(recipe.init_from)) if begins_with_others else lambda state: state,
         )
@@ -152,7 +159,7 @@ def build_system(recipe: Recipe, pictures: Examples) -> System:
 def check_sizes(recipe: Recipe) -> None:
     """Raises a UserError for sizes that the networks cannot make, before any picture is read."""
     size = recipe.picture_size
-    names = ("any",) if recipe.family.conditional else ()
+    names = ("any",) if recipe.family.conditional or recipe.family.labelled else ()
     build_system(recipe, Examples.described((size, size, 3), names, ""))
 
 

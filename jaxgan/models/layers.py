@@ -195,9 +195,13 @@ class BatchNorm(_BatchNormalization):
     although it normalises with the biased one; Keras uses the biased one for both. `unbiased_running_variance` selects
     PyTorch's way.
 
+    Without `use_scale` it only shifts.
+
     Reference:
       Ioffe and Szegedy, "Batch Normalization", 2015.
     """
+
+    use_scale: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -206,8 +210,9 @@ class BatchNorm(_BatchNormalization):
         Raises:
           UserError: if `train` and the statistics are those of a single number.
         """
-        scale = self.param("scale", self.scale_init, x.shape[-1:], jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, x.shape[-1:], jnp.float32)
+        shape = x.shape[-1:]
+        scale = self.param("scale", self.scale_init, shape, jnp.float32) if self.use_scale else jnp.ones(shape, x.dtype)
+        bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
         return self.normalised(x, scale, bias, train)
 
 

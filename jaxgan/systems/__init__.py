@@ -23,6 +23,7 @@ MODULES = (  # one line a system: a module with FAMILIES
     "jaxgan.systems.vae",
     "jaxgan.systems.infogan",
     "jaxgan.systems.pix2pix",
+    "jaxgan.systems.semi_supervised",
 )
 
 

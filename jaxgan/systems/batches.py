@@ -45,6 +45,14 @@ def check_batch(
         )
 
 
+def check_sources(batch: Any, names: Sequence[str]) -> None:
+    """Raises a UserError if a batch of several sources lacks one of them, or is no dictionary."""
+    lacking = [name for name in names if not isinstance(batch, Mapping) or name not in batch]
+    if lacking:
+        parts = ", ".join(f'"{name}": {{"image": …}}' for name in names)
+        raise UserError(f'batch: has no "{lacking[0]}"; give {{{parts}}}')
+
+
 def only_batch(images: jax.Array, system: str) -> jax.Array:
     """Returns the batch of a step that takes one: (1, N, H, W, C) or (N, H, W, C) -> (N, H, W, C).
 

@@ -82,6 +82,7 @@ class Family:
       image_size: id -> height and width of the pictures that the networks are made for.
       conditional: whether they need a condition with each picture.
       paired: whether they need an input beside each picture, to be translated into it.
+      labelled: whether they learn from the labels of pictures, though no network takes a condition.
     """
 
     command: str
@@ -92,6 +93,7 @@ class Family:
     image_size: Callable[[str], int]
     conditional: bool = False
     paired: bool = False
+    labelled: bool = False
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.systems.checks import Check
 from jaxgan.systems.outputs import Outputs
@@ -108,6 +109,8 @@ class System:
       outputs: what a trained state can be asked for.
       inputs: source -> the arrays of an example that it takes. A system of one source names it "", and its batches are
         {"image": (batches, N, H, W, C), …}; of several, a batch is {source: {"image": …}, …}.
+      divide: one set of examples -> the sources of `inputs`, for a system that divides a set itself; None: it takes the
+        sources as they are given.
       seed: of the initial state, the preview and the order of the examples.
       settings: the dataclass that it was built from, by which a run can be read back; None for a system that no
         registry knows.
@@ -124,9 +127,19 @@ class System:
     networks: Callable[[Any], Mapping[str, Any]]
     outputs: Outputs = dataclasses.field(default_factory=Outputs)
     inputs: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=lambda: dict(IMAGES))
+    divide: Callable[[Examples], Mapping[str, Examples]] | None = None
     seed: int = 0
     settings: Any = None
     short_step: bool = False
+
+    def sources(self, examples: Examples | Mapping[str, Examples]) -> Examples | Mapping[str, Examples]:
+        """Returns the examples as `inputs` has them: one set divided, if the system divides it, or what was given.
+
+        Raises:
+          UserError: if the set cannot be divided.
+        """
+        divided = self.divide is not None and isinstance(examples, Examples)
+        return self.divide(examples) if divided else examples  # type: ignore[misc, arg-type]
 
     def sample(self, state: Any, num: int = 64, seed: int = 0, condition: Any = None) -> np.ndarray:
         """Draws samples from a state.

@@ -113,7 +113,7 @@ def fit(
         return train_system(system, examples, schedule, None, devices=devices or Devices())
     with Workdir(workdir) as locked:
         check_same_examples(locked, examples)
-        begin = functools.partial(write_description, locked, ARRAYS, examples, flags)
+        begin = functools.partial(write_description, locked, ARRAYS, examples, flags, system.sources(examples))
         return train_system(system, examples, schedule, locked, devices=devices or Devices(), begin=begin)
 
 
@@ -146,16 +146,17 @@ def train_system(
       The state at the end.
     """
     processes = devices.processes
+    sources = system.sources(examples)
     programs = compile_phases(system, devices)
     program, steps_per_call = programs[0], devices.calls(system)
     pipeline = InputPipeline(
         programs,
-        examples,
+        sources,
         inputs=system.inputs,
         schedule=system.schedule,
         seed=system.seed,
         steps_per_call=steps_per_call,
-        placement=devices.placement or processes.tell(lambda: usual_placement(program, examples, system.inputs)),
+        placement=devices.placement or processes.tell(lambda: usual_placement(program, sources, system.inputs)),
     )
     state = program.place_state(prepare(initial_state(system)))
     job = Job(

@@ -51,7 +51,9 @@ def digest_of(examples: Sources) -> str:
     return hashlib.sha256(json.dumps({name: part.digest for name, part in examples.items()}).encode()).hexdigest()
 
 
-def write_description(workdir: Workdir, dataset: str, examples: Sources, flags: str | None) -> None:
+def write_description(
+    workdir: Workdir, dataset: str, examples: Sources, flags: str | None, sources: Sources | None = None
+) -> None:
     """Writes `dataset.json`, `real.png` if there are pictures, and `flags.txt` if there are flags that repeat the run.
 
     Args:
@@ -59,6 +61,7 @@ def write_description(workdir: Workdir, dataset: str, examples: Sources, flags: 
       dataset: the name of the source of the pictures.
       examples: the pictures.
       flags: the text of `flags.txt`, or None.
+      sources: what the system made of the pictures; the size and the digest of each part are written down.
 
     Raises:
       UserError: if the workdir cannot be written to.
@@ -72,6 +75,9 @@ def write_description(workdir: Workdir, dataset: str, examples: Sources, flags: 
         "sha256": digest_of(examples),
         "random": random_settings.current(),
     }
+    if sources is not None and not isinstance(sources, Examples):
+        parts = {name: {"pictures": len(part), "sha256": part.digest} for name, part in sources.items()}
+        described["sources"] = parts
     try:
         write_text(workdir.dataset, json.dumps(described, indent=1) + "\n")
         if flags is not None:
