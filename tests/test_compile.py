@@ -132,6 +132,7 @@ def test_what_is_missing_is_named(monkeypatch):
 
 # One adversarial family, one of pairs and one of autoencoders; `benchmarks.compile_all` does all of them.
 FAMILIES = ("dcgan_anime_a", "pix2pix", "vae_conv")
+SPLIT = FAMILIES[1:]  # the first takes minutes to be compiled for sixteen chips
 COMPILERS = os.environ.get("COMPILERS")  # a folder with the packages of the extra `aot`, beside the environment
 
 
@@ -191,9 +192,9 @@ def test_a_gpu_does_not_know_those_of_plain_flax():
 
 
 @LONGER
-@pytest.mark.parametrize("model", FAMILIES)
+@pytest.mark.parametrize("model", SPLIT)
 def test_a_tpu_slice_compiles_the_step_split_among_sixteen_chips(model):
-    row = compiled("v5e:4x4", FAMILIES, "--side=32")[model]
+    row = compiled("v5e:4x4", SPLIT, "--side=32")[model]
     assert row["chips"] == 16
     assert row["collectives"]["all-reduce"]["count"] > 0
 
@@ -202,7 +203,7 @@ def test_a_tpu_slice_compiles_the_step_split_among_sixteen_chips(model):
 def test_a_tpu_compiles_the_step_on_one_chip_whose_arguments_are_those_of_each_of_sixteen():
     one = compiled("v5e", ("vae_conv",), "--side=32")["vae_conv"]
     assert (one["chips"], one["collectives"]) == (1, {})
-    each = compiled("v5e:4x4", FAMILIES, "--side=32")["vae_conv"]
+    each = compiled("v5e:4x4", SPLIT, "--side=32")["vae_conv"]
     assert each["arguments_mb"] == one["arguments_mb"]  # only the batch is split
 
 

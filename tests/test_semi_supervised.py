@@ -51,6 +51,7 @@ def test_weights_have_the_length_of_their_scale():
     np.testing.assert_allclose(layer.apply({"params": params}, jnp.array([[1.0, 2.0]])), [[23.0, 3.0]], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_calibrated_units_have_mean_0_and_deviation_1():
     gan = networks.ssgan_mnist(**SMALL)
     images = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 1), np.uint8)
