@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from jaxgan.data.examples import Examples
+from jaxgan.data.sources import Sources
 from jaxgan.host.errors import UserError
 from jaxgan.systems.system import System, check_distinct_seed, preview_key
 
@@ -82,16 +82,18 @@ class Family:
       image_size: id -> height and width of the pictures that the networks are made for.
       conditional: whether they need a condition with each picture.
       paired: whether they need an input beside each picture, to be translated into it.
+      unpaired: whether they need two sets of pictures, "a" and "b", to be translated into one another.
     """
 
     command: str
     settings: type[SystemSettings]
     defaults: Mapping[str, Mapping[str, Any]]
     runs: Mapping[str, Mapping[str, Any]]
-    build: Callable[[Any, Examples], System]
+    build: Callable[[Any, Sources], System]
     image_size: Callable[[str], int]
     conditional: bool = False
     paired: bool = False
+    unpaired: bool = False
 
     @property
     def models(self) -> tuple[str, ...]:
