@@ -24,6 +24,7 @@ EXPERIMENTS = {
     "vae": ("vae_avatars.flags", [*SMALL, "--width=4", "--image_size=16"]),
     "infogan": ("infogan_avatars.flags", [*NARROW, "--image_size=16"]),
     "pix2pix": ("pix2pix.flags", [*SMALL, "--width=4", "--image_size=16"]),
+    "cyclegan": ("cyclegan.flags", [*SMALL, "--width=2", "--blocks=1", "--image_size=16", "--batch_size=2"]),
 }
 
 
@@ -60,11 +61,11 @@ def test_twenty_steps_and_on(command, tmp_path):
         assert f"to {steps}, in" in done.stdout
     assert inspected(tmp_path / "run")["step"] == 25
     assert [line["step"] for line in logged(tmp_path / "run")] == [5, 10, 15, 20, 25]
-    shown = ["--show=translations"] if command == "pix2pix" else []
+    shown = ["--show=translations"] if command in ("pix2pix", "cyclegan") else []
     done = run("sample", f"--workdir={tmp_path / 'run'}", *shown, "--num=6", f"--out={tmp_path / 'six.npz'}")
     assert done.returncode == 0, done.stderr
     arrays = arrays_of(tmp_path / "six.npz")
-    assert len(arrays["images"]) == 6
+    assert len(arrays["images"]) == (4 if command == "cyclegan" else 6)
     assert "labels" not in arrays if command != "cgan" else arrays["labels"].shape == (6, 23)
 
 

@@ -144,24 +144,21 @@ def train_step(
         jitter(key, (picture,), enlarge=rules.enlarge, flip=rules.flip, axis_name=axis_name)[0]
         for key, picture in zip((keys.jitter_a, keys.jitter_b), _pictures(batch, rules), strict=True)
     )
-    judges = state.discriminator_a.params, state.discriminator_b.params
-    gradients, fakes, metrics = _generators(state, judges, real_a, real_b, rules)
+    gradients, fakes, metrics = _generators(state, real_a, real_b, rules)
     generators = [
         update(player, gradient, rules.generator_optimizer, axis_name)
         for player, gradient in zip((state.a_to_b, state.b_to_a), gradients, strict=True)
     ]
-    discriminators, pools = [], []
-    for name, player, pool, key, real, fake in (
-        ("a", state.discriminator_a, state.pool_a, keys.pool_a, real_a, fakes[0]),
-        ("b", state.discriminator_b, state.pool_b, keys.pool_b, real_b, fakes[1]),
-    ):
-        pool, shown = _shown(pool, key, fake, axis_name)
-        player, judged = _discriminator_update(player, real, shown, rules, axis_name)
-        discriminators.append(player)
-        pools.append(pool)
-        metrics |= {f"{metric}_{name}": value for metric, value in judged.items()}
-    after = UnpairedState(state.step + 1, state.key, *generators, *discriminators, *pools)
-    return after, mean_over_devices(metrics, axis_name)
+    pool_a, shown_a = _shown(state.pool_a, keys.pool_a, fakes[0], axis_name)
+    pool_b, shown_b = _shown(state.pool_b, keys.pool_b, fakes[1], axis_name)
+    judges = state.discriminator_a, state.discriminator_b
+    gradients, judged = _discriminators(judges, (real_a, real_b), (shown_a, shown_b), rules)
+    discriminators = [
+        update(player, gradient, rules.discriminator_optimizer, axis_name)
+        for player, gradient in zip(judges, gradients, strict=True)
+    ]
+    after = UnpairedState(state.step + 1, state.key, *generators, *discriminators, pool_a, pool_b)
+    return after, mean_over_devices({**metrics, **judged}, axis_name)
 
 
 def _pictures(batch: Batch, rules: Rules) -> list[jax.Array]:
@@ -174,46 +171,71 @@ def _pictures(batch: Batch, rules: Rules) -> list[jax.Array]:
 
 
 def _generators(
-    state: UnpairedState, judges: tuple[Any, Any], real_a: jax.Array, real_b: jax.Array, rules: Rules
-) -> tuple[tuple[Any, Any], tuple[jax.Array, jax.Array], Metrics]:
+    state: UnpairedState, real_a: jax.Array, real_b: jax.Array, rules: Rules
+) -> tuple[list[Any], jax.Array, Metrics]:
     """Returns the gradients of both generators, their pictures of A and of B, and metrics, all on this device."""
+    judges = state.discriminator_a.params, state.discriminator_b.params
 
     def loss(params: tuple[Any, Any]) -> tuple[jax.Array, tuple[Any, Metrics]]:
-        there, back = (lambda x, p=p: _apply(rules.generator, p, x) for p in params)
-        fake_b, same_b = _with_identity(there, real_a, real_b, rules)
-        fake_a, same_a = _with_identity(back, real_b, real_a, rules)
+        a_to_b, b_to_a = params
+        given = (real_b, real_a), (real_a, real_b)
+        if rules.identity_weight:  # what is of the target domain already goes through in the same pass
+            given = tuple(jnp.concatenate(parts) for parts in given)
+        else:
+            given = tuple(sources for sources, _ in given)
+        made = _both(rules.generator, (b_to_a, a_to_b), given)  # of A, and of B
+        fakes, same = made[:, : len(real_a)], made[:, len(real_a) :]
+        cycled = _both(rules.generator, (b_to_a, a_to_b), (fakes[1], fakes[0]))
+        logits = _both(rules.discriminator, judges, tuple(fakes))
         total, metrics = jnp.zeros(()), {}
-        for name, judge, real, fake, cycled, same, weight in (
-            ("a", judges[0], real_a, fake_a, back(fake_b), same_a, rules.cycle_weight_a),
-            ("b", judges[1], real_b, fake_b, there(fake_a), same_b, rules.cycle_weight_b),
-        ):
-            adversarial = generator_loss(rules.loss, _apply(rules.discriminator, judge, fake))
-            cycle = mean_difference(cycled, real)
+        weights = rules.cycle_weight_a, rules.cycle_weight_b
+        for number, (name, real, weight) in enumerate(zip(DOMAINS, (real_a, real_b), weights, strict=True)):
+            adversarial = generator_loss(rules.loss, logits[number])
+            cycle = mean_difference(cycled[number], real)
             metrics |= {f"g_loss_{name}": adversarial, f"cycle_{name}": cycle}
             total += adversarial + weight * cycle
-            if same is not None:
-                metrics[f"identity_{name}"] = mean_difference(same, real)
+            if rules.identity_weight:
+                metrics[f"identity_{name}"] = mean_difference(same[number], real)
                 total += rules.identity_weight * weight * metrics[f"identity_{name}"]
-        return total, ((fake_a, fake_b), metrics)
+        return total, (fakes, metrics)
 
-    params = state.a_to_b.params, state.b_to_a.params
-    gradients, (fakes, metrics) = jax.grad(loss, has_aux=True)(params)
-    return gradients, fakes, metrics
+    gradients, (fakes, metrics) = jax.grad(loss, has_aux=True)((state.a_to_b.params, state.b_to_a.params))
+    return list(gradients), fakes, metrics
+
+
+def _discriminators(
+    judges: tuple[Player, Player], reals: tuple[jax.Array, ...], fakes: tuple[jax.Array, ...], rules: Rules
+) -> tuple[list[Any], Metrics]:
+    """Returns the gradients of both discriminators and metrics, all on this device."""
+
+    def loss(params: tuple[Any, Any]) -> tuple[jax.Array, Metrics]:
+        both = tuple(jnp.concatenate(parts) for parts in zip(reals, fakes, strict=True))
+        logits = _both(rules.discriminator, params, both)
+        total, metrics = jnp.zeros(()), {}
+        for number, name in enumerate(DOMAINS):
+            of_real, of_fake = jnp.split(logits[number], 2)
+            d_loss = discriminator_loss(rules.loss, real=of_real, fake=of_fake)
+            scores = mean_score(rules.loss, of_real), mean_score(rules.loss, of_fake)
+            metrics |= {f"d_loss_{name}": d_loss, f"d_real_{name}": scores[0], f"d_fake_{name}": scores[1]}
+            total += d_loss
+        return total, metrics
+
+    gradients, metrics = jax.grad(loss, has_aux=True)((judges[0].params, judges[1].params))
+    return list(gradients), metrics
+
+
+def _both(network: Network, params: tuple[Any, Any], pictures: tuple[jax.Array, ...]) -> jax.Array:
+    """Applies a network with two sets of parameters to pictures of each, (N, H, W, C); returns (2, N, …).
+
+    It is a loop, so that what compiles in minutes is compiled once instead of twice.
+    """
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
+    return jax.lax.map(lambda one: _apply(network, *one), (stacked, jnp.stack(pictures)))
 
 
 def _apply(network: Network, params: Any, x: jax.Array) -> jax.Array:
     output, _ = apply(network, {"params": params, "batch_stats": {}}, x)
     return output
-
-
-def _with_identity(
-    generate: Any, sources: jax.Array, targets: jax.Array, rules: Rules
-) -> tuple[jax.Array, jax.Array | None]:
-    """Translates pictures, and in the same pass those that are of the target domain already, if that has a weight."""
-    if not rules.identity_weight:
-        return generate(sources), None
-    made, same = jnp.split(generate(jnp.concatenate([sources, targets])), [len(sources)])
-    return made, same
 
 
 def _shown(
@@ -231,21 +253,6 @@ def _shown(
 def pool_draws(key: jax.Array, count: int, pool: ImagePool) -> Draws:
     """Returns what chance decides for a pool and the `count` pictures of the global batch, by its key of the step."""
     return image_pool.draw(key, count, len(pool.images))
-
-
-def _discriminator_update(
-    player: Player, real: jax.Array, fake: jax.Array, rules: Rules, axis_name: str | None
-) -> tuple[Player, Metrics]:
-    """Takes a step of a discriminator; returns it with its metrics on this device, from before the step."""
-
-    def loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        of_real, of_fake = jnp.split(_apply(rules.discriminator, params, jnp.concatenate([real, fake])), 2)
-        return discriminator_loss(rules.loss, real=of_real, fake=of_fake), (of_real, of_fake)
-
-    (d_loss, logits), gradient = jax.value_and_grad(loss, has_aux=True)(player.params)
-    scores = [mean_score(rules.loss, part) for part in logits]
-    metrics = {"d_loss": d_loss, "d_real": scores[0], "d_fake": scores[1]}
-    return update(player, gradient, rules.discriminator_optimizer, axis_name), metrics
 
 
 def translate(generator: Network, params: Any, images: jax.Array) -> jax.Array:
