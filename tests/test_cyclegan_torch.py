@@ -100,6 +100,12 @@ def wrong(ours, theirs, bound):
     return {path: found for path in theirs if not (found := differences[path] / sizes[path]) < bound}
 
 
+def biases_without_gradient(gradient):
+    """The paths of the biases before an instance normalisation, which takes them away again."""
+    sizes = {path: np.abs(leaf).max() for path, leaf in flatten(gradient).items()}
+    return {path for path, size in sizes.items() if "bias" in path and size < 1e-10 * max(sizes.values())}
+
+
 def adam_of(player):
     return next(part for part in jax.tree.leaves(player.opt_state, is_leaf=lambda part: hasattr(part, "mu")))
 
@@ -116,7 +122,7 @@ def compare_steps(ours, theirs, count, **options):
         torch.optim.Adam([weight for network in part for weight in network.parameters()], lr=2e-4, betas=(0.5, 0.999))
         for part in parts
     ]
-    pools, decided = [torch_cyclegan.Pool(POOL) for _ in "ab"], []
+    pools, decided, inert = [torch_cyclegan.Pool(POOL) for _ in "ab"], [], {}
     with jax.enable_x64(True):
         state = state_of(rules, theirs)
         for number, (real_a, real_b) in enumerate(pictures(count)):
@@ -144,11 +150,14 @@ def compare_steps(ours, theirs, count, **options):
                     moment = jax.tree.map(lambda leaf: np.asarray(leaf) / 0.5, adam_of(getattr(state, name)).mu)
                     reference = params_of(module_of(rules, name), network, gradients[name])
                     assert wrong(moment, reference, 1e-10) == {}
+                    inert[name] = biases_without_gradient(reference)
     assert count == 1 or {True, False} == set(decided)
     of_weight = optimizers[0].state | optimizers[1].state
     for name, network in theirs.items():
         player, module = getattr(state, name), module_of(rules, name)
-        assert wrong(player.params, params_of(module, network), 1e-8) == {}
+        drifted = wrong(player.params, params_of(module, network), 1e-8)
+        # Adam divides what rounding leaves of an inert bias by its own size.
+        assert drifted.keys() <= inert[name] and all(found < 1e-6 for found in drifted.values())
         for mine, other in (("mu", "exp_avg"), ("nu", "exp_avg_sq")):
             values = {path: of_weight[weight][other] for path, weight in network.named_parameters()}
             assert wrong(getattr(adam_of(player), mine), params_of(module, network, values), 1e-8) == {}

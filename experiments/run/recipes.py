@@ -147,16 +147,15 @@ class Recipe(RunOptions, SystemSettings):
     def check(self) -> None:
         """Raises a UserError for a value out of range, or for values that contradict each other."""
         RunOptions.check(self)
-        for kind, needed, known in (
-            ("pairs", self.family.paired, data.PAIRED),
-            ("two domains", self.family.unpaired, data.DOMAINS),
-        ):
+        kinds = {"pairs": (self.family.paired, data.PAIRED), "domains": (self.family.unpaired, data.DOMAINS)}
+        for kind, (needed, known) in kinds.items():
             if needed and self.dataset not in known:
                 raise UserError(f"--dataset={self.dataset}: {self.model} takes {kind}; choose {', '.join(known)}")
+        for kind, (needed, known) in kinds.items():
             if not needed and self.dataset in known:
                 raise UserError(
-                    f"--dataset={self.dataset}: {self.model} takes no {kind.removeprefix('two ')}; choose a set without"
-                    f" {kind.removeprefix('two ')}, such as avatars or folder"
+                    f"--dataset={self.dataset}: {self.model} takes no {kind}; choose a set without {kind}, such as"
+                    " avatars or folder"
                 )
         self.settings.check()
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 
-from jaxgan.data.sources import Sources
 from jaxgan.host.errors import UserError
 from jaxgan.systems.system import System, check_distinct_seed, preview_key
 
@@ -89,7 +88,7 @@ class Family:
     settings: type[SystemSettings]
     defaults: Mapping[str, Mapping[str, Any]]
     runs: Mapping[str, Mapping[str, Any]]
-    build: Callable[[Any, Sources], System]
+    build: Callable[[Any, Any], System]
     image_size: Callable[[str], int]
     conditional: bool = False
     paired: bool = False

@@ -108,12 +108,14 @@ def step_keys(state: UnpairedState) -> StepKeys:
 def init_state(key: jax.Array, rules: Rules) -> UnpairedState:
     """Returns the state before the first step."""
     *network_keys, run_key = jax.random.split(key, 5)
-    networks = 2 * [(rules.generator, rules.generator_optimizer)]
+    networks: list[Any] = 2 * [(rules.generator, rules.generator_optimizer)]
     networks += 2 * [(rules.discriminator, rules.discriminator_optimizer)]
-    players = [new_player(one, *network) for one, network in zip(network_keys, networks, strict=True)]
+    a_to_b, b_to_a, judge_a, judge_b = (
+        new_player(one, *network) for one, network in zip(network_keys, networks, strict=True)
+    )
     shape = rules.generator.image_shape
-    pools = [ImagePool.empty(rules.pool_size, shape) if rules.pool_size else None for _ in DOMAINS]
-    return UnpairedState(jnp.zeros((), jnp.int32), run_key, *players, *pools)
+    pool_a, pool_b = (ImagePool.empty(rules.pool_size, shape) if rules.pool_size else None for _ in DOMAINS)
+    return UnpairedState(jnp.zeros((), jnp.int32), run_key, a_to_b, b_to_a, judge_a, judge_b, pool_a, pool_b)
 
 
 def train_step(
@@ -145,19 +147,19 @@ def train_step(
         for key, picture in zip((keys.jitter_a, keys.jitter_b), _pictures(batch, rules), strict=True)
     )
     gradients, fakes, metrics = _generators(state, real_a, real_b, rules)
-    generators = [
+    a_to_b, b_to_a = (
         update(player, gradient, rules.generator_optimizer, axis_name)
         for player, gradient in zip((state.a_to_b, state.b_to_a), gradients, strict=True)
-    ]
+    )
     pool_a, shown_a = _shown(state.pool_a, keys.pool_a, fakes[0], axis_name)
     pool_b, shown_b = _shown(state.pool_b, keys.pool_b, fakes[1], axis_name)
     judges = state.discriminator_a, state.discriminator_b
     gradients, judged = _discriminators(judges, (real_a, real_b), (shown_a, shown_b), rules)
-    discriminators = [
+    judge_a, judge_b = (
         update(player, gradient, rules.discriminator_optimizer, axis_name)
         for player, gradient in zip(judges, gradients, strict=True)
-    ]
-    after = UnpairedState(state.step + 1, state.key, *generators, *discriminators, pool_a, pool_b)
+    )
+    after = UnpairedState(state.step + 1, state.key, a_to_b, b_to_a, judge_a, judge_b, pool_a, pool_b)
     return after, mean_over_devices({**metrics, **judged}, axis_name)
 
 
@@ -178,16 +180,15 @@ def _generators(
 
     def loss(params: tuple[Any, Any]) -> tuple[jax.Array, tuple[Any, Metrics]]:
         a_to_b, b_to_a = params
-        given = (real_b, real_a), (real_a, real_b)
+        given = real_b, real_a
         if rules.identity_weight:  # what is of the target domain already goes through in the same pass
-            given = tuple(jnp.concatenate(parts) for parts in given)
-        else:
-            given = tuple(sources for sources, _ in given)
+            given = jnp.concatenate([real_b, real_a]), jnp.concatenate([real_a, real_b])
         made = _both(rules.generator, (b_to_a, a_to_b), given)  # of A, and of B
         fakes, same = made[:, : len(real_a)], made[:, len(real_a) :]
         cycled = _both(rules.generator, (b_to_a, a_to_b), (fakes[1], fakes[0]))
         logits = _both(rules.discriminator, judges, tuple(fakes))
-        total, metrics = jnp.zeros(()), {}
+        total = jnp.zeros(())
+        metrics: Metrics = {}
         weights = rules.cycle_weight_a, rules.cycle_weight_b
         for number, (name, real, weight) in enumerate(zip(DOMAINS, (real_a, real_b), weights, strict=True)):
             adversarial = generator_loss(rules.loss, logits[number])
@@ -211,7 +212,8 @@ def _discriminators(
     def loss(params: tuple[Any, Any]) -> tuple[jax.Array, Metrics]:
         both = tuple(jnp.concatenate(parts) for parts in zip(reals, fakes, strict=True))
         logits = _both(rules.discriminator, params, both)
-        total, metrics = jnp.zeros(()), {}
+        total = jnp.zeros(())
+        metrics: Metrics = {}
         for number, name in enumerate(DOMAINS):
             of_real, of_fake = jnp.split(logits[number], 2)
             d_loss = discriminator_loss(rules.loss, real=of_real, fake=of_fake)

@@ -37,7 +37,11 @@ def draw_in(index: int, *, seed: int, size: int, part: str, colours: tuple[int, 
       first, uint8 (23,).
     """
     dice = Dice(seed, index)
-    every = [dataclasses.replace(choose(dice), **{part: colour}) for colour in colours]
+    plain = choose(dice)
+    every = [
+        dataclasses.replace(plain, hair=colour) if part == "hair" else dataclasses.replace(plain, eyes=colour)
+        for colour in colours
+    ]
     return np.concatenate([paint(traits, dice, size) for traits in every]), condition(every[0].hair, every[0].eyes)
 
 
