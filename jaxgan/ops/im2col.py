@@ -9,6 +9,12 @@ from jaxgan.ops.geometry import Geometry, overlap_add, pad, to_big, to_small, tr
 _MANY = 25  # taps of a kernel, above which its patches are cut in two steps
 
 
+def narrows(kernel_shape: tuple[int, ...], geometry: Geometry) -> bool:
+    """Whether `narrowing_conv` is faster than `conv`: of large kernels, whose patches take the time."""
+    height, width, before, after = kernel_shape
+    return geometry.stride == 1 and height * width > _MANY and 2 * after <= before
+
+
 def _big_to_patches(x: jax.Array, geometry: Geometry) -> jax.Array:
     """Cuts (N, H, W, C) into patches (N h w, kh kw C).
 
@@ -65,6 +71,19 @@ def conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """
     out = to_small(big_to_patches(x, geometry), kernel.reshape(-1, kernel.shape[-1]))
     return out.reshape(x.shape[0], *geometry.small, kernel.shape[-1])
+
+
+def narrowing_conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """Convolves images with a kernel of stride 1 that has fewer output than input channels; see `conv`.
+
+    It multiplies first, and then adds up what overlaps, as the transposed convolution of the mirrored kernel does: the
+    patches are those of the few output channels.
+    """
+    (kh, kw), (top, left) = geometry.kernel, geometry.before
+    mirrored = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
+    return conv_transpose(
+        x, mirrored, Geometry(geometry.small, geometry.big, geometry.kernel, (kh - 1 - top, kw - 1 - left), 1)
+    )
 
 
 def conv_transpose(y: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
