@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 NETWORKS = ("a_to_b", "b_to_a", "discriminator_a", "discriminator_b")
 SIDE, BATCH, POOL = 8, 2, 2
-ADAM = {"b1": 0.5, "b2": 0.999}
+ADAM = optax.adam(2e-4, b1=0.5, b2=0.999)
 
 
 def resnets(shape=(SIDE, SIDE, 3), width=2, blocks=1, norm="instance"):
@@ -110,13 +110,17 @@ def adam_of(player):
     return next(part for part in jax.tree.leaves(player.opt_state, is_leaf=lambda part: hasattr(part, "mu")))
 
 
+@functools.cache
+def compiled(rules):
+    return jax.jit(functools.partial(unpaired_translation.train_step, rules=rules))
+
+
 def compare_steps(ours, theirs, count, **options):
     """Takes steps in both, and compares metrics, first gradients, weights, moments of Adam, and the pools."""
     from reference import torch_cyclegan
 
-    adam = optax.adam(2e-4, **ADAM)
-    rules = Rules(*ours, adam, adam, pool_size=POOL, **options)
-    step = jax.jit(functools.partial(unpaired_translation.train_step, rules=rules))
+    rules = Rules(*ours, ADAM, ADAM, pool_size=POOL, **options)
+    step = compiled(rules)
     parts = [[*theirs.values()][:2], [*theirs.values()][2:]]
     optimizers = [
         torch.optim.Adam([weight for network in part for weight in network.parameters()], lr=2e-4, betas=(0.5, 0.999))
