@@ -20,10 +20,11 @@ from experiments.run import pretrained
 from experiments.run.calibration import calibration_of
 from experiments.run.evaluation import check_measurable, make_evaluator, make_measurer
 from experiments.run.recipes import FEATURES, FEATURES_HELP, Recipe
-from experiments.run.references import load_pictures, training_pictures
+from experiments.run.references import load_sources, training_pictures
 from experiments.run.restore import STEP_HELP, TrainedRun, load_run
 from jaxgan.data import FOLDERS
 from jaxgan.data.examples import Examples
+from jaxgan.data.sources import digest_of, first_source
 from jaxgan.host.errors import UserError
 from jaxgan.metrics.entries import Scores
 from jaxgan.systems.settings import option
@@ -74,7 +75,8 @@ def main() -> None:
     for name in ("extrapolate", "feature_weights"):
         if getattr(asked, name) and run.system.outputs.latent is None:
             raise UserError(f"--{name}: {run.recipe.model} draws no samples from latents; leave it out")
-    recipe, training, same = _pictures(asked, run)
+    recipe, training, digest = _pictures(asked, run)
+    same = digest == run.pictures_digest
     found: Scores = {}
     if run.system.outputs.latent is not None:
         found |= _scores_of_samples(asked, run, recipe, training.images if same else None)
@@ -91,31 +93,31 @@ def main() -> None:
     if asked.format == "table":
         command.answer(f"{heading(run, found, same)}\n\n{table(found)}")
     else:
-        described = _finite({"run": _described(run, training, same), "scores": found})
+        described = _finite({"run": _described(run, digest), "scores": found})
         command.answer(json.dumps(described, indent=2, allow_nan=False))
 
 
-def _pictures(asked: Evaluate, run: TrainedRun) -> tuple[Recipe, Examples, bool]:
+def _pictures(asked: Evaluate, run: TrainedRun) -> tuple[Recipe, Examples, str]:
     """Opens the pictures that a run is measured against.
 
     Returns:
-      The run's recipe with these pictures, their training split, and whether the run was trained on it.
+      The run's recipe with these pictures, their training split, of two domains the first, and its digest.
 
     Raises:
       UserError: if `--data_dir` does not name others and these are not the run's own, or they have another shape.
     """
     if asked.data_dir is None or run.recipe.dataset not in FOLDERS:
         recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
-        return recipe, training_pictures(recipe, run.pictures_digest), True
+        return recipe, training_pictures(recipe, run.pictures_digest), run.pictures_digest
     recipe = dataclasses.replace(run.recipe, data_dir=asked.data_dir)
-    training = load_pictures(recipe)
-    same = training.digest == run.pictures_digest
+    sources = load_sources(recipe)
+    training, digest = first_source(sources), digest_of(sources)
     if training.image_shape != run.system.image_shape:
         shapes = ["×".join(map(str, shape)) for shape in (training.image_shape, run.system.image_shape)]
         raise UserError(f"--data_dir={recipe.data_dir}: its pictures are {shapes[0]}, those of the run {shapes[1]}")
-    if not same and asked.features == "trained" and asked.feature_weights is None:
+    if digest != run.pictures_digest and asked.features == "trained" and asked.feature_weights is None:
         training_pictures(run.recipe, run.pictures_digest)  # from which the network of features learns
-    return recipe, training, same
+    return recipe, training, digest
 
 
 def _scores_of_samples(asked: Evaluate, run: TrainedRun, recipe: Recipe, training_images: np.ndarray | None) -> Scores:
@@ -216,7 +218,7 @@ def _weights(asked: Evaluate) -> tuple[str, str] | None:
     )
 
 
-def _described(run: TrainedRun, pictures: Examples, same: bool) -> dict[str, Any]:
+def _described(run: TrainedRun, digest: str) -> dict[str, Any]:
     return {
         "workdir": run.recipe.workdir,
         "model": run.recipe.model,
@@ -224,8 +226,8 @@ def _described(run: TrainedRun, pictures: Examples, same: bool) -> dict[str, Any
         "pictures_seen": run.system.schedule.examples_before(run.step),
         "seed": run.recipe.seed,
         "dataset": run.recipe.dataset,
-        "dataset_sha256": pictures.digest,
-        "trained_on_these_pictures": same,
+        "dataset_sha256": digest,
+        "trained_on_these_pictures": digest == run.pictures_digest,
     }
 
 

@@ -6,6 +6,7 @@
     python -m experiments.sample --workdir=W --show=interpolation --out=walk.gif      # or one_noise, neighbours, …
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
     python -m experiments.sample --workdir=W --input=drawing.png --out=face.png       # or a folder; needs a translator
+    python -m experiments.sample --workdir=W --input=photos --direction=b_to_a --out=paintings    # between two domains
     python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the latent that comes closest
 
 A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and, of a conditional
@@ -67,7 +68,7 @@ class Sample:
         "Pictures to show; samples; interpolation: between latents, straight and below along the arc (a closed walk if"
         " --out is a .gif); conditions: all of them; one_noise: one latent under every condition; neighbours: samples"
         " beside the nearest training pictures; reconstructions: real pictures above what the system makes of them;"
-        " translations: inputs, outputs and the truth; or any other exhibit of the run's system",
+        " translations: inputs, outputs, of two domains the way back, and the truth; or any other exhibit of it",
     )
     project: str | None = option(
         None, "Picture file: find the latent whose picture comes closest to it, and show both", path=True
@@ -78,7 +79,7 @@ class Sample:
         " takes the translations alone",
         path=True,
     )
-    direction: str | None = option(None, "With --input: direction of the translation; default: the system's first")
+    direction: str | None = option(None, "Direction of a translation, such as b_to_a; default: the system's first")
     seed: int = option(0, "Random seed of the latents", group="Latents")
     mean: float = option(0.0, "Mean of the latents", group="Latents")
     std: float = option(
@@ -136,8 +137,8 @@ def check(asked: Sample) -> None:
         raise UserError(f"--truncation={asked.truncation}: must be above 0")
     if asked.input is not None and (asked.show != "samples" or asked.project is not None):
         raise UserError("--input: shows translations of pictures; leave out --show and --project")
-    if asked.direction is not None and asked.input is None:
-        raise UserError("--direction: is that of a translation; give --input too")
+    if asked.direction is not None and asked.input is None and asked.show != "translations":
+        raise UserError("--direction: is that of a translation; give --input too, or --show=translations")
     plain = asked.show == "samples" and asked.project is None and asked.input is None
     if asked.best_of is not None and not plain:
         raise UserError("--best_of: chooses among plain samples; leave out --show and --project")
@@ -159,7 +160,7 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
         found += ["conditions", "one_noise"] if run.condition_dim else []
     if outputs.reconstruct:
         found.append("reconstructions")
-    if run.recipe.family.paired:
+    if run.recipe.family.paired or run.recipe.family.unpaired:
         found.append("translations")
     return (*found, *outputs.exhibits)
 
@@ -210,7 +211,7 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
     if asked.show == "reconstructions":
         return exhibits.reconstructions(run, asked.num, asked.seed)
     if asked.show == "translations":
-        return translations(run, asked.num, asked.seed)
+        return translations(run, asked.num, asked.seed, asked.direction)
     if asked.show == "neighbours":
         fewer = dataclasses.replace(asked, num=max(1, asked.num // (1 + exhibits.NEAREST)))
         return exhibits.neighbours(run, *draw_samples(run, fewer))

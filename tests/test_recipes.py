@@ -186,7 +186,7 @@ def given_flags(monkeypatch):
 PATHS = {
     FLAGS: ("workdir", "data_dir", "conditions", "init_from"),
     sample.Sample: ("workdir", "data_dir", "project", "input", "out"),
-    inspect.Inspect: ("workdir",),
+    inspect.Inspect: ("workdir", "metrics"),
     evaluate.Evaluate: ("workdir", "data_dir", "feature_weights"),
     demo.Demo: ("workdir",),
 }

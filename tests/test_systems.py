@@ -30,11 +30,13 @@ SIZES = {
     "sngan_32": 16,
     "sndcgan": 16,
     "pix2pix": 8,
+    "cyclegan": 8,
 }
 WIDER = {
     "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent
     "pix2pix": {"discriminator_layers": 1},
     "ssgan_mnist": {"generator_width": 8, "discriminator_width": 16},
+    "cyclegan": {"discriminator_layers": 1, "blocks": 1, "width": 2, "pool_size": 3},
 }
 OF_PICTURES = 11
 
@@ -54,6 +56,8 @@ def small(name):
     labels = random.integers(0, 3, OF_PICTURES) if family.conditional or family.labelled else None
     inputs = 255 - images if family.paired else None
     examples = data.from_arrays(images, labels, inputs=inputs)
+    if family.unpaired:
+        examples = {"a": examples, "b": data.from_arrays(images[:7, ::-1])}
     known = {field.name for field in dataclasses.fields(family.settings)}
     small = SMALL | WIDER.get(name, {})
     return systems.build(name, examples, **{key: value for key, value in small.items() if key in known}), examples

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from experiments.run.recipes import Recipe, total_steps
-from jaxgan.data.examples import Examples
+from jaxgan.data.sources import Sources, by_name, longest
 from jaxgan.host.progress import bar
 from jaxgan.systems.settings import flag_lines
 from jaxgan.systems.system import System
@@ -22,7 +22,7 @@ SECONDS = 3.0  # of steps, at least one call of the device, on which the estimat
 _FIRST = 30  # a step after the first ones, which take more batches where the critic warms up
 
 
-def plan(recipe: Recipe, system: System, pictures: Examples, devices: Devices) -> str:
+def plan(recipe: Recipe, system: System, pictures: Sources, devices: Devices) -> str:
     """Describes a run in lines of text: takes some of its steps, and writes nothing.
 
     Args:
@@ -34,7 +34,7 @@ def plan(recipe: Recipe, system: System, pictures: Examples, devices: Devices) -
     Raises:
       UserError: where the run could not begin either.
     """
-    steps = total_steps(recipe, len(pictures), system.schedule)
+    steps = total_steps(recipe, longest(pictures), system.schedule)
     reached = max(Checkpoints(Workdir(str(recipe.workdir)).checkpoints).steps(), default=0)
     programs = compile_phases(system, devices)
     pipeline = InputPipeline(
@@ -52,7 +52,7 @@ def plan(recipe: Recipe, system: System, pictures: Examples, devices: Devices) -
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state) if hasattr(leaf, "nbytes"))
     each = seconds_per_step(pipeline, state, devices.calls(system))
     lines += _sizes(networks, size, pictures)
-    lines += _times(recipe, system, len(pictures), steps, reached, each)
+    lines += _times(recipe, system, longest(pictures), steps, reached, each)
     return "\n".join([*lines, "", "The flags of the run:", flag_lines(recipe).rstrip(), "", "Nothing was written."])
 
 
@@ -69,8 +69,8 @@ def seconds_per_step(pipeline: Any, state: Any, steps: int) -> float:
     return spent / (step - _FIRST)
 
 
-def _sizes(networks: Mapping[str, int], size: int, pictures: Examples) -> list[str]:
-    data = sum(array.nbytes for array in pictures.arrays.values())
+def _sizes(networks: Mapping[str, int], size: int, pictures: Sources) -> list[str]:
+    data = sum(array.nbytes for part in by_name(pictures).values() for array in part.arrays.values())
     parameters = ", ".join(f"{name} {count:,}" for name, count in networks.items())
     return [
         f"parameters: {parameters}",

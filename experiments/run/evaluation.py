@@ -8,8 +8,14 @@ import jax
 import numpy as np
 
 from experiments.run.recipes import Recipe
-from experiments.run.references import reference_pictures, reference_split, resizing, teaching_pictures
-from experiments.run.translation import TranslationScores
+from experiments.run.references import (
+    reference_domains,
+    reference_pictures,
+    reference_split,
+    resizing,
+    teaching_pictures,
+)
+from experiments.run.translation import TranslationScores, domain_scores
 from jaxgan.data.examples import Examples
 from jaxgan.data.heads import heads_of
 from jaxgan.host.errors import UserError
@@ -192,6 +198,12 @@ def make_measurer(
     """
     measure = system.outputs.require("measure", system.name)
     split = split or reference_split(recipe)
+    if recipe.family.unpaired:
+        domains = reference_domains(recipe, split, num, seed)
+        shared = {"resolution": list(system.image_shape), "split": split, "seed": seed}
+        return lambda state: {
+            name: score | shared for name, score in domain_scores(recipe, system, state, domains).items()
+        }
     real = reference_pictures(recipe, split, num, seed)
     context = {"n": len(real), "resolution": list(system.image_shape), "split": split, "seed": seed}
 

@@ -22,7 +22,7 @@ from jaxgan.training.best import SCORES
 
 DATASET_HELP = (
     "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist; for pix2pix"
-    " avatars_pairs or folder_pairs"
+    " avatars_pairs or folder_pairs, for cyclegan avatars_domains or folder_domains"
 )
 MOST_MEASURED = 1_000_000  # pictures
 FEATURES = ("trained", "thumbnails")
@@ -151,10 +151,16 @@ class Recipe(RunOptions, SystemSettings):
     def check(self) -> None:
         """Raises a UserError for a value out of range, or for values that contradict each other."""
         RunOptions.check(self)
-        if self.family.paired != (self.dataset in data.PAIRED):
-            known = ", ".join(data.PAIRED) if self.family.paired else "a set without pairs, such as avatars or folder"
-            takes = "takes pairs" if self.family.paired else "takes no pairs"
-            raise UserError(f"--dataset={self.dataset}: {self.model} {takes}; choose {known}")
+        kinds = {"pairs": (self.family.paired, data.PAIRED), "domains": (self.family.unpaired, data.DOMAINS)}
+        for kind, (needed, known) in kinds.items():
+            if needed and self.dataset not in known:
+                raise UserError(f"--dataset={self.dataset}: {self.model} takes {kind}; choose {', '.join(known)}")
+        for kind, (needed, known) in kinds.items():
+            if not needed and self.dataset in known:
+                raise UserError(
+                    f"--dataset={self.dataset}: {self.model} takes no {kind}; choose a set without {kind}, such as"
+                    " avatars or folder"
+                )
         self.settings.check()
 
 
@@ -205,7 +211,8 @@ def resolve(given: dict[str, Any], models: tuple[str, ...]) -> Recipe:
     recipe = dataclasses.replace(recipe, **{**given, "model": model})
     if recipe.dataset is None:
         source = "folder" if recipe.data_dir else "avatars"
-        recipe = dataclasses.replace(recipe, dataset=f"{source}_pairs" if recipe.family.paired else source)
+        kind = "_pairs" if recipe.family.paired else "_domains" if recipe.family.unpaired else ""
+        recipe = dataclasses.replace(recipe, dataset=source + kind)
     if recipe.workdir is None:
         recipe = dataclasses.replace(recipe, workdir=f"runs/{recipe.model}-{recipe.dataset}")
     recipe.check()

@@ -11,6 +11,7 @@ from experiments.run.recipes import Recipe
 from jaxgan import data
 from jaxgan.data.examples import Examples
 from jaxgan.data.folder import TAG_FILE
+from jaxgan.data.sources import Sources, digest_of, first_source
 from jaxgan.host.errors import NoSuchSplit, UserError, printable
 
 UNKNOWN = "unknown"
@@ -32,8 +33,25 @@ def load_pictures(recipe: Recipe, split: str = "train", *, tags: bool = False) -
     )
 
 
+def load_sources(recipe: Recipe, split: str = "train") -> Sources:
+    """Loads what a recipe trains on: its pictures, or those of its two domains."""
+    return load_domains(recipe, split) if recipe.family.unpaired else load_pictures(recipe, split)
+
+
+def load_domains(recipe: Recipe, split: str = "train") -> dict[str, Examples]:
+    """Loads the pictures of both domains that a recipe trains on, or another split of them."""
+    return data.load_domains(
+        str(recipe.dataset),
+        image_size=recipe.picture_size,
+        data_dir=recipe.data_dir,
+        num_examples=recipe.num_examples,
+        split=split,
+        **recipe.data_options,
+    )
+
+
 def training_pictures(recipe: Recipe, digest: str) -> Examples:
-    """Loads the pictures that a run was trained on.
+    """Loads the pictures that a run was trained on; of two domains it returns the first, and checks both.
 
     Raises:
       UserError: if those that are there now have another digest.
@@ -43,22 +61,22 @@ def training_pictures(recipe: Recipe, digest: str) -> Examples:
             f"--workdir={recipe.workdir}: its weights were imported without the pictures that they were trained on;"
             " import them with --data_dir or --dataset"
         )
-    pictures = load_pictures(recipe)
-    if pictures.digest != digest:
+    sources = load_sources(recipe)
+    if digest_of(sources) != digest:
         folder = recipe.data_dir
         where = f"of {recipe.dataset}" if folder is None else f"in {printable(os.path.abspath(folder))}"
         raise UserError(
             f"--workdir={recipe.workdir}: its run was trained on other pictures than those that are now {where}; name"
             " the right place by --data_dir"
         )
-    return pictures
+    return first_source(sources)
 
 
 def reference_split(recipe: Recipe) -> str:
     """Returns the split that a generator is measured against: one that it has not seen, where there is one."""
     if recipe.dataset not in data.DRAWN:  # these have one, and would be drawn to find out
         try:
-            load_pictures(recipe, "test")
+            load_sources(recipe, "test")
         except NoSuchSplit:
             return "train"
     return "test"
@@ -68,7 +86,17 @@ def reference_pictures(recipe: Recipe, split: str, count: int, seed: int) -> Exa
     """Loads at most `count` pictures of a split, chosen by the seed; avatars are drawn as asked for."""
     if recipe.dataset in data.DRAWN and split != "train":
         recipe = dataclasses.replace(recipe, num_examples=count)
-    pictures = load_pictures(recipe, split)
+    return _at_most(load_pictures(recipe, split), count, seed)
+
+
+def reference_domains(recipe: Recipe, split: str, count: int, seed: int) -> dict[str, Examples]:
+    """Loads at most `count` pictures of each domain of a split, chosen by the seed; avatars are drawn as asked for."""
+    if recipe.dataset in data.DRAWN and split != "train":
+        recipe = dataclasses.replace(recipe, num_examples=count)
+    return {name: _at_most(part, count, seed) for name, part in load_domains(recipe, split).items()}
+
+
+def _at_most(pictures: Examples, count: int, seed: int) -> Examples:
     if len(pictures) <= count:
         return pictures
     chosen = np.sort(np.random.Generator(np.random.PCG64(seed)).permutation(len(pictures))[:count])

@@ -10,10 +10,11 @@ from experiments.run import cluster, dry_run, evaluation, pretrained
 from experiments.run.cluster import Cluster
 from experiments.run.merge import common_recipe
 from experiments.run.recipes import Recipe, default_recipe, recipe_class, total_steps
-from experiments.run.references import load_pictures
+from experiments.run.references import load_sources
 from experiments.run.restore import load_run, workdir_recipe
 from jaxgan import systems
 from jaxgan.data.examples import Examples
+from jaxgan.data.sources import Sources, digest_of, longest
 from jaxgan.host import console
 from jaxgan.host.errors import UserError
 from jaxgan.systems.players import with_networks_of
@@ -69,14 +70,14 @@ def train(recipe: Recipe, processes: Processes) -> None:
     workdir = Workdir(str(recipe.workdir))
     begins_with_others = recipe.init_from is not None and not has_checkpoints(workdir)
     with workdir if processes.writes else contextlib.nullcontext():
-        pictures = load_pictures(recipe)
+        pictures = load_sources(recipe)
         if processes.writes:
             check_same_examples(workdir, pictures)
         _check_common(pictures, recipe, processes)
         system = build_system(recipe, pictures)
         evaluates = recipe.evaluate_every is not None and processes.writes
         schedule = Schedule(
-            total_steps=total_steps(recipe, len(pictures), system.schedule),
+            total_steps=total_steps(recipe, longest(pictures), system.schedule),
             log_every=recipe.log_every,
             sample_every=recipe.sample_every,
             sample_early=recipe.sample_early,
@@ -126,7 +127,7 @@ def begin_with(path: str, state: Any) -> Any:
 def foresee(recipe: Recipe) -> str:
     """Describes the run of a recipe, and begins none; see `dry_run.plan`."""
     devices = _checked_devices(recipe, Processes())
-    pictures = load_pictures(recipe)
+    pictures = load_sources(recipe)
     check_same_examples(Workdir(str(recipe.workdir)), pictures)
     return dry_run.plan(recipe, build_system(recipe, pictures), pictures, devices)
 
@@ -147,7 +148,7 @@ def _checked_devices(recipe: Recipe, processes: Processes) -> Devices:
     return devices
 
 
-def build_system(recipe: Recipe, pictures: Examples) -> System:
+def build_system(recipe: Recipe, pictures: Sources) -> System:
     """Builds the system of a recipe for its pictures, or for a description of them.
 
     Raises:
@@ -163,11 +164,12 @@ def check_sizes(recipe: Recipe) -> None:
     build_system(recipe, Examples.described((size, size, 3), names, ""))
 
 
-def _check_common(pictures: Examples, recipe: Recipe, processes: Processes) -> None:
+def _check_common(pictures: Sources, recipe: Recipe, processes: Processes) -> None:
     """Raises a UserError where this process has other pictures than the first."""
-    first = processes.tell(lambda: pictures.digest)
-    if first != pictures.digest:
+    mine = digest_of(pictures)
+    first = processes.tell(lambda: mine)
+    if first != mine:
         raise UserError(
             f"--dataset={recipe.dataset}: process {processes.index} finds other pictures than process 0 (their digests"
-            f" begin with {pictures.digest[:8]} and {first[:8]}); give every host the same"
+            f" begin with {mine[:8]} and {first[:8]}); give every host the same"
         )

@@ -3,13 +3,20 @@
 import dataclasses
 import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.run.recipes import Recipe
-from experiments.run.references import load_pictures, reference_pictures, reference_split, training_pictures
+from experiments.run.references import (
+    load_pictures,
+    reference_domains,
+    reference_pictures,
+    reference_split,
+    training_pictures,
+)
 from experiments.run.restore import TrainedRun
 from jaxgan import data
 from jaxgan.data.decode import EXTENSIONS, decode
@@ -46,21 +53,65 @@ def translated(run: TrainedRun, path: str, direction: str | None, *, pairs: bool
     return _below((pictures, results), ("input", "output"))
 
 
-def translations(run: TrainedRun, count: int, seed: int) -> Exhibit:
-    """Shows inputs, what the system makes of them, and the truth, of pairs that it has not seen.
+def translations(run: TrainedRun, count: int, seed: int, direction: str | None = None) -> Exhibit:
+    """Shows inputs, what the system makes of them, and the truth where it is known, of pictures that it has not seen.
+
+    Of two domains what is left after the way back stands below the translation.
 
     Args:
-      run: of a system that translates pairs.
-      count: of all pictures together; at least one pair is shown.
-      seed: chooses the pairs.
+      run: of a system that translates.
+      count: of all pictures together; at least one translation is shown.
+      seed: chooses the pictures.
+      direction: of the system's own; None: the first.
     """
-    translate = _direction(run, None)
+    translate = _direction(run, direction)
     split = reference_split(run.recipe)
     if run.recipe.dataset not in data.DRAWN:
         training_pictures(run.recipe, run.pictures_digest)  # another folder's would stand for them
+    if run.recipe.family.unpaired:
+        return _there_and_back(run, split, count, seed, direction)
     found = reference_pictures(run.recipe, split, max(1, count // 3), seed)
     inputs, truths = found.arrays["input"], found.images
     return _below((inputs, translate(run.state, inputs), truths), ("input", "output", "truth"))
+
+
+def _there_and_back(run: TrainedRun, split: str, count: int, seed: int, direction: str | None) -> Exhibit:
+    there = direction or next(iter(run.system.outputs.translate))
+    source, _, target = there.partition("_to_")
+    found = reference_domains(run.recipe, split, max(1, count // 4), seed)
+    known = "input" in found[target].arrays
+    inputs = found[target].arrays["input"] if known else found[source].images
+    made = _direction(run, there)(run.state, inputs)
+    parts = {"input": inputs, "output": made, "and back": _direction(run, f"{target}_to_{source}")(run.state, made)}
+    parts |= {"truth": found[target].images} if known else {}
+    return _below(tuple(parts.values()), tuple(parts))
+
+
+def domain_scores(recipe: Recipe, system: System, state: Any, domains: Mapping[str, Examples]) -> Scores:
+    """Measures translations into each of two domains, and for avatars the shares of right colours, by direction.
+
+    Args:
+      recipe: of the run.
+      system: what was trained.
+      state: of the system.
+      domains: pictures of both, with inputs where the truth is known.
+    """
+    measure = system.outputs.require("measure", system.name)
+    scores: Scores = {}
+    for name, part in domains.items():
+        inputs = part.arrays.get("input")
+        for score, (value, error, meaning) in measure(state, part.images, domain=name, input=inputs).items():
+            scores[score] = {"value": value, "standard_error": error, "meaning": meaning, "n": len(part)}
+        if inputs is not None and recipe.dataset in data.DRAWN and part.conditions is not None:
+            into = next(direction for direction in system.outputs.translate if direction.endswith(f"_to_{name}"))
+            colours = measured_colours(
+                system.outputs.translate[into](state, inputs),
+                conditions=part.conditions,
+                real=part.images,
+                real_conditions=part.conditions,
+            )
+            scores |= {f"{into}/{score}": colours[score] for score in COLOURS}
+    return scores
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,25 +5,29 @@ that is not in the cache yet.
 """
 
 import dataclasses
+import functools
 import os
 from typing import Any
 
 from jaxgan.data.examples import Examples, from_arrays
 from jaxgan.host.errors import NoSuchSplit, UserError, printable
 
-__all__ = ["Examples", "from_arrays", "load"]
+__all__ = ["Examples", "from_arrays", "load", "load_domains"]
 
 _AVATAR_SEEDS = {"train": 0, "test": 1}
 _PREVIEWED = 16  # pairs of the split "test" that come with the split "train"
 
-DRAWN = ("avatars", "avatars_pairs")
+DRAWN = ("avatars", "avatars_pairs", "avatars_domains")
 """The sources that the library draws."""
 
-FOLDERS = ("folder", "folder_pairs")
+FOLDERS = ("folder", "folder_pairs", "folder_domains")
 """The sources that are folders of pictures."""
 
 PAIRED = ("avatars_pairs", "folder_pairs")
 """The sources with an input beside each picture, to be translated into it."""
+
+DOMAINS = ("avatars_domains", "folder_domains")
+"""The sources of two sets of pictures, to be translated into one another; `load_domains` opens them."""
 
 
 def load(
@@ -88,6 +92,58 @@ def load(
     from jaxgan.data import tfds
 
     return tfds.load(dataset, image_size, data_dir=data_dir, split=split, cache_dir=cache_dir)
+
+
+def load_domains(
+    dataset: str,
+    *,
+    image_size: int,
+    data_dir: str | os.PathLike | None = None,
+    num_examples: int = 30_000,
+    split: str = "train",
+    cache_dir: str | os.PathLike | None = None,
+    domain_a: str = "blonde hair",
+    domain_b: str = "blue hair",
+) -> dict[str, Examples]:
+    """Opens two sets of pictures that belong to no pairs.
+
+    Args:
+      dataset: "avatars_domains" or "folder_domains".
+      image_size: height and width of the pictures, in pixels.
+      data_dir: the folder of "folder_domains", see `folder_domains.load`.
+      num_examples: number of avatars in each domain.
+      split: "train" or "test"; of folders also "all". Pictures of "test" that the library draws have their
+        counterparts in the other domain as "input", as `held_out` of "train" has.
+      cache_dir: see `cache.cache_directory`.
+      domain_a: of "avatars_domains", see `avatars.domains.load`.
+      domain_b: likewise.
+
+    Returns:
+      "a" and "b", the examples of each domain.
+
+    Raises:
+      NoSuchSplit: if the source has no such split.
+      UserError: if the source is missing, unknown or unreadable; the message says what to do.
+    """
+    if dataset == "avatars_domains":
+        from jaxgan.data.avatars import domains
+
+        seed = _AVATAR_SEEDS[_known_split(dataset, split, tuple(_AVATAR_SEEDS))]
+        draw = functools.partial(
+            domains.load, domain_a=domain_a, domain_b=domain_b, size=image_size, cache_dir=cache_dir
+        )
+        if split != "train":
+            return draw(count=num_examples, seed=seed, with_inputs=True)
+        held_out = draw(count=_PREVIEWED, seed=_AVATAR_SEEDS["test"], with_inputs=True)
+        examples = draw(count=num_examples, seed=seed)
+        return {name: dataclasses.replace(part, held_out=held_out[name].arrays) for name, part in examples.items()}
+    if dataset != "folder_domains":
+        raise UserError(f"--dataset={printable(dataset)}: has no two domains; choose one of {', '.join(DOMAINS)}")
+    from jaxgan.data import folder_domains
+
+    if data_dir is None:
+        raise UserError("--dataset=folder_domains: name the folder of two domains by --data_dir")
+    return folder_domains.load(data_dir, image_size, split=split, cache_dir=cache_dir)
 
 
 def _avatars_pairs(split: str, count: int, **options: Any) -> Examples:

@@ -162,7 +162,9 @@ def _cpu_tile(batch: int, kernel_shape: tuple[int, ...], geometry: Geometry) -> 
 
 def _cpu_conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     tile = _cpu_tile(len(x), kernel.shape, geometry)
-    form = functools.partial(winograd.conv, tile=tile) if tile else im2col.conv
+    form: Operation = functools.partial(winograd.conv, tile=tile) if tile else im2col.conv
+    if not tile and im2col.narrows(kernel.shape, geometry):
+        form = im2col.narrowing_conv
     return _in_single_precision(form, x, kernel, geometry)
 
 

@@ -11,10 +11,10 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from jaxgan.data.sources import Sources, first_source
 from jaxgan.host.errors import UserError
 
 if TYPE_CHECKING:
-    from jaxgan.data.examples import Examples
     from jaxgan.systems.settings import Family
     from jaxgan.systems.system import System
 
@@ -24,6 +24,7 @@ MODULES = (  # one line a system: a module with FAMILIES
     "jaxgan.systems.infogan",
     "jaxgan.systems.pix2pix",
     "jaxgan.systems.semi_supervised",
+    "jaxgan.systems.cyclegan",
 )
 
 
@@ -53,12 +54,13 @@ def family_of(name: str) -> "Family":
     raise UserError(f"{name}: no such system; {nearest} {', '.join(names())}")
 
 
-def build(name: str, examples: "Examples", **settings: Any) -> "System":
+def build(name: str, examples: Sources, **settings: Any) -> "System":
     """Builds a system for a set of examples.
 
     Args:
       name: an id of `names()`.
-      examples: what it is to be trained on; see `jaxgan.data.from_arrays`.
+      examples: what it is to be trained on; see `jaxgan.data.from_arrays`. For a system with several sources a mapping
+        source -> examples.
       **settings: fields of the family's settings, such as `batch_size`. Left out: as its source has them. Without
         `image_size` the networks are made for the size of the pictures.
 
@@ -73,7 +75,7 @@ def build(name: str, examples: "Examples", **settings: Any) -> "System":
         close = difflib.get_close_matches(unknown[0], known, n=1)
         meant = f"; did you mean {close[0]}?" if close else ""
         raise TypeError(f"{name} has no setting {unknown[0]}{meant}")
-    height = examples.image_shape[0]
+    height = first_source(examples).image_shape[0]
     settings = {"image_size": height, **settings}
     if settings["image_size"] not in (None, height):
         raise UserError(

@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from jaxgan import losses
 from jaxgan.models.patchgan import PatchGAN
 from jaxgan.models.unet import UNet
 from jaxgan.ops import pixels
 from jaxgan.ops.jitter import jitter
 from jaxgan.systems.batches import check_batch, only_batch
+from jaxgan.systems.patch_losses import discriminator_loss, generator_loss, mean_difference, mean_score
 from jaxgan.systems.players import Player, apply, mean_over_devices, new_player, update
 
 Batch = dict[str, jax.Array]
@@ -164,19 +164,13 @@ def _discriminator_update(
 
     (d_loss, (logits, batch_stats)), gradient = jax.value_and_grad(loss, has_aux=True)(player.params)
     player = update(player, gradient, rules.discriminator_optimizer, axis_name).replace(batch_stats=batch_stats)
-    scores = [jnp.mean(jax.nn.sigmoid(_flat(part)) if rules.loss == "bce" else _flat(part)) for part in logits]
+    scores = [mean_score(rules.loss, part) for part in logits]
     return player, {"d_loss": d_loss, "d_real": scores[1], "d_fake": scores[0]}
-
-
-def _flat(logits: jax.Array) -> jax.Array:
-    """Returns maps of logits (N, h, w) as (N·h·w,), in at least float32, as losses take them."""
-    return logits.reshape(-1).astype(jnp.promote_types(logits.dtype, jnp.float32))
 
 
 def discriminator_objective(rules: Rules, *, real: jax.Array, fake: jax.Array) -> jax.Array:
     """Computes half of the sum of both mean losses, over all patches (N, h, w) of real and of generated pairs."""
-    loss = losses.joint_batch_discriminator_loss if rules.loss == "bce" else losses.least_squares_discriminator_loss
-    return loss(_flat(real), _flat(fake))
+    return discriminator_loss(rules.loss, real=real, fake=fake)
 
 
 def generator_objectives(
@@ -190,12 +184,7 @@ def generator_objectives(
       pictures: that it made, (N, H, W, C).
       images: that they should be, (N, H, W, C).
     """
-    if rules.loss == "bce":
-        adversarial = losses.nonsaturating_generator_loss(_flat(logits))
-    else:
-        adversarial = 2.0 * losses.least_squares_generator_loss(_flat(logits))  # without the paper's half
-    difference = pictures.astype(jnp.promote_types(pictures.dtype, jnp.float32)) - images
-    return adversarial, jnp.mean(jnp.abs(difference))
+    return generator_loss(rules.loss, logits), mean_difference(pictures, images)
 
 
 def translate(generator: UNet, variables: Any, inputs: jax.Array, key: jax.Array, *, evaluate: bool = False) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 
-from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.systems.system import System, check_distinct_seed, preview_key
 
@@ -83,17 +82,19 @@ class Family:
       conditional: whether they need a condition with each picture.
       paired: whether they need an input beside each picture, to be translated into it.
       labelled: whether they learn from the labels of pictures, though no network takes a condition.
+      unpaired: whether they need two sets of pictures, "a" and "b", to be translated into one another.
     """
 
     command: str
     settings: type[SystemSettings]
     defaults: Mapping[str, Mapping[str, Any]]
     runs: Mapping[str, Mapping[str, Any]]
-    build: Callable[[Any, Examples], System]
+    build: Callable[[Any, Any], System]
     image_size: Callable[[str], int]
     conditional: bool = False
     paired: bool = False
     labelled: bool = False
+    unpaired: bool = False
 
     @property
     def models(self) -> tuple[str, ...]:

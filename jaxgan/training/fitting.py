@@ -9,13 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgan.data.sources import Sources, by_name, first_source
 from jaxgan.systems.settings import flag_lines
 from jaxgan.systems.system import System, initial_key
 from jaxgan.training import parallel, slow_gradients, watch
 from jaxgan.training.distributed.processes import Processes
-from jaxgan.training.files.description import GRID, check_same_examples, first_source, write_description
+from jaxgan.training.files.description import GRID, check_same_examples, write_description
 from jaxgan.training.files.workdir import Workdir
-from jaxgan.training.input_pipeline import InputPipeline, Sources, usual_placement
+from jaxgan.training.input_pipeline import InputPipeline, usual_placement
 from jaxgan.training.job import Job, OnCollapse, Schedule
 from jaxgan.training.loop import say
 from jaxgan.training.trainer import train, train_in_memory
@@ -206,13 +207,14 @@ def describe(
     """Describes a run in one line: the system, its sizes, its pictures and its devices."""
     sizes = " and ".join(f"{name} {count_parameters(params):,}" for name, params in system.networks(state).items())
     shape = "×".join(map(str, system.image_shape))
+    pictures = " and ".join(f"{len(part):,}" for part in by_name(examples).values())
     where = "in the device's memory" if placement == "device" else "streamed"
     devices = f"{len(program.devices)} {program.devices[0].platform} device{'s' * (len(program.devices) > 1)}"
     if jax.process_count() > 1:
         devices += f" of {jax.process_count()} processes"
     precision = getattr(system.settings, "precision", "float32")
     return (
-        f"{system.name} ({sizes} parameters) on {len(first_source(examples)):,} pictures {shape} of"
+        f"{system.name} ({sizes} parameters) on {pictures} pictures {shape} of"
         f" {dataset}, {where}; {devices}, {program.mode}, {precision}, batch {system.schedule.batch_size}"
     )
 

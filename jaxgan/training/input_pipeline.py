@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from jaxgan.data import order
-from jaxgan.data.examples import Examples
+from jaxgan.data.sources import Sources, by_name
 from jaxgan.host.errors import UserError
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.training.parallel import Program
@@ -21,7 +21,6 @@ from jaxgan.training.parallel import Program
 PLACEMENTS = ("device", "stream")
 LARGEST_SHARE = 0.25  # of a device's memory, at most, for examples
 
-Sources = Examples | Mapping[str, Examples]
 Inputs = Mapping[str, Sequence[str]]
 Programs = Program | Sequence[Program] | Callable[[int], Program]
 
@@ -176,7 +175,7 @@ def select(sources: Sources, inputs: Inputs) -> dict[str, dict[str, np.ndarray]]
     Raises:
       UserError: if the sources are not those of `inputs`, or one lacks an array.
     """
-    sources = {"": sources} if isinstance(sources, Examples) else sources
+    sources = by_name(sources)
     if sources.keys() != inputs.keys():
         needed, given = (" and ".join(map(_called, sorted(names))) or "none" for names in (inputs, sources))
         raise UserError(f"the system takes {needed} of examples, and was given {given}")

@@ -1,7 +1,6 @@
 """Description of a run in its directory: the pictures that it trains on, and the flags that repeat it."""
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.examples import Examples
+from jaxgan.data.sources import Sources, digest_of, first_source
 from jaxgan.host import images
 from jaxgan.host.errors import UserError
 from jaxgan.host.files import write_text
 from jaxgan.training.files import random_settings
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.workdir import Workdir
-from jaxgan.training.input_pipeline import Sources
 
 GRID = 64  # real pictures in real.png, 8×8
 
@@ -37,18 +36,6 @@ class Description:
     condition_names: tuple[str, ...]
     digest: str
     random: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-def first_source(examples: Sources) -> Examples:
-    """Returns the examples, or those of the first of several sources."""
-    return examples if isinstance(examples, Examples) else next(iter(examples.values()))
-
-
-def digest_of(examples: Sources) -> str:
-    """Returns the digest of the examples, or of all sources and their names."""
-    if isinstance(examples, Examples):
-        return examples.digest
-    return hashlib.sha256(json.dumps({name: part.digest for name, part in examples.items()}).encode()).hexdigest()
 
 
 def write_description(
