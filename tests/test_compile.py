@@ -53,7 +53,7 @@ def test_faces_have_the_conditions_that_the_command_trains_under():
     assert sum(rules.wrong_attributes) == rules.gan.condition_dim == 23
 
 
-WITHOUT_CONVOLUTIONS = ("mlp_a", "mlp_b", "mlp_keras", "vae_mlp", "autoencoder")
+WITHOUT_CONVOLUTIONS = ("mlp_a", "mlp_b", "mlp_keras", "vae_mlp", "autoencoder", "ssgan_mnist")
 TEXT = (REPOSITORY / "tests" / "fixtures" / "step.hlo").read_text(encoding="utf-8")  # A step with an inner loop.
 
 

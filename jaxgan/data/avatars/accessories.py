@@ -8,7 +8,7 @@ from jaxgan.data.avatars.canvas import Canvas
 from jaxgan.data.avatars.curves import bend, curve, ellipse, grown, joined, loop, mirrored, sided, stroke
 from jaxgan.data.avatars.dice import Dice
 from jaxgan.data.avatars.eyes import SPACING
-from jaxgan.data.avatars.palette import HAIR_PAINTS, Colour, darker, shifted
+from jaxgan.data.avatars.palette import Colour, darker, most_unlike, shifted
 from jaxgan.data.avatars.traits import Traits
 
 _COLOURS = (
@@ -20,9 +20,8 @@ _CONTOUR = 0.008
 
 def accessory_colour(traits: Traits, dice: Dice) -> Colour:
     """Returns the colour of the accessories: of three random colours, the one that differs most from the hair."""
-    hair = np.array(HAIR_PAINTS[traits.hair].base)
     thrown = [dice.pick(f"accessory {n}", _COLOURS) for n in range(3)]
-    return max(thrown, key=lambda colour: int(((hair - colour) ** 2).sum()))
+    return most_unlike(thrown, (traits.hair, *traits.other_hair))
 
 
 def _part(canvas: Canvas, points: np.ndarray, colour: Colour) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxgan.data.avatars.canvas import Canvas
 from jaxgan.data.avatars.curves import ellipse
 from jaxgan.data.avatars.dice import Dice
-from jaxgan.data.avatars.palette import HAIR_PAINTS, Colour, blend, shifted
+from jaxgan.data.avatars.palette import Colour, blend, most_unlike, shifted
 from jaxgan.data.avatars.traits import Traits
 
 
@@ -18,7 +18,6 @@ def _pastel(hue: float, saturation: float, value: float) -> Colour:
 
 def backdrop(traits: Traits, dice: Dice) -> Colour:
     """Returns the background colour: of four random colours, the one that differs most from the hair."""
-    hair = np.array(HAIR_PAINTS[traits.hair].base)
     thrown = [
         _pastel(
             dice.unit(f"backdrop hue {n}"),
@@ -27,7 +26,7 @@ def backdrop(traits: Traits, dice: Dice) -> Colour:
         )
         for n in range(4)
     ]
-    return max(thrown, key=lambda colour: int(((hair - colour) ** 2).sum()))
+    return most_unlike(thrown, (traits.hair, *traits.other_hair))
 
 
 def _quad(left: float, top: float, right: float, bottom: float) -> np.ndarray:

@@ -7,6 +7,7 @@ domains, and the right answers are drawn of other faces.
 import dataclasses
 import functools
 import os
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,12 @@ from jaxgan.data.examples import Examples
 from jaxgan.data.pairs import split_pairs
 from jaxgan.host.errors import UserError, printable
 
-_EDITION = 1  # raised when the faces of a domain change, so that cached ones are redrawn
+_EDITION = 2  # raised when the faces of a domain change, so that cached ones are redrawn
 
 
-def draw_in(index: int, *, seed: int, size: int, part: str, colours: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def draw_in(
+    index: int, *, seed: int, size: int, part: str, colours: tuple[int, ...], domains: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws a face in one or several colours of a part, in the form that the cache expects.
 
     Args:
@@ -31,6 +34,7 @@ def draw_in(index: int, *, seed: int, size: int, part: str, colours: tuple[int, 
       size: side of a picture in pixels.
       part: "hair" or "eyes".
       colours: indices into `HAIR_COLOURS` or `EYE_COLOURS`.
+      domains: those of both domains. Backgrounds and accessories suit either, so that nothing else tells them apart.
 
     Returns:
       The face in each colour, from top to bottom, uint8 (len(colours)·size, size, 3), and the condition vector of the
@@ -38,10 +42,10 @@ def draw_in(index: int, *, seed: int, size: int, part: str, colours: tuple[int, 
     """
     dice = Dice(seed, index)
     plain = choose(dice)
-    every = [
-        dataclasses.replace(plain, hair=colour) if part == "hair" else dataclasses.replace(plain, eyes=colour)
-        for colour in colours
-    ]
+    if part == "hair":
+        plain = dataclasses.replace(plain, other_hair=domains)
+    of_part: list[dict[str, Any]] = [{part: colour} for colour in colours]
+    every = [dataclasses.replace(plain, **changed) for changed in of_part]
     return np.concatenate([paint(traits, dice, size) for traits in every]), condition(every[0].hair, every[0].eyes)
 
 
@@ -86,6 +90,7 @@ def load(
             "edition": [avatars.EDITION, _EDITION],
             "part": part,
             "colours": list(drawn),
+            "domains": list(colours),
             "domain": number,
             "size": size,
             "count": count,
@@ -96,7 +101,9 @@ def load(
             settings,
             count,
             (len(drawn) * size, size, 3),
-            functools.partial(_draw_of_domain, number=number, seed=seed, size=size, part=part, colours=drawn),
+            functools.partial(
+                _draw_of_domain, number=number, seed=seed, size=size, part=part, colours=drawn, domains=colours
+            ),
             condition_names=CONDITION_NAMES,
             cache_dir=cache_dir,
             description=f"drawing avatars of domain {name.upper()}",
@@ -105,11 +112,9 @@ def load(
     return found
 
 
-def _draw_of_domain(
-    index: int, *, number: int, seed: int, size: int, part: str, colours: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
+def _draw_of_domain(index: int, *, number: int, **of_face: Any) -> tuple[np.ndarray, np.ndarray]:
     """Draws a face of domain `number`; the domains take turns, so that no face is in both."""
-    return draw_in(2 * index + number, seed=seed, size=size, part=part, colours=colours)
+    return draw_in(2 * index + number, **of_face)
 
 
 def _colours(domain_a: str, domain_b: str) -> tuple[str, tuple[int, int]]:

@@ -1,5 +1,6 @@
 """Palette of 12 hair colours and 11 eye colours in the order of the tags, and condition vectors of colours."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -107,3 +108,9 @@ def darker(colour: Colour, factor: float) -> Colour:
 def shifted(colour: Colour, light: float) -> Colour:
     """Lightens a colour towards white (`light` > 0) or darkens it towards black (`light` < 0)."""
     return blend(colour, (255, 255, 255), light) if light >= 0 else darker(colour, 1 + light)
+
+
+def most_unlike(thrown: Sequence[Colour], hair: Sequence[int]) -> Colour:
+    """Returns the colour that differs most from the nearest of some hair colours, indices into `HAIR_COLOURS`."""
+    bases = [np.array(HAIR_PAINTS[index].base) for index in hair]
+    return max(thrown, key=lambda colour: min(int(((base - colour) ** 2).sum()) for base in bases))
