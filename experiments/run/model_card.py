@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from experiments.run.restore import TrainedRun
+from jaxgan.data import DRAWN
 from jaxgan.training.files.metrics_log import read
 from jaxgan.training.files.workdir import Workdir
 
@@ -32,6 +33,11 @@ discriminator = jax.export.deserialize(Path("{file}").read_bytes())
 logits = discriminator.call(images{given})  # of images (n, {shape}), {pixels}""",
 }
 OWN = "The pictures were drawn by jaxgan itself, and carry no rights of others."
+LICENCES = {
+    "mnist": "The pictures are MNIST's: copyright Yann LeCun and Corinna Cortes, CC BY-SA 3.0.",
+    "fashion_mnist": "The pictures are Fashion-MNIST's: copyright Zalando SE, MIT licence.",
+    **dict.fromkeys(DRAWN, OWN),
+}
 OTHERS = "What may be done with the weights depends on the rights in the pictures: write it here before you share them."
 PIXELS = {"float": "in [−1, 1], float32", "bytes": "from 0 to 255, uint8"}
 
@@ -68,7 +74,7 @@ def model_card(run: TrainedRun, file: str, kind: str, pixel_type: str = "float")
     if scores:
         rows = [f"| {name} | {value:.4g} |" for name, value in scores.items()]
         parts += ["## Scores", "The last line of the run's log that has any.", "\n".join(["| | |", "|---|---|", *rows])]
-    parts += ["## Licence", OWN if run.recipe.dataset == "avatars" else OTHERS]
+    parts += ["## Licence", LICENCES.get(str(run.recipe.dataset), OTHERS)]
     return "\n\n".join(parts) + "\n"
 
 
