@@ -130,6 +130,7 @@ def test_the_discriminators_gradient_does_not_depend_on_the_generator_being_diff
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_reused_noise_serves_both_players():
     """With a frozen D of no batch normalisation, G's loss is D's loss on the same fakes, told the other way."""
     gan = models.build("mlp_b", image_size=SIZE, generator_width=8, discriminator_width=8, latent_dim=5)
@@ -146,6 +147,7 @@ def test_reused_noise_serves_both_players():
         assert np.isclose(-metrics["g_loss"], fake_part, rtol=1e-5) == reuse
 
 
+@pytest.mark.slow
 def test_critic_steps_on_one_batch_are_as_many_as_asked():
     how = rules(critic_steps=3, generator_optimizer=optax.set_to_zero(), reuse_noise=True)
     once = rules(critic_steps=1, generator_optimizer=optax.set_to_zero(), reuse_noise=True)
@@ -199,6 +201,7 @@ def test_batches_that_do_not_fit_the_rules_are_refused():
         one_step(how, jax.tree.map(lambda leaf: leaf[0], batch()))
 
 
+@pytest.mark.slow
 def test_joint_batch_takes_statistics_over_both_halves():
     separate = one_step(rules(discriminator_loss=losses.joint_batch_discriminator_loss))[2]
     together = one_step(rules(discriminator_loss=losses.joint_batch_discriminator_loss, joint_batch=True))[2]
@@ -232,6 +235,7 @@ def test_late_in_a_run_the_average_has_the_decay_that_was_asked_for():
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_real_pictures_are_augmented_and_generated_ones_are_not():
     data = batch()
     _, negated, _ = one_step(rules(augment=lambda _key, images, _axis: -images), data)
@@ -263,6 +267,7 @@ def test_initial_parameters_respect_the_bound_too():
     assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(state.generator.params)) > 0.5
 
 
+@pytest.mark.slow
 def test_normalisation_may_be_exempt_from_the_bound():
     state, after, _ = one_step(rules(clip=0.01, clip_normalization=False))
     for players in (state, after):
@@ -292,6 +297,7 @@ def test_a_conditional_game_gives_the_condition_to_both_players():
     assert not same(first.discriminator.params, second.discriminator.params)
 
 
+@pytest.mark.slow
 def test_of_the_four_things_that_are_judged_the_first_and_the_last_are_logged():
     """A loss of bare scores says which are which."""
     how = rules(

@@ -162,6 +162,7 @@ def test_the_plain_step_is_the_library_s_without_any_loop(monkeypatch):
         np.testing.assert_allclose(value, wanted, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_library_s_side_trains():
     given = tiny("mlp_b", steps_per_call=3)
     side = jax_side.JaxSide(resolve(given, (given["model"],)))

@@ -75,6 +75,7 @@ def test_the_rate_rises_over_a_fifth_of_the_steps_and_falls_along_a_cosine():
     np.testing.assert_allclose(found, [0.5, 1.0, 1.5, 2.0, 2.0, 1 + np.sqrt(0.5), 1.0, 0.0], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_training_is_deterministic_and_follows_the_seed():
     images, conditions = bars(64, seed=0)
 

@@ -87,6 +87,7 @@ def test_the_wrong_examples_are_other_examples(played):
     assert np.abs(fake - x).max() > 0.1
 
 
+@pytest.mark.slow
 def test_a_discriminator_with_batch_statistics_sees_wrong_pictures_as_such():
     gan = CASES["cgan_mnist"].build(**CASES["cgan_mnist"].narrow)
     assert not gan.discriminator.several_conditions
@@ -111,6 +112,7 @@ def test_a_discriminator_with_batch_statistics_sees_wrong_pictures_as_such():
         assert any(np.array_equal(wrong, np.roll(right, places, axis=0)) for places in range(1, len(right)))
 
 
+@pytest.mark.slow
 def test_a_wrong_condition_may_be_wrong_in_one_attribute():
     gan = CASES["cgan_anime"].build(**CASES["cgan_anime"].narrow)
     rules = dataclasses.replace(jax_training.rules_of(gan, critic_steps=1), wrong_attributes=(2, 2))

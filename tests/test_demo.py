@@ -271,7 +271,6 @@ def test_progress_is_read_while_a_run_goes_on(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "--workdir: name the directory of a run"),
         (["--workdir=RUN", "--port=0"], "--port=0: must be from 1 to 65535"),
         (["--workdir=RUN", "--host=::1"], "--host=::1"),
         (["--workdir=RUN", "--host=192.0.2.1"], "Cannot assign requested address"),

@@ -100,12 +100,13 @@ def test_pictures_of_the_same_name_elsewhere_are_refused(of_a_folder, monkeypatc
 
 def test_others_pictures_are_measured_against_but_teach_nothing(of_a_folder, monkeypatch, tmp_path):
     there = str(tmp_path / "there" / "faces")
-    recipe, pictures, same = evaluate._pictures(evaluate.Evaluate(data_dir=there), of_a_folder)
-    assert recipe.data_dir == there and not same and pictures.digest != of_a_folder.pictures_digest
+    recipe, pictures, digest = evaluate._pictures(evaluate.Evaluate(data_dir=there), of_a_folder)
+    assert recipe.data_dir == there and digest == pictures.digest != of_a_folder.pictures_digest
     monkeypatch.chdir(tmp_path / "there")
     with pytest.raises(UserError, match="its run was trained on other pictures"):
         evaluate._pictures(evaluate.Evaluate(data_dir=there), of_a_folder)
-    assert not evaluate._pictures(evaluate.Evaluate(data_dir=there, features="thumbnails"), of_a_folder)[2]
+    found = evaluate._pictures(evaluate.Evaluate(data_dir=there, features="thumbnails"), of_a_folder)
+    assert found[2] == digest
 
 
 def test_fewer_pictures_than_features_are_refused_in_a_line(scored):

@@ -175,6 +175,7 @@ def test_q_is_trained_by_the_discriminators_optimiser_alone():
         assert np.abs(after.discriminator.params[name]["kernel"] - before).max() > 0
 
 
+@pytest.mark.slow
 def test_both_losses_have_the_information_with_its_weights():
     """A step of plain descent moves by the gradient, which is linear in the weights."""
     state = start()

@@ -84,6 +84,7 @@ def test_settings_reach_the_networks_and_the_rules():
     assert "categorical_information" not in infogan.build_report(without.codes).metrics
 
 
+@pytest.mark.slow
 def test_samples_keep_their_classes_whatever_the_spread(digits):
     system, _, _ = digits
     latent, codes = system.outputs.latent, system.outputs.latent.codes
@@ -195,7 +196,7 @@ def test_evaluation_hands_over_labels_where_there_are_any(digits, monkeypatch):
     monkeypatch.setattr(evaluation, "reference_pictures", lambda *arguments: pictures)
     inputs = {"": ("image",)}
     stand = types.SimpleNamespace(outputs=outputs, name="infogan_mnist", image_shape=(8, 8, 1), inputs=inputs)
-    recipe = types.SimpleNamespace(family=types.SimpleNamespace(paired=False))
+    recipe = types.SimpleNamespace(family=types.SimpleNamespace(paired=False, unpaired=False))
     evaluation.make_measurer(recipe, stand, num=30, split="test")(None)
     assert set(asked) == {"class"}
     np.testing.assert_array_equal(asked["class"], np.arange(24) % 3)

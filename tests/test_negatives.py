@@ -44,6 +44,7 @@ def test_rotated_back_makes_the_same_pairs():
         assert set(pairs) == set(zip(np.asarray(pictures), back, strict=True))
 
 
+@pytest.mark.slow
 def test_one_attribute_is_wrong_and_the_other_right():
     right = np.tile(tags.parse_condition("blue hair red eyes").astype(np.float32), (4000, 1))
     key = jax.random.key(0)

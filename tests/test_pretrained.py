@@ -8,6 +8,8 @@ import pytest
 from small_run import small_run
 
 from experiments import export
+from experiments.page import status
+from experiments.page.shelf import Shelf
 from experiments.run import merge, pretrained, start
 from experiments.run.restore import load_run, workdir_recipe
 from jaxgan import data, systems, training
@@ -95,6 +97,7 @@ def test_a_folder_is_read_like_the_run(folder):
         export.write_folder(run, path, half=False)
 
 
+@pytest.mark.slow
 def test_a_folder_begins_a_run_but_is_none_to_go_on_with(folder, capsys):
     _, path = folder
     other = load_run(str(path))
@@ -121,6 +124,14 @@ def test_a_training_may_begin_with_a_model_of_the_package_by_its_name(tmp_path, 
     assert recipe.init_from == "digits" and pretrained.beginning("digits") == str(pretrained.FOLDER / "digits")
     (tmp_path / "digits").mkdir()
     assert merge.recipe_from_flags(systems.family_of("cgan_anime")).init_from == str(tmp_path / "digits")
+
+
+def test_the_page_shows_the_models_of_the_package():
+    shelf = Shelf(str(pretrained.FOLDER))
+    assert tuple(shelf.names()) == pretrained.names()
+    workdir = shelf.workdir("digits")
+    said = status.describe(workdir, status.read(workdir))
+    assert said == "**cgan_anime** on mnist, 32×32 · trained weights, without a log"
 
 
 def test_the_models_of_the_package_are_small_and_described():

@@ -20,6 +20,7 @@ def pictures(size):
 TWO = {"generator_width": 4, "discriminator_width": 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "size", "settings"),
     [

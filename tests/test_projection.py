@@ -72,6 +72,7 @@ def test_it_is_never_worse_than_the_best_candidate(target):
     assert wild.difference == pytest.approx(min(nearest), abs=0.01)
 
 
+@pytest.mark.slow
 def test_each_candidate_keeps_its_condition():
     gan = models.build("cgan_mnist", image_size=8, generator_width=4, discriminator_width=2, latent_dim=4)
     variables = jax.tree.map(lambda leaf: 3.0 * leaf, models.init(gan.generator, jax.random.key(0)))

@@ -128,6 +128,7 @@ def test_what_each_can_be_asked_for():
     np.testing.assert_array_equal(pairs.images[4:], plain.system.outputs.reconstruct(plain.state, pairs.images[:4]))
 
 
+@pytest.mark.slow
 def test_the_page_draws_or_says_why_not_in_a_line():
     asked = requests.pictures("W", None, 0, 4, 0, 1.0)
     assert draw.created(run_of("vae_mlp"), asked).shape == (32, 32, 3)

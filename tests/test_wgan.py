@@ -33,6 +33,7 @@ def played():
     return batches, history, np.array(bounds)
 
 
+@pytest.mark.slow
 def test_the_bound_holds_after_every_critic_step(played):
     _, history, bounds = played
     assert bounds.dtype == np.float32 and bounds.max() == CLIP
