@@ -119,10 +119,10 @@ def channels(recipe: Recipe) -> int:
 
 
 def condition_names(recipe: Recipe) -> tuple[str, ...]:
-    """Returns the names of the conditions that a system is usually trained under: tags of faces, or digits."""
-    if not recipe.family.conditional:
-        return ()
-    return tuple(CONDITION_NAMES) if channels(recipe) == 3 else tuple(map(str, range(10)))
+    """Returns the names of the conditions or labels that a system is usually trained with: tags of faces, or digits."""
+    if recipe.family.conditional and channels(recipe) == 3:
+        return tuple(CONDITION_NAMES)
+    return tuple(map(str, range(10))) if recipe.family.conditional or recipe.family.labelled else ()
 
 
 def lower(what: Training, batch_size: int, devices: Sequence[Any]) -> Any:
