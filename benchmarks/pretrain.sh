@@ -2,8 +2,6 @@
 # Makes the models that come with the package, experiments/pretrained/: trains, exports and measures each.
 #
 #     MNIST=TFDS_DIRECTORY bash benchmarks/pretrain.sh runs/pretrained
-#
-# About an hour and a half of one CPU core.
 set -euo pipefail
 runs=${1:?name a directory for the runs}
 models=$(dirname "$0")/../experiments/pretrained

@@ -1,16 +1,19 @@
-"""A workdir with a run in it, without training: a model of the smallest size, as it is initialised."""
+"""Runs and states without training: a model of the smallest size, as it is initialised."""
 
 import json
 
 import jax
+import numpy as np
 
 from experiments.run.recipes import resolve
-from jaxgan import systems
+from jaxgan import data, systems
 from jaxgan.data import tags
 from jaxgan.data.examples import Examples
 from jaxgan.systems.settings import flag_lines
 from jaxgan.training.files.checkpoints import Checkpoints
 
+PICTURES = data.from_arrays(np.zeros((8, 4, 4, 1), np.uint8))
+SIZES = {"generator_width": 2, "discriminator_width": 2, "latent_dim": 3, "batch_size": 4}
 NAMES = {"tags": tags.CONDITION_NAMES, "digits": tuple("0123456789"), "none": ()}
 
 
@@ -41,3 +44,13 @@ def small_run(workdir, step=10, **what):
     recipe = lay_out(workdir, **what)
     save_checkpoint(workdir, recipe, step, **{key: value for key, value in what.items() if key != "model"})
     return workdir
+
+
+def state_of(key, **settings):
+    """The initial state of a system of the smallest size."""
+    return systems.build("mlp_b", PICTURES, **{**SIZES, **settings}).init(jax.random.key(key))
+
+
+def assert_equal(mine, other):
+    """Compares two trees bit for bit."""
+    jax.tree.map(np.testing.assert_array_equal, mine, other)

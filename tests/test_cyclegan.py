@@ -168,7 +168,7 @@ def test_settings_become_rules():
 def test_batches_and_domains_that_do_not_fit_are_refused():
     system = systems.build("cyclegan", two(), **SMALL)
     batch = {"image": np.zeros((1, 2, 8, 8, 3), np.uint8)}
-    with pytest.raises(UserError, match=r'^batch: must be \{"a"'):
+    with pytest.raises(UserError, match=r'^batch: has no "a"; give \{"a"'):
         jax.eval_shape(lambda key: system.step(system.init(key), batch), jax.random.key(0))
     with pytest.raises(UserError, match="the two domains have different shapes"):
         systems.build("cyclegan", {**two(), "b": two(side=12)["b"]}, **SMALL)

@@ -127,9 +127,9 @@ def test_a_shelf_knows_runs_by_name_alone(tagged, tmp_path):
     for wrong in ("", ".", "..", "empty", "../runs/faces", str(tagged), "faces/", "faces\0", None, 0, ["faces"]):
         with pytest.raises(UserError, match="run: there is none"):
             shelf.run(wrong)
-    for folder, message in ((None, "name the directory"), (tmp_path, "holds no run"), (tmp_path / "x", "holds no run")):
-        with pytest.raises(UserError, match=f"workdir.*{message}"):
-            Shelf(folder and str(folder))
+    for folder in (tmp_path, tmp_path / "x"):
+        with pytest.raises(UserError, match=r"workdir.*holds no run"):
+            Shelf(str(folder))
 
 
 @pytest.mark.slow

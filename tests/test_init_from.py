@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from small_run import lay_out, save_checkpoint
+from small_run import assert_equal, lay_out, save_checkpoint, state_of
 
 from experiments.run import merge, start
 from experiments.run.recipes import resolve
@@ -13,17 +13,6 @@ from jaxgan import data, systems
 from jaxgan.host.errors import UserError
 from jaxgan.systems.players import with_networks_of
 from jaxgan.systems.settings import flag_lines
-
-PICTURES = data.from_arrays(np.zeros((8, 4, 4, 1), np.uint8))
-SIZES = {"generator_width": 2, "discriminator_width": 2, "latent_dim": 3, "batch_size": 4}
-
-
-def state_of(key, **settings):
-    return systems.build("mlp_b", PICTURES, **{**SIZES, **settings}).init(jax.random.key(key))
-
-
-def assert_equal(mine, other):
-    jax.tree.map(np.testing.assert_array_equal, mine, other)
 
 
 def test_the_networks_are_the_others_and_all_else_is_new():

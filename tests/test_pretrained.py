@@ -5,29 +5,18 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from small_run import small_run
+from small_run import PICTURES, assert_equal, small_run, state_of
 
 from experiments import export
 from experiments.page import status
 from experiments.page.shelf import Shelf
 from experiments.run import merge, pretrained, start
 from experiments.run.restore import load_run, workdir_recipe
-from jaxgan import data, systems, training
+from jaxgan import systems, training
 from jaxgan.host.errors import UserError
 from jaxgan.training.files.description import check_same_examples
 from jaxgan.training.files.weights import read_weights, write_weights
 from jaxgan.training.files.workdir import Workdir
-
-PICTURES = data.from_arrays(np.zeros((8, 4, 4, 1), np.uint8))
-SIZES = {"generator_width": 2, "discriminator_width": 2, "latent_dim": 3, "batch_size": 4}
-
-
-def state_of(key, **settings):
-    return systems.build("mlp_b", PICTURES, **{**SIZES, **settings}).init(jax.random.key(key))
-
-
-def assert_equal(mine, other):
-    jax.tree.map(np.testing.assert_array_equal, mine, other)
 
 
 def test_weights_come_back_to_the_bit_and_optimisers_stay_new(tmp_path):
@@ -58,6 +47,27 @@ def test_half_precision_is_half_the_bytes(tmp_path):
         found.generator.params,
         state.generator.params,
     )
+
+
+def test_a_weight_that_half_precision_does_not_hold_is_refused(tmp_path):
+    state = state_of(1)
+    large = jax.tree.map(lambda leaf: leaf + 70_000, state.generator.params)
+    with pytest.raises(UserError, match="half: a weight is above 65,504"):
+        write_weights(
+            tmp_path / "weights.npz", state.replace(generator=state.generator.replace(params=large)), 1, half=True
+        )
+    assert not (tmp_path / "weights.npz").exists()
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    workdir = small_run(tmp_path / "run", model="mlp_b", names="none")
+    run = load_run(str(workdir))
+    broken = jax.tree.map(lambda leaf: leaf * np.nan, run.state.generator.params)
+    broken = run.state.replace(generator=run.state.generator.replace(params=broken))
+    export.write_folder(dataclasses.replace(run, state=broken), tmp_path / "broken", half=False)
+    with pytest.raises(UserError, match="weights of the generator are not finite"):
+        load_run(str(tmp_path / "broken"))
+    assert load_run(str(tmp_path / "broken"), finite=False).step == 10
 
 
 def test_what_is_no_such_file_is_refused(tmp_path):

@@ -23,9 +23,7 @@ class Shelf:
       UserError: where there is no run.
     """
 
-    def __init__(self, folder: str | None, step: int | str | None = None) -> None:
-        if not folder:
-            raise UserError("--workdir: name the directory of a run, or a folder of such directories")
+    def __init__(self, folder: str, step: int | str | None = None) -> None:
         self._folder, self._step = Path(folder), step
         self._read: dict[
             str, tuple[int, int | str, TrainedRun]

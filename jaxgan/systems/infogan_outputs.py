@@ -15,7 +15,7 @@ from jaxgan.models.infogan import Codes, InfoGAN
 from jaxgan.ops import pixels
 from jaxgan.systems import code_measures, information
 from jaxgan.systems.adversarial import GANState
-from jaxgan.systems.outputs import Exhibit, LatentOutput, Measure, mean_measure
+from jaxgan.systems.outputs import Exhibit, LatentOutput, Measure, mean_measure, share_measure
 from jaxgan.systems.system import Preview
 
 COLUMNS = 6  # of the preview, which is then drawn in one chunk
@@ -222,10 +222,9 @@ def measure_labelled(
             continue
         for code, values in enumerate(chances):
             value = code_measures.matched_accuracy(values[known].argmax(axis=1), classes[known])
-            error = math.sqrt(value * (1.0 - value) / int(known.sum()))
             name = f"categorical_{code + 1}_accuracy"
             meaning = f"share of real pictures whose {kind} it tells, after matching; chance {_chance(classes[known])}"
-            found[name if len(labels) == 1 else f"{kind}/{name}"] = Measure(value, error, meaning)
+            found[name if len(labels) == 1 else f"{kind}/{name}"] = share_measure(value, int(known.sum()), meaning)
     return found
 
 

@@ -56,6 +56,11 @@ def mean_measure(values: np.ndarray, meaning: str) -> Measure:
     return Measure(float(values.mean(dtype=np.float64)), error, meaning)
 
 
+def share_measure(value: float, count: int, meaning: str) -> Measure:
+    """Returns a share of independent examples with its standard error."""
+    return Measure(value, math.sqrt(value * (1.0 - value) / count), meaning)
+
+
 def rows_below(parts: Sequence[np.ndarray], columns: int) -> np.ndarray:
     """Puts rows of each part, (N, H, W, C), below one another in turn; of a last row that is not full, nothing."""
     count, shape = len(parts[0]) // columns * columns, parts[0].shape[1:]

@@ -16,7 +16,7 @@ from jaxgan.models.network import GAN
 from jaxgan.models.semi_supervised import Judgement
 from jaxgan.ops import pixels
 from jaxgan.systems.linear_probe import probe_accuracy
-from jaxgan.systems.outputs import LatentOutput, Measure, mean_measure
+from jaxgan.systems.outputs import LatentOutput, Measure, mean_measure, share_measure
 from jaxgan.systems.semi_supervised_step import SemiSupervisedState, draw_latents
 from jaxgan.systems.system import Preview
 
@@ -120,7 +120,7 @@ def measure_labelled(
     ):
         right = classify(gan, variables, images[known]).argmax(axis=1) == classes[known]
         meaning = f"share of {count} real pictures whose {head.name} the {whose} tells"
-        found[name] = _share(float(right.mean()), count, meaning)
+        found[name] = share_measure(float(right.mean()), count, meaning)
     return found | (_probe(gan, head, state, images[known], classes[known]) if count > 1 else {})
 
 
@@ -138,9 +138,5 @@ def _probe(
         value = probe_accuracy(features[:half], classes[:half], features[half:], classes[half:])
         count = len(images) - half
         meaning = f"share of {count} real pictures whose {head.name} a linear classifier tells from features of {whose}"
-        found[name] = _share(value, count, meaning)
+        found[name] = share_measure(value, count, meaning)
     return found
-
-
-def _share(value: float, count: int, meaning: str) -> Measure:
-    return Measure(value, math.sqrt(value * (1.0 - value) / count), meaning)

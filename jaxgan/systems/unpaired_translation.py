@@ -17,13 +17,12 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from jaxgan.host.errors import UserError
 from jaxgan.models.network import Network
 from jaxgan.models.patchgan import PatchGAN
 from jaxgan.ops import pixels
 from jaxgan.ops.jitter import jitter
 from jaxgan.systems import image_pool
-from jaxgan.systems.batches import check_batch, only_batch
+from jaxgan.systems.batches import check_batch, check_sources, only_batch
 from jaxgan.systems.image_pool import Draws, ImagePool
 from jaxgan.systems.patch_losses import discriminator_loss, generator_loss, mean_difference, mean_score
 from jaxgan.systems.players import Player, apply, mean_over_devices, new_player, update
@@ -165,8 +164,7 @@ def train_step(
 
 def _pictures(batch: Batch, rules: Rules) -> list[jax.Array]:
     """Returns the pictures of both domains, (N, H, W, C) in [−1, 1]."""
-    if not isinstance(batch, Mapping) or batch.keys() != set(DOMAINS):
-        raise UserError('batch: must be {"a": {"image": pictures}, "b": {"image": pictures}}')
+    check_sources(batch, DOMAINS)
     for domain in DOMAINS:
         check_batch(batch[domain], rules.generator.image_shape)
     return [pixels.normalize(only_batch(batch[domain]["image"], "CycleGAN")) for domain in DOMAINS]

@@ -53,9 +53,14 @@ def load(
     described = read_description(workdir)
     random_settings.check_same(Workdir(workdir).path, described.random)
     system = system or system_of(workdir)
-    if Workdir(workdir).weights.is_file():
-        found, state = _exported(workdir, step, initial_state(system))
-        return Run(system, state, found, described)
+    found, state = (_exported if Workdir(workdir).weights.is_file() else _restored)(workdir, step, system)
+    if require_finite:
+        check_finite(workdir, system, state, found)
+    return Run(system, state, found, described)
+
+
+def _restored(workdir: str | Path, step: int | str | None, system: System) -> tuple[int, Any]:
+    """Returns the step and the state of a checkpoint."""
     checkpoints = Checkpoints(Workdir(workdir).checkpoints)
     step = _number_of(step, workdir, checkpoints)
     if step is not None and step not in checkpoints.steps():
@@ -67,13 +72,12 @@ def load(
         )
     if step is not None and restored[0] != step:
         raise UserError(f"--step={step}: this checkpoint is damaged; {_those_of(workdir, checkpoints)}")
-    if require_finite:
-        check_finite(workdir, system, restored[1], restored[0])
-    return Run(system, restored[1], restored[0], described)
+    return restored[0], restored[1]
 
 
-def _exported(workdir: str | Path, step: int | str | None, state: Any) -> tuple[int, Any]:
-    found, state = read_weights(Workdir(workdir).weights, state)
+def _exported(workdir: str | Path, step: int | str | None, system: System) -> tuple[int, Any]:
+    """Returns the step and the state of a folder of weights."""
+    found, state = read_weights(Workdir(workdir).weights, initial_state(system))
     if step is not None and str(step) != str(found):
         raise UserError(f"--step={printable(step)}: {workdir} holds the weights of step {found} alone; leave it out")
     return found, state

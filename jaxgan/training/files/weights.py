@@ -26,14 +26,18 @@ def write_weights(path: str | Path, state: Any, step: int, *, half: bool = False
       half: whether to round numbers to half precision.
 
     Raises:
+      UserError: if a number is too large for half precision.
       OSError: if the file cannot be written.
     """
     arrays = {name: np.asarray(leaf) for name, leaf in _kept(state).items()}
     if half:
-        arrays = {
-            name: array.astype(np.float16) if jnp.issubdtype(array.dtype, jnp.floating) else array
-            for name, array in arrays.items()
-        }
+        with np.errstate(over="ignore"):  # told below
+            arrays = {
+                name: array.astype(np.float16) if jnp.issubdtype(array.dtype, jnp.floating) else array
+                for name, array in arrays.items()
+            }
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise UserError("half: a weight is above 65,504, the largest number of half precision; leave it out")
     content: dict[str, Any] = {STEP: np.int64(step), **arrays}
     replace_atomically(path, lambda file: np.savez_compressed(file, **content))
 
