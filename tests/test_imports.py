@@ -163,6 +163,14 @@ def test_tensorflow_is_imported_in_data_alone_and_only_when_used():
             assert not packages_of(imports_of(tree)) & TENSORFLOW, name_of(path)
 
 
+def test_what_few_need_is_imported_when_it_is_used():
+    # SciPy's optimisers alone took half a second of every command's start.
+    for path in python_files("jaxgan") + python_files("experiments"):
+        assert not packages_of(imports_at_start(parsed(path))) & {"matplotlib", "scipy"}, (
+            f"{name_of(path)} loads it at once"
+        )
+
+
 def test_the_library_imports_none_of_its_users():
     for path in python_files("jaxgan"):
         assert not packages_of(imports_of(parsed(path))) & {"experiments", "benchmarks", "tests"}, name_of(path)

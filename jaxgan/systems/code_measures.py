@@ -6,7 +6,6 @@ NumPy and SciPy alone; nothing here knows a network.
 import math
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 
 def matched_accuracy(found: np.ndarray, labels: np.ndarray) -> float:
@@ -23,6 +22,8 @@ def matched_accuracy(found: np.ndarray, labels: np.ndarray) -> float:
     """
     if len(found) != len(labels) or not len(found):
         raise ValueError(f"{len(found)} classes and {len(labels)} labels; as many of each are needed, one at least")
+    from scipy.optimize import linear_sum_assignment  # half a second of every command's start, were it imported above
+
     counts = np.zeros((found.max() + 1, labels.max() + 1), np.int64)
     np.add.at(counts, (found, labels), 1)
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / len(found))
