@@ -26,19 +26,18 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def lowered(model, platform):
+def lowered(model):
     recipe = compile_all.narrow(model, "bfloat16")
     what = compiling.training(recipe, pictures=8)
     state = jax.eval_shape(what.init, jax.random.key(0))
     arguments = (state, what.draws(recipe.batch_size), jax.ShapeDtypeStruct((), jnp.int32), what.data)
-    return export.export(jax.jit(parallel.fuse(what.step, None)), platforms=[platform])(*arguments).mlir_module()
+    return export.export(jax.jit(parallel.fuse(what.step, None)), platforms=["cuda", "tpu"])(*arguments).mlir_module()
 
 
 # The conformance suite lowers every system in float32; here it is in bfloat16.
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize("model", systems.names())
-def test_every_step_is_lowered_for_accelerators_and_convolves_in_the_type_that_was_asked_for(model, platform):
-    text = lowered(model, platform)
+def test_every_step_is_lowered_for_accelerators_and_convolves_in_the_type_that_was_asked_for(model):
+    text = lowered(model)
     assert "stablehlo.while" in text  # the loop over steps
     types = [re.findall(r"x([a-z]+\d+)>", line) for line in text.splitlines() if "stablehlo.convolution" in line]
     assert all(set(of_one) == {"bf16"} for of_one in types)

@@ -415,7 +415,7 @@ def shuffled(items, chance):
     return items
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.long)])
 def test_weights_that_do_not_fit_are_refused_or_right(count):
     chance = random.Random(0)
     for name in ("mlp_b", "dcgan_mnist_a", "cgan_mnist"):

@@ -228,8 +228,9 @@ def worst(ours, reference):
     return max(np.abs(ours[path] - x).max() / max(np.abs(x).max(), floor) for path, x in reference.items())
 
 
-def all_but(*quick):
-    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in NARROW]
+def all_but(*quick, long=()):
+    marks = dict.fromkeys(NARROW, pytest.mark.slow) | dict.fromkeys(long, pytest.mark.long) | dict.fromkeys(quick, ())
+    return [pytest.param(name, marks=mark) for name, mark in marks.items()]
 
 
 @pytest.mark.torch
@@ -288,7 +289,7 @@ def test_face_networks_with_spectral_normalisation_are_those_of_pytorch():
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("name", all_but("projection_gan"))
+@pytest.mark.parametrize("name", all_but("projection_gan", long=("resnet_gan", "sngan_32")))
 def test_three_steps_are_those_of_pytorch(name):
     """Weights, running statistics, vectors and losses; the noise is drawn here once more."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -23,6 +23,11 @@ CASES = {
     "conditional": ("cgan_mnist", {"penalty": "dragan", "diffaugment": ALL_POLICIES, "ada": True, "replay": 5}),
     "fully_connected": ("mlp_b", {"penalty": "gp", "penalty_every": 2, "ada": True, "replay": 5}),
 }
+# Between them these have every setting, and critic steps; the cases of one setting are run by hand.
+COMBINED = [
+    pytest.param(name, marks=() if name in ("gp", "conditional", "fully_connected") else pytest.mark.long)
+    for name in CASES
+]
 SINGLE = (conformance.state_is_a_template, conformance.metrics_are_those_declared, conformance.lowers_for_accelerators)
 
 
@@ -59,7 +64,7 @@ def test_settings_conform(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", COMBINED)
 def test_settings_allow_any_grouping_of_steps(name):
     conformance.any_grouping_of_steps(*small(name))
 
@@ -69,7 +74,7 @@ def test_settings_conform_under_pmap_and_shard_map():
     conformance.devices_agree(*small("conditional"))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", COMBINED)
 def test_settings_resume_to_the_bit(name, tmp_path):
     conformance.resumes_to_the_bit(*small(name), tmp_path)
 
