@@ -51,7 +51,10 @@ class Evaluate:
     )
     features: str = option("trained", FEATURES_HELP, FEATURES, group="Features")
     feature_weights: str | None = option(
-        None, "Inception v3's weights as an .npz: use its features instead (see README)", path=True, group="Features"
+        None,
+        "Inception v3's weights as an .npz: use its features instead (see docs/how-to/evaluate.md)",
+        path=True,
+        group="Features",
     )
     feature_sha256: str | None = option(None, "SHA-256 of the --feature_weights file", group="Features")
     calibrate: bool = option(

@@ -143,7 +143,7 @@ def test_comparisons_with_pytorch_carry_the_mark_that_ci_selects():
 
 
 def documents() -> list[Path]:
-    return [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "benchmarks" / "README.md"]
+    return [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "benchmarks" / "README.md"]
 
 
 def test_every_test_that_the_documents_name_is_there():
