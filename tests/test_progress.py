@@ -37,13 +37,13 @@ def test_a_bar_that_is_not_shown_says_nothing(capsys):
 
 def test_the_time_left_is_told_once_some_work_is_done():
     with progress.bar(total=1000, delay=0, shown=False) as bar:
-        assert progress.time_left(bar) is None
-    for elapsed, done, expected in (
+        assert progress.time_left(bar, 20) is None
+    for worked, done, expected in (
         (9, 100, None),  # too early
         (20, 100, "about 3 min"),
         (600, 100, "about 1 h 30 min"),
         (20, 990, None),  # less than a minute
         (20, 0, None),
     ):
-        bar = SimpleNamespace(disable=False, format_dict={"elapsed": elapsed}, n=50 + done, initial=50, total=1050)
-        assert progress.time_left(bar) == expected
+        bar = SimpleNamespace(disable=False, n=50 + done, initial=50, total=1050)
+        assert progress.time_left(bar, worked) == expected

@@ -128,6 +128,10 @@ def test_the_share_of_waiting_is_of_the_steps_since_the_last_line(monkeypatch):
     assert clock.rates() == {"images_per_sec": 4.0, "data_wait": 0.5}
     lap(4.0, 5.0)  # two threads may wait at once
     assert clock.rates()["data_wait"] == 1.0
+    seconds[0] += 100.0  # a pause, as a grid's
+    clock.start()
+    lap(4.0, 0.0)
+    assert clock.worked == 20.0
 
 
 def test_the_rate_counts_the_examples_that_passed(tmp_path, monkeypatch):

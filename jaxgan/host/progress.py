@@ -46,19 +46,20 @@ def bar(
     )
 
 
-def time_left(bar: Any, *, after: float = 10.0) -> str | None:
+def time_left(bar: Any, worked: float, *, after: float = 10.0) -> str | None:
     """Estimates the time that is left of a bar, in words such as "about 1 h 20 min".
 
     Args:
       bar: from `bar`.
+      worked: seconds of work, without the pauses that a bar takes in.
       after: seconds of work before which there is no estimate.
 
     Returns:
       The estimate; None for a hidden bar, before `after` seconds, or if less than a minute is left.
     """
-    if bar.disable or bar.n == bar.initial or bar.format_dict["elapsed"] < after:
+    if bar.disable or bar.n == bar.initial or worked < after:
         return None
-    minutes = round((bar.total - bar.n) * bar.format_dict["elapsed"] / (bar.n - bar.initial) / 60)
+    minutes = round((bar.total - bar.n) * worked / (bar.n - bar.initial) / 60)
     if minutes < 1:
         return None
     hours, minutes = divmod(minutes, 60)

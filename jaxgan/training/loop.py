@@ -223,7 +223,7 @@ class WritingPass(Pass):
         """Records the metrics of a call and passes them to the watch."""
         metrics = jax.device_get(dict(metrics))
         self.bar.update(self.recorder.add(metrics))
-        left = progress.time_left(self.bar)
+        left = progress.time_left(self.bar, self.recorder.clock.worked)
         if left is not None:
             self._say_once("time", f"At this speed, {self.schedule.total_steps:,} steps are reached in {left}.")
         return self.watch.see_call(step, metrics) if self.watch is not None else []

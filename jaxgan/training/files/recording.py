@@ -29,6 +29,9 @@ class Recorder:
       memory: the result of `memory` at that step; empty at the start.
       examples_before: step -> the number of examples that all steps before it take, for `images_per_sec`.
       data_wait: returns the seconds spent waiting for data since the process began.
+
+    Attributes:
+      worked: seconds of training so far.
     """
 
     def __init__(
@@ -122,10 +125,14 @@ class Clock:
 
     Args:
       data_wait: returns the seconds spent waiting for data since the process began.
+
+    Attributes:
+      worked: seconds of training so far.
     """
 
     def __init__(self, data_wait: Callable[[], float]) -> None:
         self._data_wait = data_wait
+        self.worked = 0.0
         self._clear()
         self.start()
 
@@ -136,7 +143,9 @@ class Clock:
     def lap(self, examples: int) -> None:
         """Counts the time since the last lap or start towards this number of examples."""
         self._examples += examples
-        self._seconds += time.perf_counter() - self._began
+        seconds = time.perf_counter() - self._began
+        self._seconds += seconds
+        self.worked += seconds
         self._waited += self._data_wait() - self._waited_before
         self.start()
 
