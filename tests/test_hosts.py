@@ -131,7 +131,7 @@ def test_a_run_goes_on_with_more_processes_and_with_fewer(one_process, tmp_path)
     assert_equal_runs(tmp_path / "run", one_process)
 
 
-@pytest.mark.parametrize("killed", [0, 1])
+@pytest.mark.parametrize("killed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_the_death_of_one_ends_the_other_and_nothing_is_lost(killed, one_process, tmp_path):
     workdir = tmp_path / "run"
     processes = start_two(workdir, "--steps=60")
