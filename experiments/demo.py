@@ -26,6 +26,8 @@ from experiments.run.restore import STEP_HELP
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import option
 
+FIRST = "faces"  # of the models that come with the package
+
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
@@ -54,7 +56,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     with tempfile.TemporaryDirectory(prefix="jaxgan-demo-") as scratch:
         layout = _layout(scratch)
-        page = layout.build(shelf, Path(scratch) / "pictures")
+        page = layout.build(shelf, Path(scratch) / "pictures", None if asked.workdir else FIRST)
         try:
             address = layout.serve(page, host=asked.host, port=asked.port)
         except OSError as error:  # another process has taken the port in the meantime

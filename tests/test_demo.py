@@ -17,6 +17,7 @@ from small_run import NAMES, lay_out, save_checkpoint, small_run
 from experiments import sample
 from experiments.page import draw, guard, requests, status
 from experiments.page.shelf import Shelf
+from experiments.run import pretrained
 from experiments.run.restore import load_run
 from jaxgan.host import images
 from jaxgan.host.errors import UserError
@@ -130,6 +131,13 @@ def test_a_shelf_knows_runs_by_name_alone(tagged, tmp_path):
     for folder in (tmp_path, tmp_path / "x"):
         with pytest.raises(UserError, match=r"workdir.*holds no run"):
             Shelf(str(folder))
+
+
+def test_only_a_run_that_takes_conditions_is_asked_for_them():
+    shelf = Shelf(str(pretrained.FOLDER))
+    assert shelf.condition_names("faces") == ()  # whose pictures have tags, all the same
+    assert shelf.condition_names("tagged_faces") == TAGS
+    assert len(shelf.condition_names("digits")) == 10
 
 
 @pytest.mark.slow

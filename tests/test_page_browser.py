@@ -95,9 +95,16 @@ def faces(grid):
     return grid.reshape(rows, SIZE, columns, SIZE, 3).transpose(0, 2, 1, 3, 4).reshape(-1, SIZE, SIZE, 3)
 
 
+def test_the_page_says_what_it_is_and_opens_with_pictures(page):
+    window, _ = page
+    assert "draws pictures with trained generators" in window.run("return document.body.innerText")
+    _, grid = shown(window, "#created")
+    assert grid.shape == (4 * SIZE, 4 * SIZE, 3)
+
+
 def test_blue_hair_is_chosen_and_blue_hair_appears(page):
     window, _ = page
-    former = None
+    former, _ = shown(window, "#created")
     for colour in ("pink", "blue"):
         choose(window, "Hair", colour)
         window.click("#create", "Create")

@@ -6,8 +6,9 @@ Each picture comes with the command that draws it again.
 import dataclasses
 import functools
 import secrets
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -15,12 +16,26 @@ from experiments import sample
 from experiments.page import condition_inputs, draw, requests
 from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
-from jaxgan.training.files.description import read_description
+from jaxgan.host.errors import UserError
 
 
-def build(
-    shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, Any]
-) -> tuple[list[gr.Dropdown], list[Any]]:
+class Tab(NamedTuple):
+    """What the page needs of the tab.
+
+    Attributes:
+      choices: drop-downs of conditions, for the page to fit to a run.
+      inputs: what a picture is asked for by.
+      shown: a picture, its command and its download.
+      draw: values of the inputs -> what is shown, or nothing where that cannot be drawn.
+    """
+
+    choices: list[gr.Dropdown]
+    inputs: list[Any]
+    shown: list[Any]
+    draw: Callable[..., Any]
+
+
+def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, Any]) -> Tab:
     """Lays out the tab.
 
     Args:
@@ -28,10 +43,6 @@ def build(
       name: the drop-down that names one.
       directory: where pictures for download are written.
       drawing: what every event that draws is given: they take turns.
-
-    Returns:
-      Its drop-downs of conditions, for the page to fit to a run, and what it shows of one: a picture, its command and
-      its download.
     """
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -93,7 +104,7 @@ def build(
     another.click(_new_seed, None, seed, api_visibility="private").success(
         create, inputs, outputs, api_visibility="private", **drawing
     )
-    return choices, outputs
+    return Tab(choices, inputs, outputs, functools.partial(_create_or_nothing, shelf, directory))
 
 
 def nothing() -> list[Any]:
@@ -101,11 +112,19 @@ def nothing() -> list[Any]:
     return [None, "", gr.update(value=None, interactive=False)]
 
 
+def _create_or_nothing(shelf: Shelf, directory: Path, *values: Any) -> Any:
+    """What nobody has asked for yet: the page opens with pictures, and says nothing of a run that draws none."""
+    try:
+        return _create(shelf, directory, *values)
+    except UserError:
+        return nothing()
+
+
 def _create(
     shelf: Shelf, directory: Path, name: Any, hair: Any, eyes: Any, label: Any, *numbers: Any
 ) -> tuple[str, str, Any]:
     """The picture's file, the command that draws it, and the download."""
-    names = read_description(shelf.workdir(name).path).condition_names
+    names = shelf.condition_names(name)
     asked = requests.pictures(shelf.path(name), requests.condition(names, hair, eyes, label), *numbers)
     run = shelf.run(name)
     asked = dataclasses.replace(

@@ -10,7 +10,6 @@ from experiments.page import condition_inputs, draw, requests
 from experiments.page.mistakes import empty_on_user_errors, show_user_errors
 from experiments.page.shelf import Shelf
 from jaxgan.host import images
-from jaxgan.training.files.description import read_description
 
 STATIONS = 9
 
@@ -66,7 +65,7 @@ def _picture(label: str, element: str, kind: str) -> gr.Image:
 
 
 def _asked(shelf: Shelf, name: Any, hair: Any, eyes: Any, label: Any, *numbers: Any) -> requests.Walk:
-    names = read_description(shelf.workdir(name).path).condition_names
+    names = shelf.condition_names(name)
     return requests.walk(requests.condition(names, hair, eyes, label), *numbers)
 
 

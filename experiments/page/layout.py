@@ -10,7 +10,6 @@ from experiments.page import condition_inputs, create_tab, explore_tab, training
 from experiments.page.guard import Guard
 from experiments.page.shelf import Shelf
 from jaxgan.host.errors import UserError
-from jaxgan.training.files.description import read_description
 
 WAITING = 32  # requests in line; more are sent away
 KEEP_FILES = 3600  # seconds for which a picture can be downloaded
@@ -28,29 +27,35 @@ STYLE = """
 """
 
 
-def build(shelf: Shelf, directory: Path) -> gr.Blocks:
+WELCOME = "**jaxgan** draws pictures with trained generators. Every picture comes with the command that draws it again."
+
+
+def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
     """Builds the page.
 
     Args:
       shelf: the runs that it shows.
       directory: where pictures for download are written.
+      first: the run that it opens with; None: the first by name.
     """
     names = shelf.names()
     with gr.Blocks(title="jaxgan", analytics_enabled=False, delete_cache=(KEEP_FILES, KEEP_FILES)) as page:
+        gr.Markdown(WELCOME, elem_id="welcome")
         with gr.Row(equal_height=True):
             status = gr.Markdown(elem_id="status")
-            name = gr.Dropdown(names, value=names[0], label="Run", visible=len(names) > 1, elem_id="run")
+            name = gr.Dropdown(names, value=first or names[0], label="Run", visible=len(names) > 1, elem_id="run")
         drawing = {"concurrency_id": "drawing", "concurrency_limit": 1}
         with gr.Tab("Create"):
-            choices, shown = create_tab.build(shelf, name, directory, drawing)
+            create = create_tab.build(shelf, name, directory, drawing)
         with gr.Tab("Explore") as tab:
-            choices += explore_tab.build(shelf, name, tab, drawing)
+            choices = create.choices + explore_tab.build(shelf, name, tab, drawing)
         with gr.Tab("Training"):
             show, inputs, outputs = training_tab.build(shelf, name, status)
 
         fit = functools.partial(_fit, shelf)
         for event in (page.load, name.change):
-            event(fit, name, [*choices, *shown], api_visibility="private", show_progress="hidden")
+            fitted = event(fit, name, [*choices, *create.shown], api_visibility="private", show_progress="hidden")
+            fitted.then(create.draw, create.inputs, create.shown, api_visibility="private", **drawing)
             event(show, inputs, outputs, api_visibility="private", show_progress="hidden")
     page.queue(max_size=WAITING)
     return page
@@ -59,7 +64,7 @@ def build(shelf: Shelf, directory: Path) -> gr.Blocks:
 def _fit(shelf: Shelf, chosen: Any) -> list[Any]:
     """Fits the drop-downs to a run, and empties what was drawn of another; of a broken one the status line tells."""
     try:
-        names = read_description(shelf.workdir(chosen).path).condition_names
+        names = shelf.condition_names(chosen)
     except UserError:
         names = ()
     return [*condition_inputs.fitting(names), *condition_inputs.fitting(names), *create_tab.nothing()]

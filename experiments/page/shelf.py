@@ -4,9 +4,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.schema import find_value
 from experiments.run.restore import TrainedRun, load_run, renewed
+from jaxgan import systems
 from jaxgan.host.errors import UserError, printable
 from jaxgan.training.files.checkpoints import Checkpoints
+from jaxgan.training.files.description import read_description
 from jaxgan.training.files.workdir import Workdir
 
 KEPT = 4  # runs in memory at once
@@ -51,6 +54,17 @@ class Shelf:
         """Returns the workdir of a run as a person would write it after `--workdir`."""
         self.workdir(name)
         return str(self._workdirs()[name])
+
+    def condition_names(self, name: Any) -> tuple[str, ...]:
+        """Returns the conditions that a run can be told; () of one that draws without any, whatever its pictures have.
+
+        Raises:
+          UserError: where no run has this name, or it cannot be read.
+        """
+        workdir = self.workdir(name)
+        model = find_value(workdir.flags, "model")
+        conditional = model is not None and systems.family_of(model).conditional
+        return read_description(workdir.path).condition_names if conditional else ()
 
     def run(self, name: Any) -> TrainedRun:
         """Loads a run at its newest intact checkpoint, or at the step that was asked for.
