@@ -1,4 +1,4 @@
-"""ProGAN against PyTorch in float64: outputs and gradients at each level, and whole steps through two fades."""
+"""ProGAN against PyTorch in float64: outputs and gradients at each level that fades in, and steps through two fades."""
 
 import functools
 import math
@@ -62,12 +62,12 @@ def networks():
     return gan, params_of(gan.generator, 1), params_of(gan.discriminator, 2)
 
 
-@pytest.mark.parametrize("level", [0, 1, 2])
-def test_outputs_and_the_gradient_of_the_penalty_at_each_level(level):
+@pytest.mark.parametrize("level", [1, 2])
+def test_outputs_and_the_gradient_of_the_penalty_while_a_level_fades_in(level):
     from reference import torch_progan
 
     gan, generator, discriminator = networks()
-    alpha, random = 0.3 if level else 1.0, np.random.default_rng(level)
+    alpha, random = 0.3, np.random.default_rng(level)
     lod = 2 - level + (1 - alpha)
     side = 4 << level
     z, real = random.standard_normal((4, 3)), np.tanh(random.standard_normal((4, side, side, 3)))
