@@ -196,35 +196,17 @@ def test_a_system_has_a_phase_for_each_size():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("compile_once")
-def test_a_run_that_is_stopped_anywhere_goes_on_to_the_bit(tmp_path):
-    """Before the fade, as it begins, in its middle, as it ends, and afterwards."""
+def test_a_run_that_is_stopped_before_and_within_a_fade_goes_on_to_the_bit(tmp_path):
+    """Over the change of the phase, and over the step at which the optimisers forget their moments once more."""
     system, examples = small()
     how = {"devices": Devices("jit"), "log_every": 1, "sample_every": 3, "checkpoint_every": 1}
     whole = fit(system, examples, steps=7, workdir=tmp_path / "whole", **how)
-    for steps in range(1, 8):
+    for steps in (1, 4, 7):
         parts = fit(system, examples, steps=steps, workdir=tmp_path / "parts", **how)
     assert digest(whole) == digest(parts)
     for step in (3, 6):
         grids = [(tmp_path / name / "samples" / f"{step:08d}.png").read_bytes() for name in ("whole", "parts")]
         assert grids[0] == grids[1]
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("compile_once")
-def test_the_average_moves_towards_the_generator_before_its_step_and_blocks_wait_for_their_phase():
-    system, examples = small()
-    state = system.init(jax.random.key(0))
-    batch = {"image": examples.images[None, :4]}
-    steps = [jax.jit(functools.partial(system.step, phase=phase)) for phase in (0, 1)]
-    for number in range(3):
-        after, _ = steps[number >= 2](state, batch)
-        expected = jax.tree.map(lambda old, new: 0.999 * old + 0.001 * new, state.average, state.generator.variables)
-        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-7), after.average, expected)
-        moved = jax.tree.map(lambda old, new: bool((old != new).any()), state.generator.params, after.generator.params)
-        names = {name for name, found in moved.items() if any(jax.tree.leaves(found))}
-        first = {"dense_4", "bias_4", "conv_4", "to_rgb_4"}
-        assert names == (first if number < 2 else {*first, "conv_8_up", "conv_8", "to_rgb_8"})
-        state = after
 
 
 @pytest.mark.slow
