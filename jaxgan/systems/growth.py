@@ -25,7 +25,7 @@ class Stage:
       batch_size: pictures in a batch, over all devices.
       learning_rate: of both optimisers.
       first_step: the step at which it begins.
-      begun: pictures of its fade that the steps before `first_step` have already taken, less than a batch of theirs.
+      begun: pictures of its fade that the steps before `first_step` have already taken, at most a batch.
       fade: pictures in which it fades in; 0 for the first size, which does not.
     """
 
