@@ -31,7 +31,7 @@ EXPERIMENTS = {
     "cyclegan": ("cyclegan.flags", [*SMALL, "--width=2", "--blocks=1", "--image_size=16", "--batch_size=2"]),
     "progan": (
         "progan_avatars.flags",
-        [*SMALL, "--width=4", "--image_size=8", "--stable_kimg=0.05", "--fade_kimg=0.1"],
+        [*SMALL, "--width=4", "--image_size=16", "--initial_size=8", "--stable_kimg=0.05", "--fade_kimg=0.1"],
     ),
 }
 
