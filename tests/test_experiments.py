@@ -29,6 +29,10 @@ EXPERIMENTS = {
         [*NARROW, "--dataset=avatars", "--image_size=16", "--num_examples=200", "--labels_per_class=1"],
     ),
     "cyclegan": ("cyclegan.flags", [*SMALL, "--width=2", "--blocks=1", "--image_size=16", "--batch_size=2"]),
+    "progan": (
+        "progan_avatars.flags",
+        [*SMALL, "--width=4", "--image_size=16", "--initial_size=8", "--stable_kimg=0.05", "--fade_kimg=0.1"],
+    ),
 }
 
 

@@ -31,12 +31,14 @@ SIZES = {
     "sndcgan": 16,
     "pix2pix": 8,
     "cyclegan": 8,
+    "progan": 8,
 }
 WIDER = {
     "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent
     "pix2pix": {"discriminator_layers": 1},
     "ssgan_mnist": {"generator_width": 8, "discriminator_width": 16},
     "cyclegan": {"discriminator_layers": 1, "blocks": 1, "width": 2, "pool_size": 3},
+    "progan": {"stable_kimg": 0.003, "fade_kimg": 0.012},  # the second phase begins with step 1, and fades in
 }
 OF_PICTURES = 11
 
@@ -73,7 +75,9 @@ RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan", "sndcgan")
 LONG = (
     *("mlp_a", "mlp_keras", "autoencoder", "dcgan_mnist_a", "dcgan_mnist_keras", "dcgan_anime_b", "dcgan_64"),
     *("cgan_mnist", "infogan_mnist", "resnet_gan", "sngan_32", "sndcgan"),
+    "progan",  # whose restarts and phases tests/test_progan.py proves
 )
+SLOW_TO_LOWER = (*RESIDUAL, "progan")  # of which every phase is lowered
 
 
 def marked(chosen, others=()):
@@ -89,7 +93,7 @@ def test_every_system(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.parametrize("name", marked([name for name in systems.names() if name not in RESIDUAL]))
+@pytest.mark.parametrize("name", marked([name for name in systems.names() if name not in SLOW_TO_LOWER]))
 def test_every_system_lowers_for_accelerators(name):
     conformance.lowers_for_accelerators(*small(name))
 

@@ -82,10 +82,11 @@ def _times(recipe: Recipe, system: System, pictures: int, steps: int, reached: i
     passes = system.schedule.examples_before(steps) / pictures
     left = datetime.timedelta(seconds=round(max(0, steps - reached) * each))
     goes_on = f"; {recipe.workdir} has reached {reached:,}" if reached else ""
+    first = " (of the first phase; later ones take other pictures)" if len(system.schedule.phases) > 1 else ""
     checkpoints = f"each {recipe.checkpoint_every:,} steps, of which {recipe.keep_checkpoints} are kept"
     return [
         f"steps: {steps:,}, or {passes:.4g} passes over the pictures{goes_on}",
-        f"time: about {left} for what is left, at {each:.3g} s a step, without previews, scores and checkpoints",
+        f"time: about {left} for what is left, at {each:.3g} s a step{first}, without previews, scores and checkpoints",
         f"files: in {Path(str(recipe.workdir)).absolute()}, a checkpoint {checkpoints}",
     ]
 
