@@ -31,12 +31,19 @@ SIZES = {
     "sndcgan": 16,
     "pix2pix": 8,
     "cyclegan": 8,
+    "stylegan2_small": 8,
+    "stylegan2": 8,
+    "stylegan2_auto": 8,
 }
+STYLES = {"channel_base": 32, "channel_max": 4, "mapping_layers": 1, "path_every": 2, "penalty_every": 2}
 WIDER = {
     "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent
     "pix2pix": {"discriminator_layers": 1},
     "ssgan_mnist": {"generator_width": 8, "discriminator_width": 16},
     "cyclegan": {"discriminator_layers": 1, "blocks": 1, "width": 2, "pool_size": 3},
+    "stylegan2_small": STYLES,
+    "stylegan2": STYLES,
+    "stylegan2_auto": STYLES,
 }
 OF_PICTURES = 11
 
@@ -69,7 +76,10 @@ QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "vae_mlp")
 THOROUGHLY = ("mlp_b", "vae_mlp")
 # Residual networks take minutes to compile. The first two are `projection_gan` but for the conditions and the widths.
 RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan", "sndcgan")
-LONG = RESIDUAL[:2]
+# Of the StyleGANs, which are one but for their settings, the first is proven.
+SAME = ("stylegan2", "stylegan2_auto")
+LONG = (*RESIDUAL[:2], *SAME)
+LOWERED = tuple(name for name in systems.names() if name not in RESIDUAL and not name.startswith("stylegan2"))
 
 
 def marked(chosen, others=()):
@@ -79,13 +89,13 @@ def marked(chosen, others=()):
     return [pytest.param(name, marks=marks) for name, marks in marks.items()]
 
 
-@pytest.mark.parametrize("name", marked(QUICKLY))
+@pytest.mark.parametrize("name", marked(QUICKLY, SAME))
 @pytest.mark.parametrize("proof", conformance.QUICK, ids=lambda proof: proof.__name__)
 def test_every_system(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.parametrize("name", marked([name for name in systems.names() if name not in RESIDUAL]))
+@pytest.mark.parametrize("name", marked(LOWERED, SAME))
 def test_every_system_lowers_for_accelerators(name):
     conformance.lowers_for_accelerators(*small(name))
 
