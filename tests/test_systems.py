@@ -79,7 +79,8 @@ RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan", "sndcgan")
 # Of the StyleGANs, which are one but for their settings, the first is proven.
 SAME = ("stylegan2", "stylegan2_auto")
 LONG = (*RESIDUAL[:2], *SAME)
-LOWERED = tuple(name for name in systems.names() if name not in RESIDUAL and not name.startswith("stylegan2"))
+STYLED = systems.families()["stylegan"].models
+LOWERED = tuple(name for name in systems.names() if name not in (*RESIDUAL, *STYLED))
 
 
 def marked(chosen, others=()):

@@ -175,7 +175,7 @@ class Run:
             decays = tuple(beta**share for beta in betas)
             self.optimizers.append(torch.optim.Adam(leaves(network), lr=rate * share, betas=decays, eps=1e-8))
         self.average = [leaf.detach().clone() for leaf in leaves(generator)]
-        first = leaves(generator["mapping"])[0]
+        first = generator["mapping"]["ScaledDense_0"]["kernel"].detach()
         self.average_style = torch.zeros(first.shape[1]).to(first)
         self.path_length = torch.zeros(()).to(first)
         self.step_number = 0
