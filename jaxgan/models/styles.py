@@ -77,7 +77,7 @@ class MappingNetwork(nn.Module):
     condition_dim: int = 0
 
     @nn.compact
-    def __call__(self, z: jax.Array | None, condition: jax.Array | None = None) -> jax.Array:
+    def __call__(self, z: jax.Array | None, condition: Any = None) -> jax.Array:
         """Maps latents (N, latent_dim), or None, and conditions (N, condition_dim) to styles (N, width)."""
         parts = [] if z is None else [pixel_norm(z)]
         if self.condition_dim:

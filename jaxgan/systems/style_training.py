@@ -274,7 +274,8 @@ def synthesize(
     """Draws pictures (N, H, W, C) in training mode; also returns the styles (N, latent_dim) of the first latents."""
     ws, w = mixed_styles(params, player, condition, draws, rules)
     variables = {**player.variables, "params": params}
-    return rules.gan.generator.apply(variables, ws, draws.noise, method="synthesize"), w
+    images: Any = rules.gan.generator.apply(variables, ws, draws.noise, method="synthesize")
+    return images, w
 
 
 def mixed_styles(
