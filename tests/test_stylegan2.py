@@ -29,8 +29,11 @@ def parameters(network):
     ("sizes", "generator", "discriminator"),
     [
         ({"image_size": 1024}, 30_370_060, 29_012_513),
-        ({"image_size": 256}, 30_034_338, 28_864_129),
-        ({"image_size": 64, "channel_base": 16384, "mapping_layers": 2}, 22_243_608, 23_407_361),
+        pytest.param({"image_size": 256}, 30_034_338, 28_864_129, marks=pytest.mark.slow),
+        pytest.param(
+            {"image_size": 64, "channel_base": 16384, "mapping_layers": 2}, 22_243_608, 23_407_361,
+            marks=pytest.mark.slow,
+        ),
         ({"image_size": 32, "channel_base": 16384, "mapping_layers": 2, "residual": False}, 19_947_539, 20_720_641),
         pytest.param({"image_size": 1024, "channel_base": 16384}, 24_900_764, 24_038_161, marks=pytest.mark.slow),
         pytest.param({"image_size": 512}, 30_276_583, 28_982_849, marks=pytest.mark.slow),
@@ -71,6 +74,7 @@ def alive():
     return generator, {**variables, "params": params, "latents": average}, random.standard_normal((3, 4))
 
 
+@pytest.mark.slow
 def test_another_number_of_styles_is_refused(alive):
     generator, variables, _ = alive
     with pytest.raises(ValueError, match=r"4 styles of 4 make a picture, not \(3, 4\)"):
@@ -83,6 +87,7 @@ def test_a_size_that_is_no_power_of_two_is_refused():
             stylegan2(image_size=side)
 
 
+@pytest.mark.slow
 def test_every_style_and_every_noise_changes_the_picture(alive):
     generator, variables, z = alive
     synthesize = jax.jit(lambda ws, noise: generator.apply(variables, ws, noise, method="synthesize"))
@@ -99,6 +104,7 @@ def test_every_style_and_every_noise_changes_the_picture(alive):
     assert several[1] > 1e-3 and several[0] == several[2] == 0  # a style is that of its own picture
 
 
+@pytest.mark.slow
 def test_psi_of_0_is_the_picture_of_the_average_style(alive):
     generator, variables, z = alive
     z = jnp.asarray(z, jnp.float32)
@@ -134,6 +140,7 @@ def test_with_a_ramp_the_moving_average_begins_at_the_generator():
     np.testing.assert_allclose(moved, [2.0, 2 * (1 - 0.25), 2 * 0.5, 2 * (1 - 0.5**0.5)], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_draws_are_of_the_probability_and_the_layers_that_were_asked_for():
     rules = Rules(small(), None, None, mixing=0.5)
     cutoffs = jax.vmap(lambda key: style_training.draw_pass(key, 1, rules).cutoff)(
@@ -207,6 +214,7 @@ def test_layers_are_divided_into_coarse_middle_and_fine_ones():
         assert [layer for part in found for layer in part] == list(range(styles)) and all(found)
 
 
+@pytest.mark.slow
 def test_mixed_pictures_have_the_layers_of_the_one_at_the_left(run):
     system, state, images = run
     shown = system.outputs.exhibits["mixing"](state, images, 64, 3)
@@ -219,6 +227,7 @@ def test_mixed_pictures_have_the_layers_of_the_one_at_the_left(run):
     np.testing.assert_array_equal(table[0, 0, 1:], table[1, 0, 1:])
 
 
+@pytest.mark.slow
 def test_the_last_row_of_a_truncation_is_one_picture(run):
     system, state, images = run
     shown = system.outputs.exhibits["truncation"](state, images, 40, 3)
@@ -229,6 +238,7 @@ def test_the_last_row_of_a_truncation_is_one_picture(run):
     assert system.outputs.exhibits["styles"](state, images, 16, 3).images.shape == (16, 8, 8, 3)
 
 
+@pytest.mark.slow
 def test_samples_are_drawn_with_psi(run):
     system, state, _ = run
     nearer = sample.with_psi(system, 0.0)

@@ -76,9 +76,9 @@ QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "vae_mlp")
 THOROUGHLY = ("mlp_b", "vae_mlp")
 # Residual networks take minutes to compile. The first two are `projection_gan` but for the conditions and the widths.
 RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan", "sndcgan")
-# Of the StyleGANs, which are one but for their settings, the first is proven.
+# Of the StyleGANs, which are one but for their settings, the first is proven, and in CI not thoroughly.
 SAME = ("stylegan2", "stylegan2_auto")
-LONG = (*RESIDUAL[:2], *SAME)
+LONG = (*RESIDUAL[:2], *SAME, "stylegan2_small")
 STYLED = systems.families()["stylegan"].models
 LOWERED = tuple(name for name in systems.names() if name not in (*RESIDUAL, *STYLED))
 
@@ -107,7 +107,12 @@ def test_every_system_thoroughly(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.parametrize("name", marked(THOROUGHLY, LONG))
+@pytest.mark.slow
+def test_styles_are_trained_on_several_devices():
+    conformance.devices_agree(*small("stylegan2_small"))
+
+
+@pytest.mark.parametrize("name", marked(THOROUGHLY, (*RESIDUAL[:2], *SAME)))
 def test_every_system_resumes_to_the_bit(name, tmp_path):
     conformance.resumes_to_the_bit(*small(name), tmp_path)
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxgan import losses, penalties
@@ -156,13 +157,11 @@ def draw_step(key: jax.Array, count: int, rules: Rules, axis_name: str | None = 
     generator_key, path_key, direction_key, discriminator_key, augment_key = jax.random.split(key, 5)
     fewer = max(1, count // PATH_SHARE)
     shape = rules.gan.image_shape
-    directions = jax.vmap(lambda one: jax.random.normal(one, shape))(
-        noise.example_keys(direction_key, fewer, axis_name)
-    )
+    directions = noise.latents(direction_key, fewer, math.prod(shape), axis_name=axis_name)
     return StepDraws(
         draw_pass(generator_key, count, rules, axis_name),
         draw_pass(path_key, fewer, rules, axis_name),
-        directions,
+        directions.reshape(fewer, *shape),
         draw_pass(discriminator_key, count, rules, axis_name),
         augment_key,
     )
@@ -171,23 +170,19 @@ def draw_step(key: jax.Array, count: int, rules: Rules, axis_name: str | None = 
 def draw_pass(key: jax.Array, count: int, rules: Rules, axis_name: str | None = None) -> Draws:
     """Draws what a pass of the generator needs for the `count` examples on this device."""
     generator: Any = rules.gan.generator
-    z_key, other_key, mixing_key, noise_key = jax.random.split(key, 4)
-    happens_key, cutoff_key = jax.random.split(mixing_key)
+    normal_key, happens_key, cutoff_key = jax.random.split(key, 3)
     cutoff = jnp.where(
         jax.random.uniform(happens_key) < rules.mixing,
         jax.random.randint(cutoff_key, (), 1, generator.styles),
         generator.styles,
     )
-
-    def draw_noise(one: jax.Array) -> tuple[jax.Array, ...]:
-        keys = jax.random.split(one, len(generator.noise_sides))
-        return tuple(jax.random.normal(k, (side, side)) for k, side in zip(keys, generator.noise_sides, strict=True))
-
+    # Drawn as one row an example and then cut: a generator of random numbers for each layer takes long to compile.
+    lengths = [generator.latent_dim] * 2 + [side**2 for side in generator.noise_sides]
+    row = noise.latents(normal_key, count, sum(lengths), axis_name=axis_name)
+    z, other, *layers = jnp.split(row, np.cumsum(lengths)[:-1], axis=1)
+    sides = generator.noise_sides
     return Draws(
-        noise.latents(z_key, count, generator.latent_dim, axis_name=axis_name),
-        noise.latents(other_key, count, generator.latent_dim, axis_name=axis_name),
-        cutoff,
-        jax.vmap(draw_noise)(noise.example_keys(noise_key, count, axis_name)),
+        z, other, cutoff, tuple(part.reshape(count, side, side) for part, side in zip(layers, sides, strict=True))
     )
 
 
