@@ -12,7 +12,7 @@ from experiments.run.recipes import resolve
 from jaxgan import data, models, systems, transforms
 from jaxgan.host.errors import UserError
 from jaxgan.models.stylegan2 import stylegan2
-from jaxgan.systems import style_training, stylegan2_outputs
+from jaxgan.systems import style_draws, style_training, stylegan2_outputs
 from jaxgan.systems import stylegan2 as system_of
 from jaxgan.systems.players import Player
 from jaxgan.systems.style_training import Rules
@@ -142,8 +142,7 @@ def test_with_a_ramp_the_moving_average_begins_at_the_generator():
 
 @pytest.mark.slow
 def test_draws_are_of_the_probability_and_the_layers_that_were_asked_for():
-    rules = Rules(small(), None, None, mixing=0.5)
-    cutoffs = jax.vmap(lambda key: style_training.draw_pass(key, 1, rules).cutoff)(
+    cutoffs = jax.vmap(lambda key: style_draws.draw_pass(key, 1, small().generator, 0.5).cutoff)(
         jax.random.split(jax.random.key(0), 600)
     )
     shares = np.bincount(np.asarray(cutoffs), minlength=5) / 600

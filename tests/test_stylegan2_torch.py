@@ -15,7 +15,8 @@ from jaxgan.systems import style_training
 from jaxgan.systems import stylegan2 as system_of
 from jaxgan.systems.adversarial import GANState
 from jaxgan.systems.players import Player
-from jaxgan.systems.style_training import Draws, Rules, StepDraws
+from jaxgan.systems.style_draws import Draws, StepDraws
+from jaxgan.systems.style_training import Rules
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytestmark = [pytest.mark.torch, pytest.mark.slow]

@@ -13,22 +13,22 @@ Reference:
 import dataclasses
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxgan import losses, penalties
 from jaxgan.models import GAN
-from jaxgan.ops import adaptive_augmentation, noise, pixels
+from jaxgan.ops import adaptive_augmentation, pixels
 from jaxgan.ops import augment as augmentation
 from jaxgan.ops.augment import Augmentation
 from jaxgan.systems.ada import AdaptiveAugmentation, ADAState, adjusted
 from jaxgan.systems.adversarial import GANState
 from jaxgan.systems.batches import check_batch, only_batch
 from jaxgan.systems.players import Player, mean_over_devices, new_player, update
+from jaxgan.systems.style_draws import PATH_SHARE, Draws, StepDraws, draw_step
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -38,9 +38,6 @@ STYLE_DECAY = 0.995
 
 PATH_DECAY = 0.99
 """Decay of the average path length, a penalty."""
-
-PATH_SHARE = 2
-"""One of so many pictures of a batch is made for the path length."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,40 +73,6 @@ class Rules:
     augment: Augmentation | None = None
     augment_both: Augmentation | None = None
     ada: AdaptiveAugmentation | None = None
-
-
-class Draws(NamedTuple):
-    """What a pass of the generator draws for N pictures.
-
-    Attributes:
-      z: latents, (N, latent_dim).
-      other: further latents, whose styles come behind.
-      cutoff: the first layer that takes the style of `other`, int32; the number of styles for none.
-      noise: of each layer, (N, side, side).
-    """
-
-    z: jax.Array
-    other: jax.Array
-    cutoff: jax.Array
-    noise: tuple[jax.Array, ...]
-
-
-class StepDraws(NamedTuple):
-    """What a step draws.
-
-    Attributes:
-      generator: for the generator's loss.
-      path: for the path length, of fewer pictures.
-      directions: noise of N(0, 1) in the shape of those pictures, along which the path length is taken.
-      discriminator: for the discriminator's loss.
-      augment: the key of all augmentations.
-    """
-
-    generator: Draws
-    path: Draws
-    directions: jax.Array
-    discriminator: Draws
-    augment: jax.Array
 
 
 def init_state(key: jax.Array, rules: Rules) -> GANState:
@@ -148,42 +111,9 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
     condition = None
     if rules.gan.condition_dim:
         condition = batch["condition"].reshape(len(images), -1).astype(jnp.float32)
-    draws = draw_step(jax.random.fold_in(state.key, state.step), len(images), rules, axis_name)
+    key = jax.random.fold_in(state.key, state.step)
+    draws = draw_step(key, len(images), rules.gan.generator, rules.mixing, axis_name)
     return take_step(state, pixels.normalize(images), condition, draws, rules, axis_name)
-
-
-def draw_step(key: jax.Array, count: int, rules: Rules, axis_name: str | None = None) -> StepDraws:
-    """Draws what a step needs for the `count` examples on this device."""
-    generator_key, path_key, direction_key, discriminator_key, augment_key = jax.random.split(key, 5)
-    fewer = max(1, count // PATH_SHARE)
-    shape = rules.gan.image_shape
-    directions = noise.latents(direction_key, fewer, math.prod(shape), axis_name=axis_name)
-    return StepDraws(
-        draw_pass(generator_key, count, rules, axis_name),
-        draw_pass(path_key, fewer, rules, axis_name),
-        directions.reshape(fewer, *shape),
-        draw_pass(discriminator_key, count, rules, axis_name),
-        augment_key,
-    )
-
-
-def draw_pass(key: jax.Array, count: int, rules: Rules, axis_name: str | None = None) -> Draws:
-    """Draws what a pass of the generator needs for the `count` examples on this device."""
-    generator: Any = rules.gan.generator
-    normal_key, happens_key, cutoff_key = jax.random.split(key, 3)
-    cutoff = jnp.where(
-        jax.random.uniform(happens_key) < rules.mixing,
-        jax.random.randint(cutoff_key, (), 1, generator.styles),
-        generator.styles,
-    )
-    # Drawn as one row an example and then cut: a generator of random numbers for each layer takes long to compile.
-    lengths = [generator.latent_dim] * 2 + [side**2 for side in generator.noise_sides]
-    row = noise.latents(normal_key, count, sum(lengths), axis_name=axis_name)
-    z, other, *layers = jnp.split(row, np.cumsum(lengths)[:-1], axis=1)
-    sides = generator.noise_sides
-    return Draws(
-        z, other, cutoff, tuple(part.reshape(count, side, side) for part, side in zip(layers, sides, strict=True))
-    )
 
 
 def take_step(
