@@ -128,7 +128,7 @@ class Generator(StyleNetwork):
         """
         if ws.shape[1:] != (self.styles, self.latent_dim):
             raise ValueError(f"{self.styles} styles of {self.latent_dim} make a picture, not {ws.shape[1:]}")
-        x = jnp.repeat(self.constant[None], len(ws), axis=0)
+        x = jnp.broadcast_to(self.constant, (ws.shape[0], *self.constant.shape))
         image: Any = None
         for index, layer in enumerate(self.layers):
             x = layer(x, ws[:, index], None if noise is None else noise[index])
