@@ -132,7 +132,8 @@ def test_the_generator_is_the_reference(changes):
     from reference import torch_stylegan2
 
     gan, (variables, _) = networks(**changes)
-    draws = drawn(gan.generator, BATCH, 2, 3)
+    # Mixed between a layer and the picture that is made of it, of the first size and of the second.
+    draws = drawn(gan.generator, BATCH, 3 if changes else 1, 3)
     condition = np.eye(3)[[0, 1, 2, 0]] if changes else None
     weights = to_torch(variables["params"])
     given = None if condition is None else torch.from_numpy(condition)
