@@ -59,7 +59,9 @@ def test_no_two_flag_files_write_into_one_workdir():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=pytest.mark.long if name == "stylegan" else ()) for name in EXPERIMENTS]
+)
 def test_twenty_steps_and_on(command, tmp_path):
     flagfile, smaller = EXPERIMENTS[command]
     flags = [f"--flagfile={flagfile}", *smaller, f"--workdir={tmp_path / 'run'}"]

@@ -107,11 +107,6 @@ def test_every_system_thoroughly(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.slow
-def test_styles_are_trained_on_several_devices():
-    conformance.devices_agree(*small("stylegan2_small"))
-
-
 @pytest.mark.parametrize("name", marked(THOROUGHLY, (*RESIDUAL[:2], *SAME)))
 def test_every_system_resumes_to_the_bit(name, tmp_path):
     conformance.resumes_to_the_bit(*small(name), tmp_path)
