@@ -27,7 +27,7 @@ _MODELS = flags.DEFINE_list("models", [], "which systems; default: all")
 _PRECISIONS = flags.DEFINE_list("precisions", ["float32", "bfloat16"], "types to compute in")
 _SIDE = flags.DEFINE_integer("side", None, "height and width of the pictures; default: each system's own")
 
-NARROW = {"generator_width": 16, "discriminator_width": 16, "width": 16}
+NARROW = {"generator_width": 16, "discriminator_width": 16, "width": 16, "channel_max": 16}
 BATCH_SIDE = 16  # and as many on sixteen chips, so that each has one
 STEPS_PER_CALL = 2
 PICTURES = 64

@@ -17,6 +17,7 @@ in the place of those of an earlier call.
 import dataclasses
 import shlex
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -36,7 +37,7 @@ from jaxgan.host import progress
 from jaxgan.host.errors import UserError
 from jaxgan.sampling import projection
 from jaxgan.systems.settings import option
-from jaxgan.systems.system import check_distinct_seed
+from jaxgan.systems.system import System, check_distinct_seed
 
 LARGEST = 1_000_000
 OTHER_PICTURES = (
@@ -88,6 +89,12 @@ class Sample:
     truncation: float | None = option(
         None, "Truncate the latents at this many standard deviations; default: no truncation", group="Latents"
     )
+    psi: float | None = option(
+        None,
+        "Draw styles to this share of their way from the average one, from 0 (all alike) to 1, of a model with styles;"
+        " default: 1",
+        group="Latents",
+    )
     condition: str | None = option(None, 'Condition to draw, such as "blue hair red eyes" or 7; default: all in turn')
     data_dir: str | None = option(
         None, "Directory of the run's pictures if they have moved, for what shows real ones", path=True
@@ -106,6 +113,8 @@ def main() -> None:
     run = load_run(asked.workdir, asked.step)
     if asked.data_dir is not None:
         run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, data_dir=asked.data_dir))
+    if asked.psi is not None:
+        run = dataclasses.replace(run, system=with_psi(run.system, asked.psi))
     if asked.input is None:
         check_show(run, asked.show)
     if asked.input is not None:
@@ -135,6 +144,8 @@ def check(asked: Sample) -> None:
         raise UserError(f"--std={asked.std}: must be from 0 to {FARTHEST:,}")
     if asked.truncation is not None and not asked.truncation > 0:
         raise UserError(f"--truncation={asked.truncation}: must be above 0")
+    if asked.psi is not None and not -FARTHEST <= asked.psi <= FARTHEST:
+        raise UserError(f"--psi={asked.psi}: must be from {-FARTHEST:,} to {FARTHEST:,}")
     if asked.input is not None and (asked.show != "samples" or asked.project is not None):
         raise UserError("--input: shows translations of pictures; leave out --show and --project")
     if asked.direction is not None and asked.input is None and asked.show != "translations":
@@ -150,6 +161,18 @@ def check(asked: Sample) -> None:
         raise UserError(f"--out={asked.out}: choose a .png, a .npz or a .gif, spelt so, or a folder")
     if asked.out.endswith(".gif") and asked.show != "interpolation":
         raise UserError(f"--out={asked.out}: only --show=interpolation makes an animation; choose a .png")
+
+
+def with_psi(system: System, psi: float) -> System:
+    """Returns a system whose samples have styles nearer to the average one.
+
+    Raises:
+      UserError: if it draws nothing from styles.
+    """
+    latent: Any = system.outputs.latent
+    if not hasattr(latent, "with_psi"):
+        raise UserError(f"--psi: {system.name} has no styles; leave it out")
+    return dataclasses.replace(system, outputs=dataclasses.replace(system.outputs, latent=latent.with_psi(psi)))
 
 
 def shows(run: TrainedRun) -> tuple[str, ...]:
@@ -206,6 +229,8 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
     """Returns the exhibit that --show asks for, of about --num pictures."""
     own = run.system.outputs.exhibits
     if asked.show in own:
+        if asked.psi is not None:
+            raise UserError(f"--psi: --show={asked.show} has styles of its own; leave it out")
         images = training_pictures(run.recipe, run.pictures_digest).images
         return own[asked.show](run.state, images, asked.num, asked.seed)
     if asked.show == "reconstructions":

@@ -46,3 +46,19 @@ def clip_params(limit: float) -> optax.GradientTransformation:
         return jax.tree.map(clip, updates, params), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update_fn)
+
+
+def replace_nonfinite(limit: float = 1e5) -> optax.GradientTransformation:
+    """Replaces what is not finite in a gradient: NaN by 0, infinities by ±limit. It stands first in a chain.
+
+    Args:
+      limit: what takes the place of infinity.
+
+    Reference:
+      The authors' code of StyleGAN2-ADA.
+    """
+
+    def finite(update: jax.Array) -> jax.Array:
+        return jnp.nan_to_num(update, nan=0.0, posinf=limit, neginf=-limit)
+
+    return optax.stateless(lambda updates, params: jax.tree.map(finite, updates))

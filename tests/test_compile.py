@@ -24,6 +24,7 @@ from jaxgan.training import parallel
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+STYLED = systems.families()["stylegan"].models  # the conformance suite lowers the first of them, in float32
 
 
 def lowered(model):
@@ -35,7 +36,9 @@ def lowered(model):
 
 
 # The conformance suite lowers every system in float32; here it is in bfloat16.
-@pytest.mark.parametrize("model", systems.names())
+@pytest.mark.parametrize(
+    "model", [pytest.param(name, marks=pytest.mark.long if name in STYLED else ()) for name in systems.names()]
+)
 def test_every_step_is_lowered_for_accelerators_and_convolves_in_the_type_that_was_asked_for(model):
     text = lowered(model)
     assert "stablehlo.while" in text  # the loop over steps

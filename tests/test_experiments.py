@@ -28,6 +28,10 @@ EXPERIMENTS = {
         "semi_supervised.flags",
         [*NARROW, "--dataset=avatars", "--image_size=16", "--num_examples=200", "--labels_per_class=1"],
     ),
+    "stylegan": (
+        "stylegan_avatars.flags",
+        [*SMALL, "--channel_max=4", "--latent_dim=4", "--mapping_layers=1", "--image_size=8"],
+    ),
     "cyclegan": ("cyclegan.flags", [*SMALL, "--width=2", "--blocks=1", "--image_size=16", "--batch_size=2"]),
     "progan": (
         "progan_avatars.flags",
@@ -58,8 +62,8 @@ def test_no_two_flag_files_write_into_one_workdir():
     assert len(set(workdirs)) == len(workdirs)
 
 
-# The conformance suite proves resumption of every system; these two commands take the longest.
-BY_HAND = ("cgan", "wgan")
+# The conformance suite proves resumption of every system; these three commands take the longest.
+BY_HAND = ("cgan", "wgan", "stylegan")
 
 
 @pytest.mark.parametrize(

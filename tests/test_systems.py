@@ -32,13 +32,20 @@ SIZES = {
     "pix2pix": 8,
     "cyclegan": 8,
     "progan": 8,
+    "stylegan2_small": 8,
+    "stylegan2": 8,
+    "stylegan2_auto": 8,
 }
+STYLES = {"channel_base": 32, "channel_max": 4, "mapping_layers": 1, "path_every": 2, "penalty_every": 2}
 WIDER = {
     "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent
     "pix2pix": {"discriminator_layers": 1},
     "ssgan_mnist": {"generator_width": 8, "discriminator_width": 16},
     "cyclegan": {"discriminator_layers": 1, "blocks": 1, "width": 2, "pool_size": 3},
     "progan": {"stable_kimg": 0.003, "fade_kimg": 0.012},  # the second phase begins with step 1, and fades in
+    "stylegan2_small": STYLES,
+    "stylegan2": STYLES,
+    "stylegan2_auto": STYLES,
 }
 OF_PICTURES = 11
 
@@ -71,13 +78,16 @@ QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "vae_mlp")
 THOROUGHLY = ("mlp_b", "vae_mlp")
 # Residual networks take minutes to compile.
 RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan", "sndcgan")
+# Of the StyleGANs, which are one but for their settings, the first is proven, and in CI not thoroughly.
+SAME = ("stylegan2", "stylegan2_auto")
 # What these add to another id is layers and widths, which the quick proofs have: their thorough ones are run by hand.
 LONG = (
     *("mlp_a", "mlp_keras", "autoencoder", "dcgan_mnist_a", "dcgan_mnist_keras", "dcgan_anime_b", "dcgan_64"),
-    *("cgan_mnist", "infogan_mnist", "resnet_gan", "sngan_32", "sndcgan"),
+    *("cgan_mnist", "infogan_mnist", "resnet_gan", "sngan_32", "sndcgan", *SAME),
     "progan",  # whose restarts and phases tests/test_progan.py proves
 )
-SLOW_TO_LOWER = (*RESIDUAL, "progan")  # of which every phase is lowered
+SLOW_TO_LOWER = (*RESIDUAL, "progan", *systems.families()["stylegan"].models)
+LOWERED = tuple(name for name in systems.names() if name not in SLOW_TO_LOWER)
 
 
 def marked(chosen, others=()):
@@ -87,18 +97,18 @@ def marked(chosen, others=()):
     return [pytest.param(name, marks=marks) for name, marks in marks.items()]
 
 
-@pytest.mark.parametrize("name", marked(QUICKLY))
+@pytest.mark.parametrize("name", marked(QUICKLY, SAME))
 @pytest.mark.parametrize("proof", conformance.QUICK, ids=lambda proof: proof.__name__)
 def test_every_system(name, proof):
     proof(*small(name))
 
 
-@pytest.mark.parametrize("name", marked([name for name in systems.names() if name not in SLOW_TO_LOWER]))
+@pytest.mark.parametrize("name", marked(LOWERED, SAME))
 def test_every_system_lowers_for_accelerators(name):
     conformance.lowers_for_accelerators(*small(name))
 
 
-@pytest.mark.parametrize("name", marked(THOROUGHLY, LONG))
+@pytest.mark.parametrize("name", marked(THOROUGHLY, (*LONG, "stylegan2_small")))
 @pytest.mark.parametrize("proof", conformance.THOROUGH, ids=lambda proof: proof.__name__)
 def test_every_system_thoroughly(name, proof):
     proof(*small(name))

@@ -26,6 +26,7 @@ MODULES = (  # one line a system: a module with FAMILIES
     "jaxgan.systems.semi_supervised",
     "jaxgan.systems.cyclegan",
     "jaxgan.systems.progan",
+    "jaxgan.systems.stylegan2",
 )
 
 

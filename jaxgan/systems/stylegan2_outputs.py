@@ -1,0 +1,127 @@
+"""What a StyleGAN2 can be asked for: samples nearer to the average style, mixed styles, ways between styles."""
+
+import dataclasses
+import functools
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.models.inference import CHUNK, generate
+from jaxgan.ops import pixels
+from jaxgan.systems.adversarial import GANState
+from jaxgan.systems.outputs import Exhibit, LatentOutput
+from jaxgan.systems.system import Preview
+
+GRID = 64  # pictures in a preview, 8×8
+COLUMNS = 8  # pictures in a row of an exhibit
+PSIS = (1.0, 0.7, 0.5, 0.3, 0.0)
+KINDS = ("coarse", "middle", "fine")
+
+
+@dataclasses.dataclass(frozen=True)
+class StyledLatentOutput(LatentOutput):
+    """Pictures drawn from latents by way of styles."""
+
+    def with_psi(self, psi: float) -> "StyledLatentOutput":
+        """Returns the output whose styles are drawn to this share of their way from the average one."""
+        return dataclasses.replace(self, network=self.network.clone(psi=psi))
+
+    def styles(self, state: Any, z: jax.Array) -> jax.Array:
+        """Maps latents (N, latent_dim) to the styles of each layer, (N, styles, latent_dim)."""
+        return _styles(self.network, self.variables(state), z)
+
+    def images_of_styles(self, state: Any, ws: jax.Array) -> np.ndarray:
+        """Draws pictures, uint8 (N, H, W, C), from styles (N, styles, latent_dim)."""
+        variables = self.variables(state)
+        parts = [_draw(self.network, variables, ws[first : first + CHUNK]) for first in range(0, len(ws), CHUNK)]
+        return np.concatenate([np.asarray(part) for part in parts])
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _styles(network: Any, variables: Any, z: jax.Array) -> jax.Array:
+    ws: jax.Array = network.apply(variables, network.apply(variables, z, method="map"), method="truncated")
+    return ws
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _draw(network: Any, variables: Any, ws: jax.Array) -> jax.Array:
+    return pixels.quantize(network.apply(variables, ws, method="synthesize"))
+
+
+def build_preview(latent: StyledLatentOutput, key: jax.Array) -> Preview:
+    """Binds the preview to its latents, 8×8 of them."""
+
+    @functools.cache  # not drawn before they are needed, and only once
+    def latents() -> jax.Array:
+        return latent.latents(key, GRID)
+
+    return Preview(lambda state: generate(latent.network, latent.variables(state), latents()), COLUMNS)
+
+
+def layers_of_kinds(styles: int) -> tuple[slice, ...]:
+    """Divides the layers into coarse, middle and fine ones: thirds, of which the coarse ones are the largest."""
+    ends = [0, *(-(-styles * third // 3) for third in (1, 2, 3))]
+    return tuple(slice(first, last) for first, last in itertools.pairwise(ends))
+
+
+def show_mixing(latent: StyledLatentOutput, state: GANState, images: np.ndarray, count: int, seed: int) -> Exhibit:
+    """Shows what the coarse, the middle and the fine styles do.
+
+    Each set of rows has a picture at the left, and beside it others: as they are, and below with its coarse, its middle
+    and its fine styles.
+
+    Args:
+      latent: of the system.
+      state: of the system.
+      images: training pictures, of no use here.
+      count: about how many pictures; rounded down to whole sets, one at least.
+      seed: of the latents.
+    """
+    del images
+    rows, others = 1 + len(KINDS), COLUMNS - 1
+    sets = max(1, count // (rows * COLUMNS))
+    ws = latent.styles(state, latent.latents(jax.random.key(seed), sets + others))
+    sources, own = ws[:sets], ws[sets:]
+    table = []
+    for source in sources:
+        table += [source[None], own]
+        for layers in layers_of_kinds(ws.shape[1]):
+            table += [source[None], own.at[:, layers].set(source[layers])]
+    return Exhibit(
+        latent.images_of_styles(state, jnp.concatenate(table)),
+        np.zeros((sets * rows * COLUMNS, 0), np.uint8),
+        COLUMNS,
+        apart=1,
+        together=rows,
+        rows=("as they are", *(f"its {kind} styles" for kind in KINDS)),
+    )
+
+
+def show_truncation(latent: StyledLatentOutput, state: GANState, images: np.ndarray, count: int, seed: int) -> Exhibit:
+    """Shows latents in columns, their styles nearer to the average from row to row; arguments as of `show_mixing`."""
+    del images
+    sets = max(1, count // (len(PSIS) * COLUMNS))
+    z = latent.latents(jax.random.key(seed), sets * COLUMNS)
+    drawn = np.stack([latent.with_psi(psi).images(state, z) for psi in PSIS], axis=1)
+    drawn = drawn.reshape(sets, COLUMNS, len(PSIS), *drawn.shape[2:]).swapaxes(1, 2)
+    return Exhibit(
+        drawn.reshape(-1, *drawn.shape[3:]),
+        np.zeros((sets * COLUMNS * len(PSIS), 0), np.uint8),
+        COLUMNS,
+        together=len(PSIS),
+        rows=tuple(f"ψ = {psi:g}" for psi in PSIS),
+    )
+
+
+def show_styles(latent: StyledLatentOutput, state: GANState, images: np.ndarray, count: int, seed: int) -> Exhibit:
+    """Shows straight ways between the styles of two latents, one in a row; arguments as of `show_mixing`."""
+    del images
+    rows = max(1, count // COLUMNS)
+    ws = latent.styles(state, latent.latents(jax.random.key(seed), 2 * rows))
+    shares = jnp.linspace(0.0, 1.0, COLUMNS)[None, :, None, None]
+    ways = ws[0::2, None] + shares * (ws[1::2] - ws[0::2])[:, None]
+    drawn = latent.images_of_styles(state, ways.reshape(-1, *ws.shape[1:]))
+    return Exhibit(drawn, np.zeros((len(drawn), 0), np.uint8), COLUMNS)
