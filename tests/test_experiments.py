@@ -29,6 +29,10 @@ EXPERIMENTS = {
         [*NARROW, "--dataset=avatars", "--image_size=16", "--num_examples=200", "--labels_per_class=1"],
     ),
     "cyclegan": ("cyclegan.flags", [*SMALL, "--width=2", "--blocks=1", "--image_size=16", "--batch_size=2"]),
+    "stargan": (
+        "stargan.flags",
+        [*SMALL, "--width=2", "--blocks=1", "--discriminator_width=2", "--image_size=16", "--batch_size=2"],
+    ),
 }
 
 
@@ -65,7 +69,7 @@ def test_twenty_steps_and_on(command, tmp_path):
         assert f"to {steps}, in" in done.stdout
     assert inspected(tmp_path / "run")["step"] == 25
     assert [line["step"] for line in logged(tmp_path / "run")] == [5, 10, 15, 20, 25]
-    shown = ["--show=translations"] if command in ("pix2pix", "cyclegan") else []
+    shown = ["--show=translations"] if command in ("pix2pix", "cyclegan", "stargan") else []
     done = run("sample", f"--workdir={tmp_path / 'run'}", *shown, "--num=6", f"--out={tmp_path / 'six.npz'}")
     assert done.returncode == 0, done.stderr
     arrays = arrays_of(tmp_path / "six.npz")

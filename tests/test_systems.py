@@ -31,12 +31,14 @@ SIZES = {
     "sndcgan": 16,
     "pix2pix": 8,
     "cyclegan": 8,
+    "stargan": 8,
 }
 WIDER = {
     "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent
     "pix2pix": {"discriminator_layers": 1},
     "ssgan_mnist": {"generator_width": 8, "discriminator_width": 16},
     "cyclegan": {"discriminator_layers": 1, "blocks": 1, "width": 2, "pool_size": 3},
+    "stargan": {"discriminator_layers": 1, "blocks": 0, "width": 2, "critic_steps": 2},
 }
 OF_PICTURES = 11
 

@@ -25,6 +25,7 @@ MODULES = (  # one line a system: a module with FAMILIES
     "jaxgan.systems.pix2pix",
     "jaxgan.systems.semi_supervised",
     "jaxgan.systems.cyclegan",
+    "jaxgan.systems.stargan",
 )
 
 
