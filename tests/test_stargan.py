@@ -318,7 +318,7 @@ def test_held_out_faces_are_shown_and_scored(of_faces):
     shown = translation.translations(run, 9, 0)
     assert shown.rows == ("input", "output", "truth")
     rows = shown.images.reshape(3, 3, 16, 16, 3)
-    with pytest.raises(UserError, match="^direction: stargan translates into conditions"):
+    with pytest.raises(UserError, match=r"^direction: stargan translates into conditions"):
         translation.translations(run, 9, 0, "a_to_b")
     np.testing.assert_array_equal(rows[1], rows[2])
     np.testing.assert_array_equal(rows[2], truths.images)
@@ -327,6 +327,11 @@ def test_held_out_faces_are_shown_and_scored(of_faces):
     hair = scores["hair/measured_conditional_accuracy"]
     assert hair["value"] == hair["accuracy_on_real"]
     assert {"cycle_l1", "hair/classified", "eyes/measured_conditional_accuracy"} <= scores.keys()
+
+
+def test_translations_have_conditions_of_their_own():
+    with pytest.raises(UserError, match=r"^condition: show=translations shows every condition"):
+        sample.check(sample.Sample(show="translations", condition="blue hair"))
 
 
 def test_changes_outside_of_the_hair_are_counted(of_faces, monkeypatch):

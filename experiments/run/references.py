@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.run.recipes import Recipe
 from jaxgan import data
+from jaxgan.data.avatars.recoloured import COLOURS
 from jaxgan.data.examples import Examples
 from jaxgan.data.folder import TAG_FILE
 from jaxgan.data.sources import Sources, digest_of, first_source
@@ -16,9 +17,6 @@ from jaxgan.host.errors import NoSuchSplit, UserError, printable
 
 UNKNOWN = "unknown"
 """The digest that stands for pictures that are not known: those of imported weights."""
-
-RECOLOURED = ("hair", "eyes")
-"""The parts of drawn faces whose right translations are known."""
 
 RESIZING = "middle square, bicubic with anti-aliasing where the size differs"
 
@@ -107,7 +105,7 @@ def recoloured_pictures(recipe: Recipe, part: str, count: int) -> Examples | Non
       part: what a run translates; None is returned for other parts than the hair and the eyes, too.
       count: of the faces.
     """
-    if recipe.dataset != "avatars" or part not in RECOLOURED:
+    if recipe.dataset != "avatars" or part not in COLOURS:
         return None
     return data.load_recoloured(image_size=recipe.picture_size, part=part, num_examples=count)
 
