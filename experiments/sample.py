@@ -7,7 +7,7 @@
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
     python -m experiments.sample --workdir=W --input=drawing.png --out=face.png       # or a folder; needs a translator
     python -m experiments.sample --workdir=W --input=photos --direction=b_to_a --out=paintings    # between two domains
-    python -m experiments.sample --workdir=W --input=face.png --condition="blonde hair" --out=blonde.png    # of StarGAN
+    python -m experiments.sample --workdir=W --input=face.png --condition="blue hair" --out=blue.png
     python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the latent that comes closest
 
 A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and, of a conditional

@@ -234,6 +234,7 @@ def build_report() -> Report:
         ),
         bar=("d_loss", "g_class", "reconstruction"),
         diverse_preview=False,  # the same pictures in several labels
+        unit="generator steps",
     )
 
 
