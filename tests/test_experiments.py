@@ -31,7 +31,7 @@ EXPERIMENTS = {
     "cyclegan": ("cyclegan.flags", [*SMALL, "--width=2", "--blocks=1", "--image_size=16", "--batch_size=2"]),
     "stargan": (
         "stargan.flags",
-        [*SMALL, "--width=2", "--blocks=1", "--discriminator_width=2", "--image_size=16", "--batch_size=2"],
+        [*SMALL, "--width=2", "--blocks=0", "--discriminator_layers=2", "--image_size=16", "--batch_size=2"],
     ),
 }
 
