@@ -7,6 +7,7 @@
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
     python -m experiments.sample --workdir=W --input=drawing.png --out=face.png       # or a folder; needs a translator
     python -m experiments.sample --workdir=W --input=photos --direction=b_to_a --out=paintings    # between two domains
+    python -m experiments.sample --workdir=W --input=face.png --condition="blue hair" --out=blue.png
     python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the latent that comes closest
 
 A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and, of a conditional
@@ -76,8 +77,8 @@ class Sample:
     )
     input: str | None = option(
         None,
-        "Picture file, or folder of pictures, to translate; a .png shows each above its translation, a .npz or a folder"
-        " takes the translations alone",
+        "Picture file, or folder of pictures, to translate; a .png shows each above its translation, or beside those"
+        " into all conditions, a .npz or a folder takes the translations alone",
         path=True,
     )
     direction: str | None = option(None, "Direction of a translation, such as b_to_a; default: the system's first")
@@ -95,7 +96,9 @@ class Sample:
         " default: 1",
         group="Latents",
     )
-    condition: str | None = option(None, 'Condition to draw, such as "blue hair red eyes" or 7; default: all in turn')
+    condition: str | None = option(
+        None, 'Condition to draw, or to translate into, such as "blue hair red eyes" or 7; default: all in turn'
+    )
     data_dir: str | None = option(
         None, "Directory of the run's pictures if they have moved, for what shows real ones", path=True
     )
@@ -118,7 +121,13 @@ def main() -> None:
     if asked.input is None:
         check_show(run, asked.show)
     if asked.input is not None:
-        exhibit = translated(run, asked.input, asked.direction, pairs=asked.out.endswith(".png"))
+        exhibit = translated(
+            run,
+            asked.input,
+            direction=asked.direction,
+            condition=asked.condition,
+            pairs=asked.out.endswith(".png"),
+        )
     elif asked.project is not None:
         exhibit = _projection(run, asked)
     elif asked.show == "samples":
@@ -155,7 +164,7 @@ def check(asked: Sample) -> None:
         raise UserError("--best_of: chooses among plain samples; leave out --show and --project")
     if asked.project is not None and asked.show != "samples":
         raise UserError(f"--project: shows one picture and what is nearest to it; leave out --show={asked.show}")
-    if asked.condition is not None and asked.show in ("conditions", "one_noise"):
+    if asked.condition is not None and asked.show in ("conditions", "one_noise", "translations"):
         raise UserError(f"--condition: --show={asked.show} shows every condition; leave one of the two out")
     if Path(asked.out).suffix.lower() in OTHER_PICTURES or asked.out.endswith((".PNG", ".GIF", ".NPZ")):
         raise UserError(f"--out={asked.out}: choose a .png, a .npz or a .gif, spelt so, or a folder")
@@ -183,7 +192,7 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
         found += ["conditions", "one_noise"] if run.condition_dim else []
     if outputs.reconstruct:
         found.append("reconstructions")
-    if run.recipe.family.paired or run.recipe.family.unpaired:
+    if run.recipe.family.paired or run.recipe.family.unpaired or outputs.translate_to:
         found.append("translations")
     return (*found, *outputs.exhibits)
 

@@ -194,7 +194,7 @@ def outputs_answer_or_refuse(system, examples):
     """Each output works on a fresh state, or its absence is told in one line."""
     state, outputs = fresh(system), system.outputs
     images = np.asarray(_images(examples)[:3])
-    for name in ("latent", "score", "reconstruct", "translate", "measure"):
+    for name in ("latent", "score", "reconstruct", "translate", "translate_to", "measure"):
         if not getattr(outputs, name):
             try:
                 outputs.require(name, system.name)
@@ -215,6 +215,11 @@ def outputs_answer_or_refuse(system, examples):
     for translate in outputs.translate.values():
         translated = translate(state, images)
         assert translated.dtype == np.uint8 and len(translated) == len(images)
+    if outputs.translate_to is not None:
+        conditions = np.zeros((len(images), examples.condition_dim), np.uint8)
+        conditions[:, outputs.translate_to.kinds[0].start] = 1
+        translated = outputs.translate_to.images(state, images, conditions)
+        assert translated.dtype == np.uint8 and translated.shape == images.shape
     if outputs.measure is not None:
         further = {name: examples.arrays[name][:3] for name in system.inputs.get("", ()) if name != "image"}
         measures = outputs.measure(state, images, jax.random.key(0), **further)

@@ -35,6 +35,7 @@ SIZES = {
     "stylegan2_small": 8,
     "stylegan2": 8,
     "stylegan2_auto": 8,
+    "stargan": 8,
 }
 STYLES = {"channel_base": 32, "channel_max": 4, "mapping_layers": 1, "path_every": 2, "penalty_every": 2}
 WIDER = {
@@ -46,6 +47,7 @@ WIDER = {
     "stylegan2_small": STYLES,
     "stylegan2": STYLES,
     "stylegan2_auto": STYLES,
+    "stargan": {"discriminator_layers": 1, "blocks": 0, "width": 2, "critic_steps": 2},
 }
 OF_PICTURES = 11
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from experiments.run.recipes import Recipe
 from experiments.run.references import (
+    recoloured_pictures,
     reference_domains,
     reference_pictures,
     reference_split,
     resizing,
     teaching_pictures,
 )
-from experiments.run.translation import TranslationScores, domain_scores
+from experiments.run.translation import RecolouringScores, TranslationScores, domain_scores
 from jaxgan.data.examples import Examples
 from jaxgan.data.heads import heads_of
 from jaxgan.host.errors import UserError
@@ -208,7 +209,9 @@ def make_measurer(
     context = {"n": len(real), "resolution": list(system.image_shape), "split": split, "seed": seed}
 
     further = {name: real.arrays[name] for name in system.inputs.get("", ()) if name not in ("image", "condition")}
-    translations = TranslationScores(trained_on or recipe, system, real) if recipe.family.paired else None
+    translations: Callable[[Any], Scores] | None = _recolouring(recipe, system, num)
+    if recipe.family.paired:
+        translations = TranslationScores(trained_on or recipe, system, real)
     measure_labelled = system.outputs.measure_labelled
     labels = {}
     if measure_labelled is not None and real.conditions is not None:
@@ -226,6 +229,15 @@ def make_measurer(
         return {name: score | context for name, score in scores.items()}
 
     return measured
+
+
+def _recolouring(recipe: Recipe, system: System, num: int) -> RecolouringScores | None:
+    """Opens faces in two colours each, for a system that translates colours; None for others, or other pictures."""
+    into = system.outputs.translate_to
+    if into is None:
+        return None
+    real = recoloured_pictures(recipe, into.kinds[0].name, num)
+    return None if real is None else RecolouringScores(into.kinds[0], into, real)
 
 
 def during_training(recipe: Recipe, system: System) -> Callable[[Any], dict[str, float]]:

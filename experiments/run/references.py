@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.run.recipes import Recipe
 from jaxgan import data
+from jaxgan.data.avatars.recoloured import COLOURS
 from jaxgan.data.examples import Examples
 from jaxgan.data.folder import TAG_FILE
 from jaxgan.data.sources import Sources, digest_of, first_source
@@ -94,6 +95,19 @@ def reference_domains(recipe: Recipe, split: str, count: int, seed: int) -> dict
     if recipe.dataset in data.DRAWN and split != "train":
         recipe = dataclasses.replace(recipe, num_examples=count)
     return {name: _at_most(part, count, seed) for name, part in load_domains(recipe, split).items()}
+
+
+def recoloured_pictures(recipe: Recipe, part: str, count: int) -> Examples | None:
+    """Draws faces that a run has not seen, beside each the same in another colour; None for other pictures.
+
+    Args:
+      recipe: of the run.
+      part: what a run translates; None is returned for other parts than the hair and the eyes, too.
+      count: of the faces.
+    """
+    if recipe.dataset != "avatars" or part not in COLOURS:
+        return None
+    return data.load_recoloured(image_size=recipe.picture_size, part=part, num_examples=count)
 
 
 def _at_most(pictures: Examples, count: int, seed: int) -> Examples:

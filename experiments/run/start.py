@@ -160,7 +160,8 @@ def build_system(recipe: Recipe, pictures: Sources) -> System:
 def check_sizes(recipe: Recipe) -> None:
     """Raises a UserError for sizes that the networks cannot make, before any picture is read."""
     size = recipe.picture_size
-    names = ("any",) if recipe.family.conditional or recipe.family.labelled else ()
+    labelled = recipe.family.conditional or recipe.family.labelled
+    names = recipe.settings.stand_in_conditions if labelled else ()
     build_system(recipe, Examples.described((size, size, 3), names, ""))
 
 

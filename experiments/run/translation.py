@@ -1,4 +1,4 @@
-"""Translations: of pictures that a user gives, of pairs that a run has not seen, and their scores."""
+"""Translations: of pictures that a user gives, of pairs and faces that a run has not seen, and their scores."""
 
 import dataclasses
 import functools
@@ -12,6 +12,7 @@ import numpy as np
 from experiments.run.recipes import Recipe
 from experiments.run.references import (
     load_pictures,
+    recoloured_pictures,
     reference_domains,
     reference_pictures,
     reference_split,
@@ -19,44 +20,86 @@ from experiments.run.references import (
 )
 from experiments.run.restore import TrainedRun
 from jaxgan import data
+from jaxgan.data import tags
 from jaxgan.data.decode import EXTENSIONS, decode
 from jaxgan.data.examples import Examples
+from jaxgan.data.heads import Head
 from jaxgan.host.errors import UserError, printable
 from jaxgan.metrics import measured_colours
 from jaxgan.metrics.entries import Scores
 from jaxgan.metrics.neighbours import nearest_neighbours
-from jaxgan.systems.outputs import Exhibit, mean_measure, rows_below
+from jaxgan.systems.outputs import Exhibit, TranslationOutput, mean_measure, rows_below
 from jaxgan.systems.system import System
 
 COLUMNS = 8
 COLOURS = ("hair/measured_conditional_accuracy", "eyes/measured_conditional_accuracy")
 
 
-def translated(run: TrainedRun, path: str, direction: str | None, *, pairs: bool) -> Exhibit:
+def translated(
+    run: TrainedRun, path: str, *, direction: str | None = None, condition: str | None = None, pairs: bool
+) -> Exhibit:
     """Translates a picture file, or all those in a folder and its subfolders in the order of their paths.
 
     Args:
       run: of a system that translates.
       path: the file or the folder.
       direction: of the system's own; None: the first.
-      pairs: whether to show each picture above its translation, instead of translations alone.
+      condition: of a system that translates into conditions, such as "blonde hair"; None: each class in turn.
+      pairs: whether to show each picture above its translation, or beside it in all classes, instead of translations
+        alone.
 
     Raises:
-      UserError: if the system does not translate, has no such direction, or a picture cannot be read.
+      UserError: if the system does not translate, has no such direction or condition, or a picture cannot be read.
     """
-    translate = _direction(run, direction)
+    into = run.system.outputs.translate_to
+    if into is None:
+        translate = _direction(run, direction)
+        if condition is not None:
+            raise UserError(f"--condition: {run.recipe.model} translates {_directions(run)}; leave it out")
+        pictures = _pictures(run, path)
+        results, conditions = translate(run.state, pictures), np.zeros((len(pictures), 0), np.uint8)
+    else:
+        _refuse_direction(run, direction)
+        if condition is None:
+            return _in_all_classes(run, into, _pictures(run, path), beside=pairs)
+        asked = _condition(run, condition)
+        pictures = _pictures(run, path)
+        conditions = np.repeat(asked[None], len(pictures), axis=0)
+        results = into.images(run.state, pictures, conditions)
+    return _below((pictures, results), ("input", condition or "output")) if pairs else Exhibit(results, conditions)
+
+
+def _pictures(run: TrainedRun, path: str) -> np.ndarray:
     height, _, channels = run.system.image_shape
-    pictures = np.stack([_decoded(file, height, channels) for file in _files(path)])
-    results = translate(run.state, pictures)
-    if not pairs:
-        return Exhibit(results, np.zeros((len(results), 0), np.uint8))
-    return _below((pictures, results), ("input", "output"))
+    return np.stack([_decoded(file, height, channels) for file in _files(path)])
+
+
+def _condition(run: TrainedRun, text: str) -> np.ndarray:
+    try:
+        return tags.parse_condition(text, run.condition_names)
+    except UserError as error:
+        raise UserError(f"--condition: {error.as_flags}") from None
+
+
+def _in_all_classes(run: TrainedRun, into: TranslationOutput, pictures: np.ndarray, *, beside: bool) -> Exhibit:
+    """Translates each picture into every class of the first kind: a row of them, if asked for beside the picture."""
+    kind = into.kinds[0]
+    every = np.zeros((len(kind.classes), len(run.condition_names)), np.uint8)
+    every[np.arange(len(every)), np.arange(len(run.condition_names))[kind.columns]] = 1
+    conditions = np.tile(every, (len(pictures), 1))
+    results = into.images(run.state, np.repeat(pictures, len(every), axis=0), conditions)
+    if not beside:
+        return Exhibit(results, conditions)
+    rows = np.concatenate([pictures[:, None], results.reshape(len(pictures), len(every), *pictures.shape[1:])], axis=1)
+    shown = rows.reshape(-1, *pictures.shape[1:])
+    heads = ("input", *kind.classes)
+    return Exhibit(shown, np.zeros((len(shown), 0), np.uint8), len(heads), apart=1, heads=heads)
 
 
 def translations(run: TrainedRun, count: int, seed: int, direction: str | None = None) -> Exhibit:
     """Shows inputs, what the system makes of them, and the truth where it is known, of pictures that it has not seen.
 
-    Of two domains what is left after the way back stands below the translation.
+    Of two domains what is left after the way back stands below the translation. Of conditions each picture has one.
 
     Args:
       run: of a system that translates.
@@ -64,15 +107,41 @@ def translations(run: TrainedRun, count: int, seed: int, direction: str | None =
       seed: chooses the pictures.
       direction: of the system's own; None: the first.
     """
-    translate = _direction(run, direction)
+    into = run.system.outputs.translate_to
     split = reference_split(run.recipe)
     if run.recipe.dataset not in data.DRAWN:
         training_pictures(run.recipe, run.pictures_digest)  # another folder's would stand for them
+    if into is not None:
+        _refuse_direction(run, direction)
+        return _into_conditions(run, into, split, count, seed)
+    translate = _direction(run, direction)
     if run.recipe.family.unpaired:
         return _there_and_back(run, split, count, seed, direction)
     found = reference_pictures(run.recipe, split, max(1, count // 3), seed)
     inputs, truths = found.arrays["input"], found.images
     return _below((inputs, translate(run.state, inputs), truths), ("input", "output", "truth"))
+
+
+def _into_conditions(run: TrainedRun, into: TranslationOutput, split: str, count: int, seed: int) -> Exhibit:
+    kind = into.kinds[0]
+    found = recoloured_pictures(run.recipe, kind.name, max(1, count // 3))
+    if found is not None:
+        asked = asked_of(kind, found)
+        made = into.images(run.state, found.arrays["input"], asked)
+        return _below((found.arrays["input"], made, found.images), ("input", "output", "truth"))
+    images = reference_pictures(run.recipe, split, max(1, count // 2), seed).images
+    asked = np.zeros((len(images), len(run.condition_names)), np.uint8)
+    asked[np.arange(len(images)), kind.start + np.arange(len(images)) % len(kind.classes)] = 1
+    return _below((images, into.images(run.state, images, asked)), ("input", "output"))
+
+
+def asked_of(kind: Head, pictures: Examples) -> np.ndarray:
+    """Returns the conditions of pictures, (N, c), of one kind alone; all else is left open."""
+    if pictures.conditions is None:
+        raise ValueError("these pictures have no conditions")
+    asked = np.zeros_like(pictures.conditions)
+    asked[:, kind.columns] = pictures.conditions[:, kind.columns]
+    return asked
 
 
 def _there_and_back(run: TrainedRun, split: str, count: int, seed: int, direction: str | None) -> Exhibit:
@@ -153,11 +222,65 @@ class TranslationScores:
         return mean_measure(distances, meaning)._asdict()
 
 
+@dataclasses.dataclass(frozen=True)
+class RecolouringScores:
+    """Scores of faces that are translated into other colours, beside the truth.
+
+    Attributes:
+      kind: what is translated, "hair" or "eyes".
+      translate_to: of the system.
+      real: "image", faces in other colours, "input", as they are, and the conditions of the former.
+    """
+
+    kind: Head
+    translate_to: TranslationOutput
+    real: Examples
+
+    def __call__(self, state: Any) -> Scores:
+        """Computes how far translations are from the truth, what changes that should not, and the right colours."""
+        inputs, truths = (self.real.arrays[name].astype(np.float32) for name in ("input", "image"))
+        pictures = self.translate_to.images(state, self.real.arrays["input"], asked_of(self.kind, self.real))
+        conditions = self.real.conditions
+        colours = measured_colours(
+            pictures,
+            conditions=conditions,
+            real=self.real.images,
+            real_conditions=conditions,  # type: ignore[arg-type]  # they have some
+        )
+        outside = (inputs == truths).all(axis=-1)
+        change = (np.abs(pictures - inputs).mean(axis=-1) * outside).sum((1, 2)) / outside.sum((1, 2)) / 127.5
+        of_truth = "root mean square difference of the"
+        measures = {
+            "rmse": mean_measure(_rmse(pictures, truths), f"{of_truth} translation from the truth; 0 to 2"),
+            "unchanged_rmse": mean_measure(
+                _rmse(inputs, truths), f"{of_truth} picture as it is from the truth; 0 to 2"
+            ),
+            "change_outside": mean_measure(
+                change, f"mean absolute change where the {self.kind.name} is not, of pixels in [-1, 1]; 0 to 2"
+            ),
+        }
+        scores: Scores = {name: {**measure._asdict(), "n": len(self.real)} for name, measure in measures.items()}
+        return scores | {name: colours[name] for name in COLOURS}
+
+
+def _rmse(pictures: np.ndarray, images: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.square((pictures - images) / 127.5).mean((1, 2, 3)))
+
+
+def _directions(run: TrainedRun) -> str:
+    return ", ".join(run.system.outputs.require("translate", run.recipe.model))
+
+
 def _direction(run: TrainedRun, direction: str | None) -> Any:
     directions = run.system.outputs.require("translate", run.recipe.model)
     if direction is not None and direction not in directions:
-        raise UserError(f"--direction={direction}: {run.recipe.model} translates {', '.join(directions)}")
+        raise UserError(f"--direction={direction}: {run.recipe.model} translates {_directions(run)}")
     return directions[direction or next(iter(directions))]
+
+
+def _refuse_direction(run: TrainedRun, direction: str | None) -> None:
+    if direction is not None:
+        raise UserError(f"--direction: {run.recipe.model} translates into conditions; give --condition instead")
 
 
 def _below(parts: tuple[np.ndarray, ...], rows: tuple[str, ...]) -> Exhibit:

@@ -12,7 +12,7 @@ from typing import Any
 from jaxgan.data.examples import Examples, from_arrays
 from jaxgan.host.errors import NoSuchSplit, UserError, printable
 
-__all__ = ["Examples", "from_arrays", "load", "load_domains"]
+__all__ = ["Examples", "from_arrays", "load", "load_domains", "load_recoloured"]
 
 _AVATAR_SEEDS = {"train": 0, "test": 1}
 _PREVIEWED = 16  # pairs of the split "test" that come with the split "train"
@@ -144,6 +144,29 @@ def load_domains(
     if data_dir is None:
         raise UserError("--dataset=folder_domains: name the folder of two domains by --data_dir")
     return folder_domains.load(data_dir, image_size, split=split, cache_dir=cache_dir)
+
+
+def load_recoloured(
+    *, image_size: int, part: str, num_examples: int, cache_dir: str | os.PathLike | None = None
+) -> Examples:
+    """Opens faces of the split "test" of "avatars", each of them also in another colour of its hair or its eyes.
+
+    Args:
+      image_size: height and width of the pictures, in pixels.
+      part: "hair" or "eyes".
+      num_examples: number of faces.
+      cache_dir: see `cache.cache_directory`.
+
+    Returns:
+      "input", the faces as they are, "image", in another colour, and "condition", that of the latter.
+
+    Raises:
+      UserError: for a part without classes of colours, or if they cannot be drawn.
+    """
+    from jaxgan.data.avatars import recoloured
+
+    seed = _AVATAR_SEEDS["test"]
+    return recoloured.load(part=part, size=image_size, count=num_examples, seed=seed, cache_dir=cache_dir)
 
 
 def _avatars_pairs(split: str, count: int, **options: Any) -> Examples:

@@ -27,6 +27,7 @@ MODULES = (  # one line a system: a module with FAMILIES
     "jaxgan.systems.cyclegan",
     "jaxgan.systems.progan",
     "jaxgan.systems.stylegan2",
+    "jaxgan.systems.stargan",
 )
 
 

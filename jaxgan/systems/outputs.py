@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxgan.data.heads import Head
 from jaxgan.host.errors import UserError
 from jaxgan.models import Network, inference
 from jaxgan.models.inference import fixed_latents
@@ -114,6 +115,36 @@ class ScoreOutput:
 
 
 @dataclasses.dataclass(frozen=True)
+class TranslationOutput:
+    """Pictures translated into conditions.
+
+    Attributes:
+      kinds: what can be asked for: groups of columns of the conditions.
+      translate: (state, uint8 images (N, H, W, C), conditions (N, c)) -> uint8 images of the same shape. What a
+        condition leaves open stays as it is.
+    """
+
+    kinds: tuple[Head, ...]
+    translate: Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
+
+    def images(self, state: Any, images: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+        """Translates pictures, uint8 (N, H, W, C), into conditions (N, c), zeros and ones.
+
+        Raises:
+          UserError: if a condition asks for what the system does not translate, or for nothing that it does.
+        """
+        conditions = np.asarray(conditions)
+        known = np.zeros(conditions.shape[1], bool)
+        for kind in self.kinds:
+            known[kind.columns] = True
+        if conditions[:, ~known].any() or not conditions[:, known].any(axis=1).all():
+            kinds = " and ".join(kind.name for kind in self.kinds)
+            example = self.kinds[0].classes[0]
+            raise UserError(f'--condition: is to be of {kinds}, which this system translates, such as "{example}"')
+        return self.translate(state, images, conditions)
+
+
+@dataclasses.dataclass(frozen=True)
 class Outputs:
     """What commands may ask of a system; None and {} where it has nothing to give.
 
@@ -122,6 +153,7 @@ class Outputs:
       score: logits of pictures.
       reconstruct: (state, uint8 images (N, H, W, C)) -> uint8 images of the same shape.
       translate: direction -> (state, uint8 images) -> uint8 images; the first direction is the usual one.
+      translate_to: pictures translated into conditions, instead of in directions.
       exhibits: name -> (state, images, count, seed) -> Exhibit: pictures that `experiments.sample --show=NAME` shows;
         `images` are training pictures, uint8.
       measure: (state, uint8 images, key) -> {name: Measure}, of pictures that the system has not seen; shown by
@@ -134,6 +166,7 @@ class Outputs:
     score: ScoreOutput | None = None
     reconstruct: Callable[[Any, np.ndarray], np.ndarray] | None = None
     translate: Mapping[str, Callable[[Any, np.ndarray], np.ndarray]] = dataclasses.field(default_factory=dict)
+    translate_to: TranslationOutput | None = None
     exhibits: Mapping[str, Callable[..., Exhibit]] = dataclasses.field(default_factory=dict)
     measure: Callable[..., Mapping[str, Measure]] | None = None
     measure_labelled: Callable[[Any, np.ndarray, Mapping[str, np.ndarray]], Mapping[str, Measure]] | None = None
@@ -159,6 +192,7 @@ LACKING = {
     "score": "has no discriminator that scores pictures",
     "reconstruct": "does not reconstruct pictures",
     "translate": "does not translate pictures",
+    "translate_to": "does not translate pictures into conditions",
     "measure": "has no measures of its own",
 }
 """What a refusal says, by output."""

@@ -56,6 +56,11 @@ class SystemSettings:
         """What `data.load` is told besides, such as what lies beside each picture."""
         return {}
 
+    @property
+    def stand_in_conditions(self) -> tuple[str, ...]:
+        """Names of conditions that the settings suit, for a check of the sizes before any picture is read."""
+        return ("any",)
+
     def check(self) -> None:
         """Raises a UserError for a value out of range."""
         require_positive(self, "image_size", "batch_size")

@@ -21,7 +21,7 @@ _CONTOUR = 0.008
 def accessory_colour(traits: Traits, dice: Dice) -> Colour:
     """Returns the colour of the accessories: of three random colours, the one that differs most from the hair."""
     thrown = [dice.pick(f"accessory {n}", _COLOURS) for n in range(3)]
-    return most_unlike(thrown, (traits.hair, *traits.other_hair))
+    return most_unlike(thrown, traits.contrasting_hair)
 
 
 def _part(canvas: Canvas, points: np.ndarray, colour: Colour) -> None:

@@ -26,7 +26,7 @@ def backdrop(traits: Traits, dice: Dice) -> Colour:
         )
         for n in range(4)
     ]
-    return most_unlike(thrown, (traits.hair, *traits.other_hair))
+    return most_unlike(thrown, traits.contrasting_hair)
 
 
 def _quad(left: float, top: float, right: float, bottom: float) -> np.ndarray:

@@ -43,7 +43,7 @@ def draw_in(
     dice = Dice(seed, index)
     plain = choose(dice)
     if part == "hair":
-        plain = dataclasses.replace(plain, other_hair=domains)
+        plain = dataclasses.replace(plain, against=domains)
     of_part: list[dict[str, Any]] = [{part: colour} for colour in colours]
     every = [dataclasses.replace(plain, **changed) for changed in of_part]
     return np.concatenate([paint(traits, dice, size) for traits in every]), condition(every[0].hair, every[0].eyes)

@@ -49,8 +49,8 @@ class Traits:
       y: shift of the head downwards, as a fraction of the picture's side.
       side: side of an accessory or a parting, -1 (left) or 1 (right).
       light: brightness of the hair, -0.06 to 0.06.
-      other_hair: further indices into `HAIR_COLOURS`, from which the background and accessories must differ as well: of
-        a face that is drawn with each of them and is to be the same in all else.
+      against: indices into `HAIR_COLOURS`, from which the background and accessories must differ instead of from
+        `hair`: of a face that is drawn with several of them and is to be the same in all else.
     """
 
     hair: int
@@ -76,7 +76,12 @@ class Traits:
     y: float
     side: int
     light: float
-    other_hair: tuple[int, ...] = ()
+    against: tuple[int, ...] = ()
+
+    @property
+    def contrasting_hair(self) -> tuple[int, ...]:
+        """The hair colours from which the background and accessories must differ."""
+        return self.against or (self.hair,)
 
 
 def choose(dice: Dice) -> Traits:
