@@ -23,6 +23,5 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     source = page.file.src_uri
     if source in TOP:
         return LINK.sub(lambda link: link[1].removeprefix("docs/"), markdown)
-    if "/" not in source:
-        return LINK.sub(lambda link: link[1].removeprefix("../"), markdown)
-    return markdown
+    outside = "../" * (source.count("/") + 1)
+    return LINK.sub(lambda link: link[1].removeprefix("../") if link[1].startswith(outside) else link[1], markdown)

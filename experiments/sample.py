@@ -4,6 +4,7 @@
     python -m experiments.sample --workdir=W --num=64 --best_of=512 --out=best.png    # those that D scores highest
     python -m experiments.sample --workdir=W --num=25 --condition="blue hair red eyes" --out=blue.png
     python -m experiments.sample --workdir=W --show=interpolation --out=walk.gif      # or one_noise, neighbours, …
+    python -m experiments.sample --workdir=W --psi=0.7 --out=nearer.png               # of a model with styles
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
     python -m experiments.sample --workdir=W --input=drawing.png --out=face.png       # or a folder; needs a translator
     python -m experiments.sample --workdir=W --input=photos --direction=b_to_a --out=paintings    # between two domains
@@ -27,7 +28,6 @@ from experiments.cli import command, schema
 from experiments.run import exhibits, pretrained
 from experiments.run.exhibits import Exhibit
 from experiments.run.output import earlier_pictures, write
-from experiments.run.references import training_pictures
 from experiments.run.restore import STEP_HELP, TrainedRun, load_run
 from experiments.run.translation import translated, translations
 from jaxgan import sampling
@@ -78,7 +78,7 @@ class Sample:
     input: str | None = option(
         None,
         "Picture file, or folder of pictures, to translate; a .png shows each above its translation, or beside those"
-        " into all conditions, a .npz or a folder takes the translations alone",
+        " into each class of the first kind, a .npz or a folder takes the translations alone",
         path=True,
     )
     direction: str | None = option(None, "Direction of a translation, such as b_to_a; default: the system's first")
@@ -95,6 +95,9 @@ class Sample:
         "Draw styles to this share of their way from the average one, from 0 (all alike) to 1, of a model with styles;"
         " default: 1",
         group="Latents",
+    )
+    psi_layers: int | None = option(
+        None, "Number of layers whose styles --psi changes, the coarsest first; default: all", group="Latents"
     )
     condition: str | None = option(
         None, 'Condition to draw, or to translate into, such as "blue hair red eyes" or 7; default: all in turn'
@@ -117,7 +120,7 @@ def main() -> None:
     if asked.data_dir is not None:
         run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, data_dir=asked.data_dir))
     if asked.psi is not None:
-        run = dataclasses.replace(run, system=with_psi(run.system, asked.psi))
+        run = dataclasses.replace(run, system=with_psi(run.system, asked.psi, asked.psi_layers))
     if asked.input is None:
         check_show(run, asked.show)
     if asked.input is not None:
@@ -155,6 +158,8 @@ def check(asked: Sample) -> None:
         raise UserError(f"--truncation={asked.truncation}: must be above 0")
     if asked.psi is not None and not -FARTHEST <= asked.psi <= FARTHEST:
         raise UserError(f"--psi={asked.psi}: must be from {-FARTHEST:,} to {FARTHEST:,}")
+    if asked.psi_layers is not None and (asked.psi is None or asked.psi_layers < 1):
+        raise UserError(f"--psi_layers={asked.psi_layers}: is a number of layers, from 1 on, for --psi; give that too")
     if asked.input is not None and (asked.show != "samples" or asked.project is not None):
         raise UserError("--input: shows translations of pictures; leave out --show and --project")
     if asked.direction is not None and asked.input is None and asked.show != "translations":
@@ -164,7 +169,9 @@ def check(asked: Sample) -> None:
         raise UserError("--best_of: chooses among plain samples; leave out --show and --project")
     if asked.project is not None and asked.show != "samples":
         raise UserError(f"--project: shows one picture and what is nearest to it; leave out --show={asked.show}")
-    if asked.condition is not None and asked.show in ("conditions", "one_noise", "translations"):
+    if asked.condition is not None and asked.show == "translations":
+        raise UserError("--condition: --show=translations chooses its own; give --input, or leave it out")
+    if asked.condition is not None and asked.show in ("conditions", "one_noise"):
         raise UserError(f"--condition: --show={asked.show} shows every condition; leave one of the two out")
     if Path(asked.out).suffix.lower() in OTHER_PICTURES or asked.out.endswith((".PNG", ".GIF", ".NPZ")):
         raise UserError(f"--out={asked.out}: choose a .png, a .npz or a .gif, spelt so, or a folder")
@@ -172,8 +179,8 @@ def check(asked: Sample) -> None:
         raise UserError(f"--out={asked.out}: only --show=interpolation makes an animation; choose a .png")
 
 
-def with_psi(system: System, psi: float) -> System:
-    """Returns a system whose samples have styles nearer to the average one.
+def with_psi(system: System, psi: float, layers: int | None = None) -> System:
+    """Returns a system whose samples have styles nearer to the average one, in some layers or (None) in all.
 
     Raises:
       UserError: if it draws nothing from styles.
@@ -181,7 +188,7 @@ def with_psi(system: System, psi: float) -> System:
     latent: Any = system.outputs.latent
     if not hasattr(latent, "with_psi"):
         raise UserError(f"--psi: {system.name} has no styles; leave it out")
-    return dataclasses.replace(system, outputs=dataclasses.replace(system.outputs, latent=latent.with_psi(psi)))
+    return dataclasses.replace(system, outputs=dataclasses.replace(system.outputs, latent=latent.with_psi(psi, layers)))
 
 
 def shows(run: TrainedRun) -> tuple[str, ...]:
@@ -238,10 +245,10 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
     """Returns the exhibit that --show asks for, of about --num pictures."""
     own = run.system.outputs.exhibits
     if asked.show in own:
-        if asked.psi is not None:
-            raise UserError(f"--psi: --show={asked.show} has styles of its own; leave it out")
-        images = training_pictures(run.recipe, run.pictures_digest).images
-        return own[asked.show](run.state, images, asked.num, asked.seed)
+        for name in ("mean", "std", "truncation", "psi", "condition"):
+            if getattr(asked, name) != getattr(Sample, name):
+                raise UserError(f"--{name}: --show={asked.show} draws its own; leave it out")
+        return own[asked.show](run.state, asked.num, asked.seed)
     if asked.show == "reconstructions":
         return exhibits.reconstructions(run, asked.num, asked.seed)
     if asked.show == "translations":

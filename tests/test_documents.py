@@ -25,7 +25,6 @@ REASON = re.compile(r" not run by tests: (\S.*?) ")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(?:python -m )?(experiments\.\w+ --[^`]*)`")
 OTHERS = ("sample", "evaluate", "inspect", "export", "demo", "import_weights")  # commands that train nothing
-QUICK = ("from jaxgan import losses\n", "from jaxgan import losses, models\n")
 
 
 def programs():
@@ -39,8 +38,8 @@ def programs():
             reason = REASON.fullmatch(match["comment"]) if match["comment"] else None
             assert match["comment"] is None or reason, f"say above a program why it is not run: {match['comment']}"
             name = f"{path.relative_to(REPOSITORY)}:{text.count(chr(10), 0, match.start('program')) + 1}"
-            # The shortest are run with every test; a system is trained by the others.
-            marks = () if any(line in match["program"] for line in QUICK) else pytest.mark.slow
+            # The shortest is run with every test; a system is trained by the others.
+            marks = () if "from jaxgan import losses, models\n" in match["program"] else pytest.mark.slow
             found.append(pytest.param(match["program"], reason and reason[1], id=name, marks=marks))
     return found
 

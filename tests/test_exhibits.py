@@ -182,14 +182,15 @@ def test_reconstructions_stand_below_pictures_that_the_run_has_not_seen():
 
 
 def test_a_system_may_have_exhibits_of_its_own():
-    def first(state, images, count, seed):
-        return exhibits.Exhibit(images[:count], np.zeros((count, 0), np.uint8))
+    def grey(state, count, seed):
+        return exhibits.Exhibit(np.full((count, 8, 8, 3), seed, np.uint8), np.zeros((count, 0), np.uint8))
 
-    training = load_pictures(PLAIN.recipe)
-    run = with_outputs(dataclasses.replace(PLAIN, pictures_digest=training.digest), exhibits={"first": first})
-    sample.check_show(run, "first")
-    shown = sample._exhibit(run, sample.Sample(show="first", num=3))
-    np.testing.assert_array_equal(shown.images, training.images[:3])
+    run = with_outputs(PLAIN, exhibits={"grey": grey})
+    sample.check_show(run, "grey")
+    shown = sample._exhibit(run, sample.Sample(show="grey", num=3, seed=7))
+    assert shown.images.shape == (3, 8, 8, 3) and (shown.images == 7).all()
+    with pytest.raises(UserError, match="truncation: show=grey draws its own"):
+        sample._exhibit(run, sample.Sample(show="grey", truncation=0.7))
 
 
 def test_what_a_run_cannot_show_is_refused_with_what_it_can():

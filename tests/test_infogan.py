@@ -195,6 +195,7 @@ def test_both_losses_have_the_information_with_its_weights():
         np.testing.assert_allclose(both, expected, atol=1e-3 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_either_player_raises_the_information():
     state = start()
 

@@ -190,6 +190,7 @@ def test_evaluation_hands_over_labels_where_there_are_any(digits, monkeypatch):
     pictures = data.from_arrays(images, np.arange(24) % 3)
     asked = {}
     outputs = types.SimpleNamespace(
+        translate_to=None,
         require=lambda name, system: lambda state, images, key: {},
         measure_labelled=lambda state, images, labels: asked.update(labels) or {},
     )

@@ -68,10 +68,10 @@ def test_a_users_pictures_are_translated_one_or_a_folder(tmp_path):
         Image.new("RGB", (20, 24), (value, 0, 0)).save(tmp_path / f"{name}.png")
     (tmp_path / "notes.txt").write_text("no picture")
     inverted = answered(run(), lambda state, pictures: 255 - pictures)
-    both = translation.translated(inverted, str(tmp_path), None, pairs=True)
+    both = translation.translated(inverted, str(tmp_path), pairs=True)
     assert both.rows == ("input", "output") and both.columns == 2
     np.testing.assert_array_equal(both.images[:, 0, 0, 0], [200, 30, 55, 225])
-    alone = translation.translated(inverted, str(tmp_path / "b.png"), "input_to_image", pairs=False)
+    alone = translation.translated(inverted, str(tmp_path / "b.png"), direction="input_to_image", pairs=False)
     assert alone.images.shape == (1, 16, 16, 3) and (alone.images[..., 0] == 225).all()
 
 
@@ -81,14 +81,14 @@ def test_what_cannot_be_translated_is_refused(tmp_path):
     cases = {"broken.png": "broken.png: cannot be read as a picture", "empty": "empty: has no pictures"}
     for name, named in (cases | {"nowhere": "nowhere: is not there"}).items():
         with pytest.raises(UserError, match=f"^input=.*{named}"):
-            translation.translated(run(), str(tmp_path / name), None, pairs=True)
+            translation.translated(run(), str(tmp_path / name), pairs=True)
     with pytest.raises(UserError, match=r"^direction=back: pix2pix translates input_to_image$"):
-        translation.translated(run(), str(tmp_path), "back", pairs=True)
+        translation.translated(run(), str(tmp_path), direction="back", pairs=True)
     lacking = answered(run(), None)
     outputs = dataclasses.replace(lacking.system.outputs, translate={})
     lacking = dataclasses.replace(lacking, system=dataclasses.replace(lacking.system, outputs=outputs))
     with pytest.raises(UserError, match="does not translate pictures"):
-        translation.translated(lacking, str(tmp_path), None, pairs=True)
+        translation.translated(lacking, str(tmp_path), pairs=True)
     for asked, named in (
         (sample.Sample(input="x", show="interpolation"), "input: shows translations"),
         (sample.Sample(input="x", project="y"), "input: shows translations"),

@@ -59,6 +59,7 @@ def test_a_weight_that_half_precision_does_not_hold_is_refused(tmp_path):
     assert not (tmp_path / "weights.npz").exists()
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_finite_are_refused(tmp_path):
     workdir = small_run(tmp_path / "run", model="mlp_b", names="none")
     run = load_run(str(workdir))

@@ -18,6 +18,7 @@ from experiments.run.restore import TrainedRun
 from jaxgan import data, losses, models, ops, systems
 from jaxgan.data import avatars
 from jaxgan.data.avatars import recoloured
+from jaxgan.data.examples import Examples
 from jaxgan.data.tags import CONDITION_NAMES
 from jaxgan.host.errors import UserError
 from jaxgan.models.instance_norm import InstanceNorm
@@ -197,6 +198,18 @@ def test_settings_become_rules():
     assert family.build_rules(dataclasses.replace(SETTINGS, class_loss="binary"), 3, kinds, 5).kinds == ()
     both = family.build_rules(SETTINGS, 3, family.kinds_of(NAMES, None), 5)
     assert (both.columns, both.kinds, both.generator.image_shape) == ((0, 1, 2, 3, 4), (3, 2), (128, 128, 3))
+    told = {"critic_steps": 3, "penalty_weight": 2.0, "class_weight": 3.0, "reconstruction_weight": 4.0, "flip": False}
+    rules = family.build_rules(dataclasses.replace(SETTINGS, **told), 3, kinds, 5)
+    assert {name: getattr(rules, name) for name in told} == told
+
+
+def test_labels_that_do_not_exclude_one_another_need_the_binary_loss():
+    labels = np.eye(5, dtype=np.uint8)[np.arange(20) % 3]
+    labels[:3, :2] = 1  # more than a tenth have two colours of hair
+    pictures = np.zeros((20, 8, 8, 3), np.uint8)
+    examples = Examples({"image": pictures, "condition": labels}, condition_names=NAMES)
+    with pytest.raises(UserError, match=r"class_loss=softmax: 3 pictures have several labels of hair"):
+        family.build(dataclasses.replace(SETTINGS, image_size=8, kinds="hair"), examples)
 
 
 @pytest.mark.parametrize("kinds", [None, "hair", "class", "hair, eyes"])
@@ -330,7 +343,7 @@ def test_held_out_faces_are_shown_and_scored(of_faces):
 
 
 def test_translations_have_conditions_of_their_own():
-    with pytest.raises(UserError, match=r"^condition: show=translations shows every condition"):
+    with pytest.raises(UserError, match=r"^condition: show=translations chooses its own"):
         sample.check(sample.Sample(show="translations", condition="blue hair"))
 
 

@@ -204,7 +204,29 @@ def test_adam_is_slower_by_the_updates_that_a_regulariser_adds(every, share):
 def run():
     images = np.random.default_rng(1).integers(0, 256, (8, 8, 8, 3), np.uint8)
     system = systems.build("stylegan2_small", data.from_arrays(images), **SMALL)
-    return system, jax.jit(system.init)(jax.random.key(0)), images
+    return system, jax.jit(system.init)(jax.random.key(0))
+
+
+def test_a_step_with_every_augmentation_has_the_metrics_of_its_report():
+    examples = data.from_arrays(np.zeros((8, 8, 8, 3), np.uint8))
+    system = systems.build("stylegan2_small", examples, **SMALL, ada=True, flip=True, diffaugment="color,cutout")
+    state = jax.eval_shape(system.init, jax.random.key(0))
+    batch = {"image": jax.ShapeDtypeStruct((1, SMALL["batch_size"], 8, 8, 3), np.uint8)}
+    after, metrics = jax.eval_shape(system.step, state, batch)
+    assert set(metrics) == set(system.report.metrics) and "ada_p" in metrics
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "named"),
+    [
+        ("stylegan2_small", {"batch_size": 6}, "minibatch_std=4: must divide batch_size=6"),
+        ("progan", {"batch_size": 6, "minibatch_std": 4}, "minibatch_std=4: must divide the batch at 4 pixels, 6"),
+    ],
+)
+def test_a_minibatch_is_divided_into_whole_groups(name, settings, named):
+    with pytest.raises(UserError, match=named):
+        systems.build(name, data.from_arrays(np.zeros((8, 8, 8, 3), np.uint8)), **settings)
 
 
 def test_layers_are_divided_into_coarse_middle_and_fine_ones():
@@ -215,8 +237,8 @@ def test_layers_are_divided_into_coarse_middle_and_fine_ones():
 
 @pytest.mark.slow
 def test_mixed_pictures_have_the_layers_of_the_one_at_the_left(run):
-    system, state, images = run
-    shown = system.outputs.exhibits["mixing"](state, images, 64, 3)
+    system, state = run
+    shown = system.outputs.exhibits["mixing"](state, 64, 3)
     assert shown.images.shape == (64, 8, 8, 3) and (shown.columns, shown.together, shown.apart) == (8, 4, 1)
     latent = system.outputs.latent
     ws = latent.styles(state, latent.latents(jax.random.key(3), 2 + 7))
@@ -228,19 +250,20 @@ def test_mixed_pictures_have_the_layers_of_the_one_at_the_left(run):
 
 @pytest.mark.slow
 def test_the_last_row_of_a_truncation_is_one_picture(run):
-    system, state, images = run
-    shown = system.outputs.exhibits["truncation"](state, images, 40, 3)
+    system, state = run
+    shown = system.outputs.exhibits["truncation"](state, 40, 3)
     rows = shown.images.reshape(5, 8, 8, 8, 3)
     assert len(np.unique(rows[-1].reshape(8, -1), axis=0)) == 1
     np.testing.assert_array_equal(rows[0], system.sample(state, 8, 3))
     assert shown.rows[0] == "ψ = 1" and shown.rows[-1] == "ψ = 0"
-    assert system.outputs.exhibits["styles"](state, images, 16, 3).images.shape == (16, 8, 8, 3)
+    assert system.outputs.exhibits["styles"](state, 16, 3).images.shape == (16, 8, 8, 3)
 
 
 @pytest.mark.slow
 def test_samples_are_drawn_with_psi(run):
-    system, state, _ = run
+    system, state = run
     nearer = sample.with_psi(system, 0.0)
+    assert sample.with_psi(system, 0.0, 2).outputs.latent.network.cutoff == 2
     drawn = nearer.outputs.latent.images(state, np.eye(4, dtype=np.float32))
     assert len(np.unique(drawn.reshape(4, -1), axis=0)) == 1
     plain = systems.build("mlp_b", data.from_arrays(np.zeros((4, 8, 8, 1), np.uint8)), batch_size=4)

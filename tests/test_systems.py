@@ -77,7 +77,7 @@ def small(name):
 OTHERS = ("two_domains", "growing")
 # One of each kind is proven in every run of the tests, some of them thoroughly; the others with the slow proofs.
 QUICKLY = ("mlp_b", "dcgan_64", "cgan_anime", "vae_mlp")
-THOROUGHLY = ("mlp_b", "vae_mlp")
+THOROUGHLY = ("mlp_b",)
 # Residual networks take minutes to compile.
 RESIDUAL = ("resnet_gan", "sngan_32", "projection_gan", "sndcgan")
 # Of the StyleGANs, which are one but for their settings, the first is proven, and in CI not thoroughly.
@@ -88,7 +88,7 @@ LONG = (
     *("cgan_mnist", "infogan_mnist", "resnet_gan", "sngan_32", "sndcgan", *SAME),
     "progan",  # whose restarts and phases tests/test_progan.py proves
 )
-SLOW_TO_LOWER = (*RESIDUAL, "progan", *systems.families()["stylegan"].models)
+SLOW_TO_LOWER = (*RESIDUAL, "cyclegan", "stargan", "progan", *systems.families()["stylegan"].models)
 LOWERED = tuple(name for name in systems.names() if name not in SLOW_TO_LOWER)
 
 

@@ -208,7 +208,7 @@ def make_measurer(
     real = reference_pictures(recipe, split, num, seed)
     context = {"n": len(real), "resolution": list(system.image_shape), "split": split, "seed": seed}
 
-    further = {name: real.arrays[name] for name in system.inputs.get("", ()) if name not in ("image", "condition")}
+    further = {name: real.arrays[name] for name in system.inputs.get("", ()) if name != "image"}
     translations: Callable[[Any], Scores] | None = _recolouring(recipe, system, num)
     if recipe.family.paired:
         translations = TranslationScores(trained_on or recipe, system, real)
@@ -225,8 +225,12 @@ def make_measurer(
             name: {"value": value, "standard_error": error, "meaning": meaning}
             for name, (value, error, meaning) in found.items()
         }
-        scores |= {} if translations is None else translations(state)
-        return {name: score | context for name, score in scores.items()}
+        scores = {name: score | context for name, score in scores.items()}
+        if translations is not None:
+            # Faces in other colours are always those of the split "test"; no seed chooses them.
+            own = {} if system.outputs.translate_to is None else {"split": "test", "seed": None}
+            scores |= {name: context | score | own for name, score in translations(state).items()}
+        return scores
 
     return measured
 

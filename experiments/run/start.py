@@ -34,6 +34,8 @@ def main(name: str) -> None:
     Args:
       name: of the command, such as "dcgan".
     """
+    if name not in systems.families():
+        raise ValueError(f"no family has the command {name}: name its module in MODULES of jaxgan/systems/__init__.py")
     family = systems.families()[name]
     model = f"System to train: {', '.join(family.models)}; its recipe has every other default"
 

@@ -104,7 +104,7 @@ def translations(run: TrainedRun, count: int, seed: int, direction: str | None =
     Args:
       run: of a system that translates.
       count: of all pictures together; at least one translation is shown.
-      seed: chooses the pictures.
+      seed: chooses the pictures of a folder; drawn faces are always the first.
       direction: of the system's own; None: the first.
     """
     into = run.system.outputs.translate_to

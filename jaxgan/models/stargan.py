@@ -5,7 +5,7 @@
 | stem      | picture and a constant plane for each label, Conv 7, 1, 3 → 64, norm, ReLU | 128    |
 | down 1, 2 | Conv 4, 2, 1 → 128, 256, norm, ReLU                                        | 64, 32 |
 | blocks    | x + (Conv 3, 1, 1, norm, ReLU, Conv 3, 1, 1, norm)(x), 256                 | 32     |
-| up 1, 2   | ConvT 4, 2, 1 → 128, 64, norm, ReLU                                        | 64 128 |
+| up 1, 2   | ConvT 4, 2, 1 → 128, 64, norm, ReLU                                        | 64, 128 |
 | head      | Conv 7, 1, 3 → 3, tanh                                                     | 128    |
 
 | discriminator | layers (128 pixels, width 64)                                    | side   |
@@ -145,7 +145,7 @@ def labelled_conv(x: jax.Array, kernel: jax.Array, *, channels: int) -> jax.Arra
     """Convolves pictures beside constant planes, zero-padded to their size, without looking at the planes.
 
     A constant plane meets a kernel only in where the kernel leaves the picture, so its part of the result is the sum of
-    those rows and columns of the kernel that lie inside. That takes hardly any of the work of 23 planes more.
+    those rows and columns of the kernel that lie inside. Convolving 23 more planes would take far longer.
 
     Args:
       x: (N, H, W, channels + planes); the planes are constant for each example.

@@ -206,7 +206,7 @@ def stylegan2(
       dtype: compute dtype.
 
     Raises:
-      UserError: for a size that is no power of two.
+      UserError: for a size that is no power of two from 8 on.
     """
     if image_size < 2 * START or image_size & (image_size - 1):
         raise UserError(f"--image_size={image_size}: {name} makes pictures of 8, 16, 32, 64, … pixels, powers of two")

@@ -78,7 +78,9 @@ def build(name: str, examples: Sources, **settings: Any) -> "System":
         close = difflib.get_close_matches(unknown[0], known, n=1)
         meant = f"; did you mean {close[0]}?" if close else ""
         raise TypeError(f"{name} has no setting {unknown[0]}{meant}")
-    height = first_source(examples).image_shape[0]
+    height, width = first_source(examples).image_shape[:2]
+    if height != width:
+        raise UserError(f"--image_size: the pictures are {height}×{width} (height×width), and not square; crop them")
     settings = {"image_size": height, **settings}
     if settings["image_size"] not in (None, height):
         raise UserError(

@@ -38,8 +38,8 @@ class GANState(struct.PyTreeNode):
       generator: the generator and its optimiser.
       discriminator: the discriminator (or critic) and its optimiser.
       average: a moving average of all the generator's variables, batch statistics included, or None.
-      extra: what further rules keep, by name: "ada" and "history". Empty, it has no leaves, so that states without any
-        keep their digest.
+      extra: what further rules keep, by name: "ada", "history" and, of StyleGAN2, "path_length". Empty, it has no
+        leaves, so that states without any keep their digest.
     """
 
     step: jax.Array

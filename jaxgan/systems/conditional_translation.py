@@ -198,7 +198,8 @@ def _discriminator_step(
 
     def loss(params: Any) -> tuple[jax.Array, Metrics]:
         judged = _judge(rules, params, jnp.concatenate([examples.images, fakes]))
-        real, fake = (part.reshape(-1) for part in jnp.split(judged.source, 2))
+        source = judged.source.astype(jnp.promote_types(judged.source.dtype, jnp.float32))
+        real, fake = (part.reshape(-1) for part in jnp.split(source, 2))
         d_loss = losses.wasserstein_discriminator_loss(real, fake)
         d_class = class_loss(judged.classes[: len(fakes)], examples.labels, rules.kinds)
         d_penalty = gradient_penalty(
@@ -252,7 +253,7 @@ def class_loss(logits: jax.Array, labels: jax.Array, kinds: tuple[int, ...]) -> 
       A scalar, in nats.
 
     Raises:
-      ShapeError: if the shapes differ.
+      ShapeError: without kinds, if the shapes differ.
     """
     if not kinds:
         return losses.bernoulli_reconstruction_loss(logits, labels)

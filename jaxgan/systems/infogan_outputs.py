@@ -81,7 +81,7 @@ def build_preview(gan: InfoGAN, key: jax.Array) -> Preview:
     return Preview(lambda state: generate(gan.generator, state.sampling_variables, latents()), COLUMNS, captions)
 
 
-def show_codes(gan: InfoGAN, state: GANState, images: np.ndarray, count: int, seed: int) -> Exhibit:
+def show_codes(gan: InfoGAN, state: GANState, count: int, seed: int) -> Exhibit:
     """Shows what each code does: a row for each, in which nothing else changes.
 
     A categorical code takes all its classes, a continuous one values from −2 to 2. Training draws values in [−1, 1];
@@ -91,11 +91,9 @@ def show_codes(gan: InfoGAN, state: GANState, images: np.ndarray, count: int, se
     Args:
       gan: the networks, with at least one code.
       state: of the system.
-      images: training pictures, of no use here.
       count: about how many pictures; rounded down to whole sets of rows, one at least.
       seed: of the noise and of the classes that do not change.
     """
-    del images
     codes = gan.codes
     kinds = len(codes.categorical) + codes.continuous
     columns = max(codes.categorical, default=SWEEP)

@@ -154,8 +154,7 @@ class Outputs:
       reconstruct: (state, uint8 images (N, H, W, C)) -> uint8 images of the same shape.
       translate: direction -> (state, uint8 images) -> uint8 images; the first direction is the usual one.
       translate_to: pictures translated into conditions, instead of in directions.
-      exhibits: name -> (state, images, count, seed) -> Exhibit: pictures that `experiments.sample --show=NAME` shows;
-        `images` are training pictures, uint8.
+      exhibits: name -> (state, count, seed) -> Exhibit: pictures that `experiments.sample --show=NAME` shows.
       measure: (state, uint8 images, key) -> {name: Measure}, of pictures that the system has not seen; shown by
         `experiments.evaluate`. Further arrays that the system takes, such as `input`, are given by their names.
       measure_labelled: (state, uint8 images, labels) -> {name: Measure}, of such pictures where they have labels: by

@@ -9,7 +9,6 @@ import functools
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxgan import models
@@ -24,9 +23,8 @@ from jaxgan.systems.growth import Stage
 from jaxgan.systems.outputs import LatentOutput, Outputs, ScoreOutput
 from jaxgan.systems.progan_step import Rules
 from jaxgan.systems.settings import LARGEST, Family, SystemSettings, option, require_positive, require_shares
-from jaxgan.systems.system import Panel, Preview, Report, System
+from jaxgan.systems.system import Panel, Report, System, latent_preview
 
-GRID = 64  # pictures in a preview, 8×8
 IMAGE_SIZE = 64
 LARGEST_OF_FULL_BATCH = 16  # side of pictures; from then on the batch is halved as often as they are doubled
 SMALLEST_BATCH = 4
@@ -81,7 +79,12 @@ class ProGANSettings(SystemSettings):
             self.sizes(self.image_size)
         if 1000 * (self.stable_kimg + self.fade_kimg) * len(self.sizes(networks.LARGEST)) > LARGEST:
             raise UserError(f"--stable_kimg={self.stable_kimg:g}: with --fade_kimg, too many pictures to be counted")
-        self.batch_at(self.initial_size)
+        for size in self.sizes(self.image_size or IMAGE_SIZE):
+            batch = self.batch_at(size)
+            if batch % min(self.minibatch_std, batch):
+                raise UserError(
+                    f"--minibatch_std={self.minibatch_std}: must divide the batch at {size} pixels, {batch}"
+                )
         self.rate_at(self.initial_size)
 
     def sizes(self, image_size: int) -> tuple[int, ...]:
@@ -163,7 +166,7 @@ def build(settings: ProGANSettings, examples: Examples) -> System:
         step=functools.partial(progan_step.train_step, rules=rules),
         schedule=growth.batch_schedule(stages),
         image_shape=gan.image_shape,
-        preview=build_preview(latent, settings.preview_key()),
+        preview=latent_preview(latent, settings.preview_key()),
         report=build_report(),
         networks=lambda state: {
             "generator": state.generator.params,
@@ -201,16 +204,6 @@ def build_rules(settings: ProGANSettings, channels: int) -> Rules:
         average_decay=settings.average_decay,
         augment=augment.build(flip=settings.flip),
     )
-
-
-def build_preview(latent: LatentOutput, key: jax.Array) -> Preview:
-    """Binds the preview to its latents: an 8×8 grid, of full size in all phases."""
-
-    @functools.cache  # not drawn before they are needed, and only once
-    def latents() -> jax.Array:
-        return latent.latents(key, GRID)
-
-    return Preview(lambda state: latent.images(state, latents()))
 
 
 def build_report() -> Report:

@@ -101,6 +101,15 @@ class Family:
     labelled: bool = False
     unpaired: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises a ValueError for what would end in a command's innards: an id or a flag that is half declared."""
+        alone = sorted(self.defaults.keys() ^ self.runs.keys())
+        if alone:
+            raise ValueError(f"family {self.command}: {alone[0]} must stand in `defaults` and in `runs`")
+        plain = [field.name for field in dataclasses.fields(self.settings) if "help" not in field.metadata]
+        if plain:
+            raise ValueError(f"{self.settings.__name__}.{plain[0]}: declare it by option(default, help)")
+
     @property
     def models(self) -> tuple[str, ...]:
         """The ids of the systems."""

@@ -95,8 +95,8 @@ class StarganSettings(SystemSettings):
     @property
     def stand_in_conditions(self) -> tuple[str, ...]:
         """Names of conditions that the settings suit, before any picture is read."""
-        kinds = _words(self.kinds) or ["any"]
-        return tuple(f"{number} {kind}" for kind in (*kinds, "other") for number in ("first", "second"))
+        kinds = dict.fromkeys((*(_words(self.kinds) or ["any"]), "(other)"))
+        return tuple(f"{number} {kind}" for kind in kinds for number in ("first", "second"))
 
 
 def build(settings: StarganSettings, examples: Examples) -> System:
@@ -107,11 +107,14 @@ def build(settings: StarganSettings, examples: Examples) -> System:
       examples: the pictures and their conditions, or a description of them.
 
     Raises:
-      UserError: for pictures without conditions, kinds that they do not have, or a size that the networks cannot have.
+      UserError: for pictures without conditions, kinds that they do not have, labels that do not exclude one another
+        where they should, or a size that the networks cannot have.
     """
     kinds = kinds_of(examples.condition_names, settings.kinds)
     rules = build_rules(settings, examples.image_shape[-1], kinds, examples.condition_dim)
     binary = not rules.kinds
+    if not binary:
+        _check_exclusive(kinds, examples)
     return System(
         name=settings.model,
         init=functools.partial(conditional_translation.init_state, rules=rules),
@@ -130,6 +133,19 @@ def build(settings: StarganSettings, examples: Examples) -> System:
         seed=settings.seed,
         settings=settings,
     )
+
+
+def _check_exclusive(kinds: Sequence[Head], examples: Examples) -> None:
+    """Raises a UserError where more than a tenth of the pictures have several labels of a kind."""
+    if examples.conditions is None:
+        return
+    for kind in kinds:
+        several = int((examples.conditions[:, kind.columns].sum(axis=1, dtype=int) > 1).sum())
+        if several > len(examples) / 10:
+            raise UserError(
+                f"--class_loss=softmax: {several:,} pictures have several labels of {kind.name};"
+                " give --class_loss=binary"
+            )
 
 
 def kinds_of(names: Sequence[str], asked: str | None) -> tuple[Head, ...]:

@@ -3,7 +3,8 @@
 A step is, in this order: the generator on its loss; every few steps the generator on its path length; the
 discriminator on its loss; every few steps the discriminator on R1; the moving average of the generator. Each pass has
 latents, mixed styles and noise of its own. Whatever is random belongs to an example's place in the global batch, so a
-run does not depend on how many devices carry it.
+run does not depend on how many devices carry it, if each has an even number of pictures: the path length takes half of
+a device's, rounded down, one at least.
 
 Reference:
   Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, section 3 and appendix B; the order and

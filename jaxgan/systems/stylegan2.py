@@ -21,12 +21,13 @@ from jaxgan.ops.differentiable_augmentation import POLICIES
 from jaxgan.systems import style_training, stylegan2_outputs
 from jaxgan.systems.ada import AdaptiveAugmentation
 from jaxgan.systems.adversarial_losses import ADA, PENALTY, two_player_report
+from jaxgan.systems.checks import HopelessGenerator, UndecidedDiscriminator
 from jaxgan.systems.outputs import Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import Family, SystemSettings, option, require_positive, require_shares
 from jaxgan.systems.style_training import Rules
 from jaxgan.systems.stylegan2_outputs import StyledLatentOutput
-from jaxgan.systems.system import Panel, Report, System
+from jaxgan.systems.system import Panel, Report, System, latent_preview
 
 PATH = (
     Panel("penalty of paths", {"path_penalty": "generator's"}),
@@ -115,6 +116,8 @@ class StyleGAN2Settings(SystemSettings):
             raise UserError(f"--mixing={self.mixing}: must be from 0 to 1")
         if not -1 < self.ada_target < 1:
             raise UserError(f"--ada_target={self.ada_target}: must be between -1 and 1, as a mean sign is")
+        if self.batch_size % min(self.minibatch_std, self.batch_size):
+            raise UserError(f"--minibatch_std={self.minibatch_std}: must divide --batch_size={self.batch_size}")
         for policy in self.diffaugment_policies:
             if policy not in POLICIES:
                 raise UserError(f"--diffaugment={self.diffaugment}: {policy!r} is none of {', '.join(POLICIES)}")
@@ -144,7 +147,7 @@ def build(settings: StyleGAN2Settings, examples: Examples) -> System:
         step=functools.partial(style_training.train_step, rules=rules),
         schedule=BatchSchedule(settings.batch_size),
         image_shape=gan.image_shape,
-        preview=stylegan2_outputs.build_preview(latent, settings.preview_key()),
+        preview=latent_preview(latent, settings.preview_key()),
         report=build_report(rules),
         networks=lambda state: {
             "generator": state.generator.params,
@@ -164,7 +167,7 @@ def build(settings: StyleGAN2Settings, examples: Examples) -> System:
     )
 
 
-def build_rules(settings: StyleGAN2Settings, channels: int, condition_dim: int = 0) -> Rules:
+def build_rules(settings: StyleGAN2Settings, channels: int) -> Rules:
     """Builds the networks for pictures with this many channels, and what they are trained by.
 
     Raises:
@@ -176,7 +179,6 @@ def build_rules(settings: StyleGAN2Settings, channels: int, condition_dim: int =
         image_size=side,
         channels=channels,
         latent_dim=settings.latent_dim,
-        condition_dim=condition_dim,
         channel_base=settings.channel_base or (32768 if side >= 512 else 16384),
         channel_max=settings.channel_max,
         mapping_layers=settings.mapping_layers,
@@ -221,8 +223,11 @@ def build_report(rules: Rules) -> Report:
     """Returns what the metrics of the step mean."""
     further = [PENALTY, *(PATH if rules.path_weight else ()), *([ADA] if rules.ada is not None else [])]
     report = two_player_report("nonsaturating", further)
-    return dataclasses.replace(report, unit="steps")
+    checks = (HopelessGenerator(advice=_ADVICE), UndecidedDiscriminator(advice=_ADVICE))
+    return dataclasses.replace(report, unit="steps", checks=checks)
 
+
+_ADVICE = "Try another --gamma, ten times as large or as small, a lower --learning_rate, or --ada for few pictures."
 
 NATIVE = {"stylegan2_small": 64, "stylegan2": 256, "stylegan2_auto": 256}
 """The height and width of pictures that a model is made for."""

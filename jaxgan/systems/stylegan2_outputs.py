@@ -9,13 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.models.inference import CHUNK, generate
+from jaxgan.models.inference import CHUNK
 from jaxgan.ops import pixels
 from jaxgan.systems.adversarial import GANState
 from jaxgan.systems.outputs import Exhibit, LatentOutput
-from jaxgan.systems.system import Preview
 
-GRID = 64  # pictures in a preview, 8×8
 COLUMNS = 8  # pictures in a row of an exhibit
 PSIS = (1.0, 0.7, 0.5, 0.3, 0.0)
 KINDS = ("coarse", "middle", "fine")
@@ -25,9 +23,14 @@ KINDS = ("coarse", "middle", "fine")
 class StyledLatentOutput(LatentOutput):
     """Pictures drawn from latents by way of styles."""
 
-    def with_psi(self, psi: float) -> "StyledLatentOutput":
-        """Returns the output whose styles are drawn to this share of their way from the average one."""
-        return dataclasses.replace(self, network=self.network.clone(psi=psi))
+    def with_psi(self, psi: float, layers: int | None = None) -> "StyledLatentOutput":
+        """Returns the output whose styles are drawn to this share of their way from the average one.
+
+        Args:
+          psi: the share; 1 leaves them as they are.
+          layers: number of layers that this is done in, the coarsest first; None: all.
+        """
+        return dataclasses.replace(self, network=self.network.clone(psi=psi, cutoff=layers))
 
     def styles(self, state: Any, z: jax.Array) -> jax.Array:
         """Maps latents (N, latent_dim) to the styles of each layer, (N, styles, latent_dim)."""
@@ -51,23 +54,13 @@ def _draw(network: Any, variables: Any, ws: jax.Array) -> jax.Array:
     return pixels.quantize(network.apply(variables, ws, method="synthesize"))
 
 
-def build_preview(latent: StyledLatentOutput, key: jax.Array) -> Preview:
-    """Binds the preview to its latents, 8×8 of them."""
-
-    @functools.cache  # not drawn before they are needed, and only once
-    def latents() -> jax.Array:
-        return latent.latents(key, GRID)
-
-    return Preview(lambda state: generate(latent.network, latent.variables(state), latents()), COLUMNS)
-
-
 def layers_of_kinds(styles: int) -> tuple[slice, ...]:
     """Divides the layers into coarse, middle and fine ones: thirds, of which the coarse ones are the largest."""
     ends = [0, *(-(-styles * third // 3) for third in (1, 2, 3))]
     return tuple(slice(first, last) for first, last in itertools.pairwise(ends))
 
 
-def show_mixing(latent: StyledLatentOutput, state: GANState, images: np.ndarray, count: int, seed: int) -> Exhibit:
+def show_mixing(latent: StyledLatentOutput, state: GANState, count: int, seed: int) -> Exhibit:
     """Shows what the coarse, the middle and the fine styles do.
 
     Each set of rows has a picture at the left, and beside it others: as they are, and below with its coarse, its middle
@@ -76,11 +69,9 @@ def show_mixing(latent: StyledLatentOutput, state: GANState, images: np.ndarray,
     Args:
       latent: of the system.
       state: of the system.
-      images: training pictures, of no use here.
       count: about how many pictures; rounded down to whole sets, one at least.
       seed: of the latents.
     """
-    del images
     rows, others = 1 + len(KINDS), COLUMNS - 1
     sets = max(1, count // (rows * COLUMNS))
     ws = latent.styles(state, latent.latents(jax.random.key(seed), sets + others))
@@ -100,9 +91,8 @@ def show_mixing(latent: StyledLatentOutput, state: GANState, images: np.ndarray,
     )
 
 
-def show_truncation(latent: StyledLatentOutput, state: GANState, images: np.ndarray, count: int, seed: int) -> Exhibit:
+def show_truncation(latent: StyledLatentOutput, state: GANState, count: int, seed: int) -> Exhibit:
     """Shows latents in columns, their styles nearer to the average from row to row; arguments as of `show_mixing`."""
-    del images
     sets = max(1, count // (len(PSIS) * COLUMNS))
     z = latent.latents(jax.random.key(seed), sets * COLUMNS)
     drawn = np.stack([latent.with_psi(psi).images(state, z) for psi in PSIS], axis=1)
@@ -116,9 +106,8 @@ def show_truncation(latent: StyledLatentOutput, state: GANState, images: np.ndar
     )
 
 
-def show_styles(latent: StyledLatentOutput, state: GANState, images: np.ndarray, count: int, seed: int) -> Exhibit:
+def show_styles(latent: StyledLatentOutput, state: GANState, count: int, seed: int) -> Exhibit:
     """Shows straight ways between the styles of two latents, one in a row; arguments as of `show_mixing`."""
-    del images
     rows = max(1, count // COLUMNS)
     ws = latent.styles(state, latent.latents(jax.random.key(seed), 2 * rows))
     shares = jnp.linspace(0.0, 1.0, COLUMNS)[None, :, None, None]

@@ -1,6 +1,7 @@
 """A system: what the training loop, the commands and the tests need to know of a thing that trains."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.systems.checks import Check
-from jaxgan.systems.outputs import Outputs
+from jaxgan.systems.outputs import LatentOutput, Outputs
 from jaxgan.systems.schedule import BatchSchedule
 
 Metrics = Mapping[str, Any]
@@ -90,6 +91,12 @@ class Preview:
     images: Callable[[Any], np.ndarray]
     columns: int = 8
     rows: tuple[str, ...] = ()
+
+
+def latent_preview(latent: LatentOutput, key: jax.Array, count: int = 64) -> Preview:
+    """Binds a preview of samples to their latents, in rows of 8."""
+    latents = functools.cache(lambda: latent.latents(key, count))  # not drawn before they are needed, and only once
+    return Preview(lambda state: latent.images(state, latents()))
 
 
 @dataclasses.dataclass(frozen=True)

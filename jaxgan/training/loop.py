@@ -111,6 +111,9 @@ class Pass:
 
     def _read(self, step: int, metrics: Mapping[str, Any], asked: Any, to_evaluate: Any) -> None:
         """Reads the metrics of the call that ended at a step, and waits until they are computed."""
+        if metrics.keys() != set(self.job.report.metrics):
+            told = sorted(self.job.report.metrics)
+            raise ValueError(f"the step returns the metrics {sorted(metrics)}, and the report's panels name {told}")
         alarms = self.take(step, metrics)
         self.agreed = int(asked) or self.agreed
         if to_evaluate is not None or self.schedule.is_turn(step, self.schedule.log_every):
