@@ -114,8 +114,8 @@ def test_the_preview_has_a_row_for_each_class(digits):
 
 
 def test_the_exhibit_has_a_row_for_each_code_in_which_nothing_else_changes(digits):
-    system, state, images = digits
-    exhibit = system.outputs.exhibits["codes"](state, images, 40, 7)  # two sets of four rows of four
+    system, state, _ = digits
+    exhibit = system.outputs.exhibits["codes"](state, 40, 7)  # two sets of four rows of four
     assert exhibit.images.shape == (32, 8, 8, 1) and (exhibit.columns, exhibit.together) == (4, 4)
     assert exhibit.rows == ("categorical 1", "categorical 2", "continuous 1", "continuous 2")
     assert exhibit.heads == ("class 0, -2.0", "class 1, -0.7", "class 2, +0.7", "class 3, +2.0")

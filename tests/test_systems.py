@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import sketches
 
+from experiments.run import start
 from jaxgan import data, systems
 from jaxgan.host.errors import UserError
+from jaxgan.systems.settings import Family, SystemSettings
+from jaxgan.training.fitting import fit
 
 SMALL = {
     "generator_width": 2,
@@ -137,6 +140,35 @@ def test_settings_that_cannot_be_are_refused():
     _, examples = small("mlp_b")
     with pytest.raises(UserError, match=r"beta1=1\.5"):
         systems.build("mlp_b", examples, beta1=1.5)
+
+
+def test_pictures_that_are_not_square_are_refused():
+    with pytest.raises(UserError, match=r"image_size: the pictures are 12×16 \(height×width\), and not square"):
+        systems.build("mlp_b", data.from_arrays(np.zeros((8, 12, 16, 1), np.uint8)))
+
+
+def test_a_family_that_is_half_declared_says_what_is_missing():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Plain(SystemSettings):
+        width: int = 3
+
+    whole = {"command": "x", "build": None, "image_size": None, "defaults": {"a": {}}, "runs": {"a": {}}}
+    Family(settings=SystemSettings, **whole)
+    with pytest.raises(ValueError, match=r"family x: a must stand in `defaults` and in `runs`"):
+        Family(settings=SystemSettings, **whole | {"runs": {}})
+    with pytest.raises(ValueError, match=r"Plain.width: declare it by option\(default, help\)"):
+        Family(settings=Plain, **whole)
+    with pytest.raises(ValueError, match=r"no family has the command nothing: name its module in MODULES"):
+        start.main("nothing")
+
+
+def test_a_metric_that_the_report_does_not_name_ends_the_run():
+    system, examples = small("mlp_b")
+    blind = dataclasses.replace(system, report=dataclasses.replace(system.report, panels=system.report.panels[:1]))
+    with pytest.raises(
+        ValueError, match=r"the step returns the metrics \['d_fake', .* panels name \['d_loss', 'g_loss'\]"
+    ):
+        fit(blind, examples, steps=1)
 
 
 def test_another_size_than_the_pictures_is_refused():
