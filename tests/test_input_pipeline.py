@@ -239,3 +239,9 @@ def test_examples_that_fit_stay_on_the_device():
     for limit, fit in ((4 * size, True), (4 * size - 1, False)):
         device = SimpleNamespace(memory_stats=lambda limit=limit: {"bytes_in_use": 0, "bytes_limit": limit})
         assert input_pipeline.fits(arrays, device) is fit
+
+
+def test_devices_that_cannot_share_a_later_phase_hear_which_one():
+    program = SimpleNamespace(devices=(0, 1), share=None)
+    with pytest.raises(UserError, match=r"batch_size: from step 5 on a batch has 3 pictures; .* the 2 devices"):
+        input_pipeline._share(program, Phase(5, 3))

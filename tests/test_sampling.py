@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan import models, sampling
+from jaxgan.models import inference
 from jaxgan.ops import pixels
 
 GAN = models.build("dcgan_64", image_size=8, generator_width=4, discriminator_width=4, latent_dim=6)
@@ -80,3 +81,8 @@ def test_drawn_pictures_are_those_before_the_rounding():
     assert drawn.dtype == jnp.float32 and drawn.shape == (sampling.CHUNK + 7, 8, 8, 3)
     assert np.abs(np.asarray(pixels.quantize(drawn)).astype(int) - sampling.generate(GAN.generator, G, Z)).max() <= 1
     assert len(np.unique(np.asarray(drawn))) > 256
+
+
+@pytest.mark.parametrize(("side", "most"), [(64, 64), (256, 64), (512, 16), (1024, 4), (4096, 1)])
+def test_fewer_large_pictures_are_computed_at_once(side, most):
+    assert inference.chunk_of(models.build("mlp_b", image_size=side).generator) == most

@@ -77,9 +77,14 @@ def train(recipe: Recipe, processes: Processes) -> None:
             check_same_examples(workdir, pictures)
         _check_common(pictures, recipe, processes)
         system = build_system(recipe, pictures)
+        steps = total_steps(recipe, longest(pictures), system.schedule)
+        last = system.schedule.phases[-1].first_step
+        if processes.writes and steps <= last:
+            end = f"These {steps:,} steps end before the last phase, which begins with step {last:,}"
+            print(f"{end}; give --steps or --epochs for more, or a shorter schedule.", file=console.out, flush=True)
         evaluates = recipe.evaluate_every is not None and processes.writes
         schedule = Schedule(
-            total_steps=total_steps(recipe, longest(pictures), system.schedule),
+            total_steps=steps,
             log_every=recipe.log_every,
             sample_every=recipe.sample_every,
             sample_early=recipe.sample_early,

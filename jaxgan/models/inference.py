@@ -1,6 +1,7 @@
 """Networks in evaluation mode, applied in chunks of bounded size."""
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -102,8 +103,15 @@ def apply(network: Network, variables: Any, x: jax.Array, condition: jax.Array |
     return output
 
 
-def chunks(inputs: ArrayLike, condition: ArrayLike | None) -> list[tuple[jax.Array, jax.Array | None]]:
-    """Splits inputs and conditions into chunks of at most CHUNK examples, to bound the memory.
+def chunk_of(network: Network) -> int:
+    """Returns how many pictures of a network are computed at once: CHUNK of up to 256×256, of larger ones fewer."""
+    return max(1, min(CHUNK, CHUNK * 256**2 // math.prod(network.image_shape[:2])))
+
+
+def chunks(
+    inputs: ArrayLike, condition: ArrayLike | None, most: int = CHUNK
+) -> list[tuple[jax.Array, jax.Array | None]]:
+    """Splits inputs and conditions into chunks of at most so many examples, to bound the memory.
 
     Raises:
       ValueError: if there are no inputs, or the number of conditions differs.
@@ -113,7 +121,7 @@ def chunks(inputs: ArrayLike, condition: ArrayLike | None) -> list[tuple[jax.Arr
     count = inputs.shape[0]
     if count < 1 or (condition is not None and condition.shape[0] != count):
         raise ValueError(f"{count} inputs, and conditions {None if condition is None else condition.shape}")
-    parts = [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]
+    parts = [slice(start, start + most) for start in range(0, count, most)]
     return [(inputs[part], None if condition is None else condition[part]) for part in parts]
 
 
@@ -121,7 +129,7 @@ def _in_chunks(
     function: Any, network: Network, variables: Any, inputs: ArrayLike, condition: ArrayLike | None
 ) -> list[jax.Array]:
     """Calls `function` on each chunk."""
-    return [function(network, variables, *part) for part in chunks(inputs, condition)]
+    return [function(network, variables, *part) for part in chunks(inputs, condition, chunk_of(network))]
 
 
 @functools.partial(jax.jit, static_argnums=0)

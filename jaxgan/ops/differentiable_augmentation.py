@@ -13,10 +13,24 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
+from jaxgan.host.errors import UserError
 from jaxgan.ops import noise
 from jaxgan.ops.augment import Augmentation
 
 Change = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def policies_of(text: str | None) -> tuple[str, ...]:
+    """Reads policies with commas between, such as "color,cutout"; () of None.
+
+    Raises:
+      UserError: for one that there is not.
+    """
+    policies = tuple(policy.strip() for policy in text.split(",")) if text is not None else ()
+    for policy in policies:
+        if policy not in POLICIES:
+            raise UserError(f"--diffaugment={text}: {policy!r} is none of {', '.join(POLICIES)}")
+    return policies
 
 
 def build(policies: Sequence[str]) -> Augmentation | None:

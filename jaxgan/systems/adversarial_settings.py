@@ -5,7 +5,7 @@ import dataclasses
 from jaxgan import models
 from jaxgan.host.errors import UserError
 from jaxgan.models.blocks import UPSAMPLING
-from jaxgan.ops.differentiable_augmentation import POLICIES
+from jaxgan.ops.differentiable_augmentation import POLICIES, policies_of
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.adversarial_penalties import PENALTIES, WEIGHT
 from jaxgan.systems.settings import LARGEST, LONGEST_CALL, SystemSettings, option, require_positive, require_shares
@@ -192,7 +192,7 @@ class AdversarialSettings(SystemSettings):
     @property
     def diffaugment_policies(self) -> tuple[str, ...]:
         """The policies of `--diffaugment`, in order."""
-        return tuple(policy.strip() for policy in self.diffaugment.split(",")) if self.diffaugment is not None else ()
+        return policies_of(self.diffaugment)
 
     def _check_conditions(self) -> None:
         for name in ("matching_aware", "conditions"):
@@ -227,9 +227,7 @@ class AdversarialSettings(SystemSettings):
         for name, unless in (("penalty_weight", None), ("penalty_every", 1)):
             if self.penalty is None and getattr(self, name) != unless:
                 raise UserError(f"--{name}: says how a penalty is taken; give --penalty too")
-        for policy in self.diffaugment_policies:
-            if policy not in POLICIES:
-                raise UserError(f"--diffaugment={self.diffaugment}: {policy!r} is none of {', '.join(POLICIES)}")
+        policies_of(self.diffaugment)
         if not -1 < self.ada_target < 1:
             raise UserError(f"--ada_target={self.ada_target}: must be between -1 and 1, as a mean sign is")
         if not 0 <= self.instance_noise < float("inf"):

@@ -17,7 +17,7 @@ from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.models.stylegan2 import stylegan2
 from jaxgan.ops import augment, differentiable_augmentation
-from jaxgan.ops.differentiable_augmentation import POLICIES
+from jaxgan.ops.differentiable_augmentation import POLICIES, policies_of
 from jaxgan.systems import style_training, stylegan2_outputs
 from jaxgan.systems.ada import AdaptiveAugmentation
 from jaxgan.systems.adversarial_losses import ADA, PENALTY, two_player_report
@@ -118,14 +118,12 @@ class StyleGAN2Settings(SystemSettings):
             raise UserError(f"--ada_target={self.ada_target}: must be between -1 and 1, as a mean sign is")
         if self.batch_size % min(self.minibatch_std, self.batch_size):
             raise UserError(f"--minibatch_std={self.minibatch_std}: must divide --batch_size={self.batch_size}")
-        for policy in self.diffaugment_policies:
-            if policy not in POLICIES:
-                raise UserError(f"--diffaugment={self.diffaugment}: {policy!r} is none of {', '.join(POLICIES)}")
+        policies_of(self.diffaugment)
 
     @property
     def diffaugment_policies(self) -> tuple[str, ...]:
         """The policies of `--diffaugment`, in order."""
-        return tuple(policy.strip() for policy in self.diffaugment.split(",")) if self.diffaugment is not None else ()
+        return policies_of(self.diffaugment)
 
 
 def build(settings: StyleGAN2Settings, examples: Examples) -> System:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.models.inference import CHUNK
+from jaxgan.models.inference import chunk_of
 from jaxgan.ops import pixels
 from jaxgan.systems.adversarial import GANState
 from jaxgan.systems.outputs import Exhibit, LatentOutput
@@ -39,7 +39,8 @@ class StyledLatentOutput(LatentOutput):
     def images_of_styles(self, state: Any, ws: jax.Array) -> np.ndarray:
         """Draws pictures, uint8 (N, H, W, C), from styles (N, styles, latent_dim)."""
         variables = self.variables(state)
-        parts = [_draw(self.network, variables, ws[first : first + CHUNK]) for first in range(0, len(ws), CHUNK)]
+        most = chunk_of(self.network)
+        parts = [_draw(self.network, variables, ws[first : first + most]) for first in range(0, len(ws), most)]
         return np.concatenate([np.asarray(part) for part in parts])
 
 

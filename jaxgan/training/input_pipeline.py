@@ -15,7 +15,7 @@ import numpy as np
 from jaxgan.data import order
 from jaxgan.data.sources import Sources, by_name
 from jaxgan.host.errors import UserError
-from jaxgan.systems.schedule import BatchSchedule
+from jaxgan.systems.schedule import BatchSchedule, Phase
 from jaxgan.training.parallel import Program
 
 PLACEMENTS = ("device", "stream")
@@ -71,7 +71,7 @@ class InputPipeline:
         _check_lengths(self._lengths, max(phase.batch_size for phase in schedule.phases))
         self._program_of = _by_phase(programs, len(schedule.phases))
         program = self._program_of(0)
-        self._shares = [program.share(phase.batch_size) for phase in schedule.phases]
+        self._shares = [_share(program, phase) for phase in schedule.phases]
         self._schedule, self._steps_per_call = schedule, steps_per_call
         self._seeds = {source: order.seed_of(seed, source) for source in self._arrays}
         self.placement = placement or usual_placement(program, sources, inputs)
@@ -205,6 +205,18 @@ def _called(source: str) -> str:
 def _batch_of(by_source: Mapping[str, Any]) -> Any:
     """Returns the batch of a step: of a single unnamed source its part alone, without the mapping."""
     return by_source[""] if by_source.keys() == {""} else dict(by_source)
+
+
+def _share(program: Any, phase: Phase) -> slice:
+    """Returns this process' part of the batches of a phase; raises a UserError where the devices cannot share them."""
+    count = len(program.devices)
+    if phase.first_step and phase.batch_size % count:
+        raise UserError(
+            f"--batch_size: from step {phase.first_step:,} on a batch has {phase.batch_size} pictures; it must be a"
+            f" multiple of the {count} devices that share it"
+        )
+    part: slice = program.share(phase.batch_size)
+    return part
 
 
 def _check_lengths(lengths: Mapping[str, int], batch_size: int) -> None:

@@ -101,6 +101,16 @@ def draw_example(index: int, *, seed: int, size: int) -> tuple[np.ndarray, np.nd
     return avatar.image, condition(avatar.hair, avatar.eyes)
 
 
+def check_set(size: int, count: int) -> None:
+    """Raises a UserError for a size at which nothing is drawn, or a set of none."""
+    if size not in SIZES:
+        raise UserError(
+            f"--image_size={size}: the avatars are drawn at {SIZES[0]} to {SIZES[-1]} pixels; choose one of these"
+        )
+    if count < 1:
+        raise UserError(f"{count} avatars cannot be drawn: ask for at least 1")
+
+
 def load(*, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.PathLike | None = None) -> Examples:
     """Opens a set of faces with their hair and eye colours; draws it in parallel processes if it is not cached.
 
@@ -116,12 +126,7 @@ def load(*, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.P
     Raises:
       UserError: if the size or the count is out of range, or the cache cannot be written.
     """
-    if size not in SIZES:
-        raise UserError(
-            f"--image_size={size}: the avatars are drawn at {SIZES[0]} to {SIZES[-1]} pixels; choose one of these"
-        )
-    if count < 1:
-        raise UserError(f"{count} avatars cannot be drawn: ask for at least 1")
+    check_set(size, count)
     if not 0 <= seed < 1 << 64:
         raise UserError(f"--seed={seed}: the avatars take a seed from 0 to 2**64 - 1")
     return cache.load_or_build(

@@ -78,11 +78,7 @@ def load(
       UserError: if a colour is unknown, both are the same or of different parts, or an argument is out of range.
     """
     part, colours = _colours(domain_a, domain_b)
-    if size not in avatars.SIZES:
-        sizes = avatars.SIZES
-        raise UserError(f"--image_size={size}: the avatars are drawn at {sizes[0]} to {sizes[-1]} pixels; choose these")
-    if count < 1:
-        raise UserError(f"{count} avatars cannot be drawn: ask for at least 1")
+    avatars.check_set(size, count)
     found = {}
     for number, name in enumerate(("a", "b")):
         drawn = (colours[number], colours[1 - number]) if with_inputs else (colours[number],)

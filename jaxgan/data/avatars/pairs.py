@@ -20,7 +20,6 @@ from jaxgan.data.avatars.scene import oversampling, paint_parts
 from jaxgan.data.avatars.traits import Traits, choose
 from jaxgan.data.examples import Examples
 from jaxgan.data.pairs import check_pair, split_pairs
-from jaxgan.host.errors import UserError
 
 INPUTS = ("parts", "sketch", "grey")
 
@@ -73,11 +72,7 @@ def load(
       UserError: if an argument is out of range, or the cache cannot be written.
     """
     check_pair("pair_input", pair_input, INPUTS)
-    if size not in avatars.SIZES:
-        sizes = avatars.SIZES
-        raise UserError(f"--image_size={size}: the avatars are drawn at {sizes[0]} to {sizes[-1]} pixels; choose these")
-    if count < 1:
-        raise UserError(f"{count} avatars cannot be drawn: ask for at least 1")
+    avatars.check_set(size, count)
     settings = {"edition": [avatars.EDITION, _EDITION], "input": pair_input, "size": size, "count": count, "seed": seed}
     pairs = cache.load_or_build(
         "avatars_pairs",

@@ -67,11 +67,7 @@ def load(
     """
     if part not in COLOURS:
         raise UserError(f"faces have colours of {' and '.join(COLOURS)}, not of {printable(part)}")
-    if size not in avatars.SIZES:
-        sizes = avatars.SIZES
-        raise UserError(f"--image_size={size}: the avatars are drawn at {sizes[0]} to {sizes[-1]} pixels; choose these")
-    if count < 1:
-        raise UserError(f"{count} avatars cannot be drawn: ask for at least 1")
+    avatars.check_set(size, count)
     settings = {
         "edition": [avatars.EDITION, _EDITION],
         "part": part,
