@@ -160,3 +160,11 @@ def test_every_file_that_the_documents_name_is_there():
             r"\b(?:jaxgan|experiments|tests|benchmarks|docs)/[\w/]+\.\w+", path.read_text(encoding="utf-8")
         ):
             assert "NAME" in name or (REPOSITORY / name).exists(), f"{path.name} names {name}"
+
+
+def test_the_image_installs_extras_and_a_program_that_there_are():
+    text = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
+    asked = {extra for extras in re.findall(r"EXTRAS=([\w,]+)", text) for extra in extras.split(",")}
+    assert asked and asked <= PROJECT["optional-dependencies"].keys()
+    (program,) = re.findall(r'ENTRYPOINT \["(\w+)"\]', text)
+    assert program in PROJECT["scripts"]
