@@ -194,7 +194,7 @@ def outputs_answer_or_refuse(system, examples):
     """Each output works on a fresh state, or its absence is told in one line."""
     state, outputs = fresh(system), system.outputs
     images = np.asarray(_images(examples)[:3])
-    for name in ("latent", "score", "reconstruct", "translate", "translate_to", "measure"):
+    for name in ("latent", "score", "reconstruct", "translate", "classify", "translate_to", "measure"):
         if not getattr(outputs, name):
             try:
                 outputs.require(name, system.name)
@@ -220,6 +220,10 @@ def outputs_answer_or_refuse(system, examples):
         conditions[:, outputs.translate_to.kinds[0].start] = 1
         translated = outputs.translate_to.images(state, images, conditions)
         assert translated.dtype == np.uint8 and translated.shape == images.shape
+    if outputs.classify is not None:
+        probabilities = outputs.classify.probabilities(state, images)
+        assert probabilities.shape == (len(images), len(outputs.classify.kind.classes))
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-4)
     if outputs.measure is not None:
         further = {name: examples.arrays[name][:3] for name in system.inputs.get("", ()) if name != "image"}
         measures = outputs.measure(state, images, jax.random.key(0), **further)

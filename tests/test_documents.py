@@ -24,7 +24,15 @@ PROGRAM = re.compile(r"(?:<!--(?P<comment>[^\n]*)-->\n)?```python\n(?P<program>.
 REASON = re.compile(r" not run by tests: (\S.*?) ")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(?:python -m )?(experiments\.\w+ --[^`]*)`")
-OTHERS = ("sample", "evaluate", "inspect", "export", "demo", "import_weights")  # commands that train nothing
+OTHERS = (
+    "sample",
+    "evaluate",
+    "inspect",
+    "export",
+    "demo",
+    "classify",
+    "import_weights",
+)  # train nothing
 
 
 def programs():

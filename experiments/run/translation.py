@@ -2,13 +2,12 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments.run import given_pictures
 from experiments.run.recipes import Recipe
 from experiments.run.references import (
     load_pictures,
@@ -21,10 +20,9 @@ from experiments.run.references import (
 from experiments.run.restore import TrainedRun
 from jaxgan import data
 from jaxgan.data import tags
-from jaxgan.data.decode import EXTENSIONS, decode
 from jaxgan.data.examples import Examples
 from jaxgan.data.heads import Head
-from jaxgan.host.errors import UserError, printable
+from jaxgan.host.errors import UserError
 from jaxgan.metrics import measured_colours
 from jaxgan.metrics.entries import Scores
 from jaxgan.metrics.neighbours import nearest_neighbours
@@ -70,8 +68,7 @@ def translated(
 
 
 def _pictures(run: TrainedRun, path: str) -> np.ndarray:
-    height, _, channels = run.system.image_shape
-    return np.stack([_decoded(file, height, channels) for file in _files(path)])
+    return given_pictures.read(run, given_pictures.files_of(path))
 
 
 def _condition(run: TrainedRun, text: str) -> np.ndarray:
@@ -288,21 +285,3 @@ def _below(parts: tuple[np.ndarray, ...], rows: tuple[str, ...]) -> Exhibit:
     columns = min(COLUMNS, len(parts[0]))
     shown = rows_below(parts, columns)
     return Exhibit(shown, np.zeros((len(shown), 0), np.uint8), columns, together=len(rows), rows=rows)
-
-
-def _files(path: str) -> list[Path]:
-    given = Path(os.path.expanduser(path))
-    if given.is_file():
-        return [given]
-    found = sorted(file for file in given.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
-    if not found:
-        where = "has no pictures" if given.is_dir() else "is not there"
-        raise UserError(f"--input={printable(path)}: {where}; give a picture file, or a folder of them")
-    return found
-
-
-def _decoded(file: Path, image_size: int, channels: int) -> np.ndarray:
-    try:
-        return decode(file, image_size, channels)
-    except Exception as error:  # Pillow raises almost anything for a damaged file
-        raise UserError(f"--input={printable(file)}: cannot be read as a picture ({printable(error)})") from error

@@ -145,6 +145,19 @@ class TranslationOutput:
 
 
 @dataclasses.dataclass(frozen=True)
+class ClassifyOutput:
+    """Classes of pictures.
+
+    Attributes:
+      kind: the classes.
+      probabilities: (state, uint8 images (N, H, W, C)) -> (N, K), each row with the sum 1.
+    """
+
+    kind: Head
+    probabilities: Callable[[Any, np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
 class Outputs:
     """What commands may ask of a system; None and {} where it has nothing to give.
 
@@ -154,6 +167,7 @@ class Outputs:
       reconstruct: (state, uint8 images (N, H, W, C)) -> uint8 images of the same shape.
       translate: direction -> (state, uint8 images) -> uint8 images; the first direction is the usual one.
       translate_to: pictures translated into conditions, instead of in directions.
+      classify: classes of pictures, which `experiments.classify` tells.
       exhibits: name -> (state, count, seed) -> Exhibit: pictures that `experiments.sample --show=NAME` shows.
       measure: (state, uint8 images, key) -> {name: Measure}, of pictures that the system has not seen; shown by
         `experiments.evaluate`. Further arrays that the system takes, such as `input`, are given by their names.
@@ -166,6 +180,7 @@ class Outputs:
     reconstruct: Callable[[Any, np.ndarray], np.ndarray] | None = None
     translate: Mapping[str, Callable[[Any, np.ndarray], np.ndarray]] = dataclasses.field(default_factory=dict)
     translate_to: TranslationOutput | None = None
+    classify: ClassifyOutput | None = None
     exhibits: Mapping[str, Callable[..., Exhibit]] = dataclasses.field(default_factory=dict)
     measure: Callable[..., Mapping[str, Measure]] | None = None
     measure_labelled: Callable[[Any, np.ndarray, Mapping[str, np.ndarray]], Mapping[str, Measure]] | None = None
@@ -192,6 +207,7 @@ LACKING = {
     "reconstruct": "does not reconstruct pictures",
     "translate": "does not translate pictures",
     "translate_to": "does not translate pictures into conditions",
+    "classify": "does not classify pictures",
     "measure": "has no measures of its own",
 }
 """What a refusal says, by output."""

@@ -22,7 +22,7 @@ from jaxgan.models import semi_supervised as networks
 from jaxgan.systems import semi_supervised_outputs as answers
 from jaxgan.systems import semi_supervised_step as training
 from jaxgan.systems.checks import SaturatedDiscriminator, UndecidedDiscriminator
-from jaxgan.systems.outputs import Outputs, ScoreOutput
+from jaxgan.systems.outputs import ClassifyOutput, Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.semi_supervised_step import GeneratorLoss, Rules, SemiSupervisedState
 from jaxgan.systems.settings import Family, SystemSettings, check_seed, option, require_positive, require_shares
@@ -113,6 +113,7 @@ def build(settings: SemiSupervisedSettings, examples: Examples) -> System:
         outputs=Outputs(
             latent=answers.UniformLatentOutput(gan.generator, lambda state: state.generator.variables),
             score=ScoreOutput(gan.discriminator, lambda state: state.discriminator.variables),
+            classify=ClassifyOutput(head, functools.partial(answers.probabilities, gan)),
             measure=functools.partial(answers.measure, gan),
             measure_labelled=functools.partial(answers.measure_labelled, gan, head),
         ),

@@ -64,6 +64,11 @@ def classify(gan: GAN, variables: Any, images: np.ndarray) -> np.ndarray:
     return np.concatenate([np.asarray(_judge(gan, variables, part).logits) for part, _ in chunks(images, None)])
 
 
+def probabilities(gan: GAN, state: SemiSupervisedState, images: np.ndarray) -> np.ndarray:
+    """Returns the probabilities of the classes, (N, K), that the averaged classifier gives pictures."""
+    return np.exp(classify(gan, state.classifier_variables, images))
+
+
 def features_of(gan: GAN, variables: Any, images: np.ndarray) -> np.ndarray:
     """Returns the features of a discriminator, (N, F), of pictures, uint8 (N, H, W, C)."""
     return np.concatenate([np.asarray(_judge(gan, variables, part).features) for part, _ in chunks(images, None)])
