@@ -1,4 +1,4 @@
-"""Takes the documents at the top of the repository into the site, and mends the links between them and `docs/`."""
+"""Adds the top-level documents to the site and fixes the links between them and `docs/`."""
 
 import re
 from pathlib import Path

@@ -208,7 +208,7 @@ def make_measurer(
     real = reference_pictures(recipe, split, num, seed)
     context = {"n": len(real), "resolution": list(system.image_shape), "split": split, "seed": seed}
 
-    further = {name: real.arrays[name] for name in system.inputs.get("", ()) if name not in ("image", "condition")}
+    further = {name: real.arrays[name] for name in system.inputs.get("", ()) if name != "image"}
     translations: Callable[[Any], Scores] | None = _recolouring(recipe, system, num)
     if recipe.family.paired:
         translations = TranslationScores(trained_on or recipe, system, real)

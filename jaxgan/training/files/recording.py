@@ -29,9 +29,6 @@ class Recorder:
       memory: the result of `memory` at that step; empty at the start.
       examples_before: step -> the number of examples that all steps before it take, for `images_per_sec`.
       data_wait: returns the seconds spent waiting for data since the process began.
-
-    Attributes:
-      worked: seconds of training so far.
     """
 
     def __init__(
