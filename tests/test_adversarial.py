@@ -284,6 +284,7 @@ def test_floating_point_pictures_are_taken_as_they_are():
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)  # another program, other rounding
 
 
+@pytest.mark.slow
 def test_a_conditional_game_gives_the_condition_to_both_players():
     gan = models.build(
         "cgan_mnist", image_size=SIZE, generator_width=2, discriminator_width=2, latent_dim=5, condition_dim=3

@@ -56,14 +56,19 @@ def test_scores_are_kept_and_move_in_the_right_direction(faces, tmp_path):
     assert len(seen) > calls
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1500)  # it trains a feature network: six minutes on two busy cores
-def test_a_trained_network_sees_every_way_to_spoil_pictures(tmp_path):
-    """The proof of `Scores that agree with the eye`: each kind, four strengths, on faces that the network never saw."""
-    train = data.load("avatars", image_size=32, num_examples=6000, conditional=True)
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """A feature network, and faces that it never saw. Teaching it takes minutes, so both proofs below share it."""
+    train = data.load("avatars", image_size=32, num_examples=4000, conditional=True)
     test = data.load("avatars", image_size=32, num_examples=3000, conditional=True, split="test")
-    recipe = ClassifierRecipe(epochs=12)
-    network = features.load("faces", train, test.part(0, 1000), recipe=recipe, cache_dir=tmp_path, progress=False)
+    recipe, cache = ClassifierRecipe(epochs=10), tmp_path_factory.mktemp("cache")
+    return features.load("faces", train, test.part(0, 1000), recipe=recipe, cache_dir=cache, progress=False), test
+
+
+@pytest.mark.timeout(1500)
+def test_a_trained_network_sees_every_way_to_spoil_pictures(taught):
+    """The proof of `Scores that agree with the eye`: each kind, four strengths, on faces that the network never saw."""
+    network, test = taught
     assert network.accuracy["spoiling"] > 0.75
     reference = scores.make_reference(network, test.images[:1500], split="test")
     others = test.images[1500:]
@@ -89,14 +94,10 @@ def _spoilt(images, kind, strength):
     return np.asarray(pixels.quantize(spoilt))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1500)  # it trains a feature network: six minutes on two busy cores
-def test_sets_that_lack_variety_score_worse(tmp_path):
+@pytest.mark.timeout(1500)
+def test_sets_that_lack_variety_score_worse(taught):
     """A class dropped, and half of the pictures the same: fewer of the real pictures are covered, and the FID grows."""
-    train = data.load("avatars", image_size=32, num_examples=4000, conditional=True)
-    test = data.load("avatars", image_size=32, num_examples=3000, conditional=True, split="test")
-    recipe = ClassifierRecipe(epochs=8)
-    network = features.load("faces", train, test.part(0, 1000), recipe=recipe, cache_dir=tmp_path, progress=False)
+    network, test = taught
     reference = scores.make_reference(network, test.images[:1500], split="test")
     others, hair = test.images[1500:], test.conditions[1500:, :12].argmax(axis=1)
     sets = {

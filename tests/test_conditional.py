@@ -74,6 +74,7 @@ def played():
     return {name: values[0] for name, values in batch.items()}, given, logits, float(metrics["d_loss"])
 
 
+@pytest.mark.slow
 def test_the_wrong_examples_are_other_examples(played):
     batch, given, _, _ = played
     (x, y), (x_again, wrong_y), (wrong_x, y_of_another), (fake, y_of_fake) = given
@@ -128,6 +129,7 @@ def test_a_wrong_condition_may_be_wrong_in_one_attribute():
     assert {tuple(row) for row in wrong} <= {(0, 1, 0, 1), (1, 0, 1, 0)}
 
 
+@pytest.mark.slow
 def test_the_step_minimises_all_four_terms(played):
     _, _, logits, d_loss = played
     accepted = np.log1p(np.exp(-logits[0])).mean()

@@ -34,7 +34,7 @@ def run_of(model, workdir="runs/nowhere", **settings):
     return TrainedRun(recipe, system, 7, initial_state(system), names, "0123456789abcdef" * 4)
 
 
-@pytest.fixture(scope="module", params=["cgan_mnist", "vae_mlp"])
+@pytest.fixture(scope="module", params=[pytest.param("cgan_mnist", marks=pytest.mark.slow), "vae_mlp"])
 def run(request):
     return run_of(request.param)
 

@@ -35,6 +35,7 @@ def test_other_networks_are_refused_by_name():
         with_networks_of(state_of(1), state_of(1, discriminator_width=3))
 
 
+@pytest.mark.slow
 def test_a_command_says_with_whose_networks_it_begins(tmp_path, capsys):
     other = tmp_path / "other"
     recipe = lay_out(other, model="dcgan_64", names="none")

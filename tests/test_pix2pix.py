@@ -229,6 +229,7 @@ def test_without_jitter_pictures_stay_as_they_are():
 # The system.
 
 
+@pytest.mark.slow
 def test_the_preview_is_of_pairs_that_are_not_trained_on():
     system, state = small()
     shown = system.preview.images(state).reshape(2, 3, 8, 8, 8, 3)

@@ -95,6 +95,7 @@ def folder(tmp_path_factory):
     return workdir, path
 
 
+@pytest.mark.slow
 def test_a_folder_is_read_like_the_run(folder):
     workdir, path = folder
     run, other = load_run(str(workdir)), load_run(str(path))

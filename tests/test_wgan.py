@@ -45,6 +45,7 @@ def test_the_bound_holds_after_every_critic_step(played):
     assert seen[0, 2:].max() <= CLIP and seen[1:].max() <= CLIP
 
 
+@pytest.mark.slow
 def test_it_is_the_clip_that_holds_them(played):
     """Nearly every array has come to the bound; two have hardly a gradient at this width."""
     _, _, bounds = played
@@ -57,6 +58,7 @@ def test_the_initial_critic_is_bounded():
     assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(state.discriminator.params)) == CLIP
 
 
+@pytest.mark.slow
 def test_each_critic_step_sees_its_own_batch(played):
     batches, history, _ = played
     for batch, step in zip(batches[:5], history[:5], strict=True):
@@ -65,6 +67,7 @@ def test_each_critic_step_sees_its_own_batch(played):
         assert len(np.unique(np.array(real).reshape(5, -1), axis=0)) == 5
 
 
+@pytest.mark.slow
 def test_each_critic_step_has_its_own_noise(played):
     _, history, _ = played
     noise = np.array([[call[0] for call in step["generator"]] for step in history[:20]])
@@ -73,6 +76,7 @@ def test_each_critic_step_has_its_own_noise(played):
     assert abs(noise.mean()) < 0.1 and abs(noise.std() - 1) < 0.1
 
 
+@pytest.mark.slow
 def test_the_critic_judges_what_came_from_its_noise(played):
     """Fakes of different critic steps differ in every example."""
     _, history, _ = played
