@@ -4,6 +4,6 @@ This package neither imports PyTorch or Keras, nor opens files, nor unpickles an
 a trusted way, such as `torch.load(path, weights_only=True)`, and passes plain arrays.
 """
 
-from jaxgan.interop import keras, safetensors, stablehlo, torch
+from jaxgan.interop import keras, safetensors, stablehlo, stylegan2_ada, torch
 
-__all__ = ["keras", "safetensors", "stablehlo", "torch"]
+__all__ = ["keras", "safetensors", "stablehlo", "stylegan2_ada", "torch"]
