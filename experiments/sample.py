@@ -4,6 +4,7 @@
     python -m experiments.sample --workdir=W --num=64 --best_of=512 --out=best.png    # those that D scores highest
     python -m experiments.sample --workdir=W --num=25 --condition="blue hair red eyes" --out=blue.png
     python -m experiments.sample --workdir=W --show=interpolation --out=walk.gif      # or one_noise, neighbours, …
+    python -m experiments.sample --workdir=W --show=arithmetic --plus=3,17 --minus=0,9 --out=sum.png
     python -m experiments.sample --workdir=W --psi=0.7 --out=nearer.png               # of a model with styles
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
     python -m experiments.sample --workdir=W --input=drawing.png --out=face.png       # or a folder; needs a translator
@@ -25,7 +26,7 @@ import jax
 import numpy as np
 
 from experiments.cli import command, schema
-from experiments.run import exhibits, pretrained
+from experiments.run import arithmetic, exhibits, pretrained
 from experiments.run.exhibits import Exhibit
 from experiments.run.output import earlier_pictures, write
 from experiments.run.restore import STEP_HELP, TrainedRun, load_run
@@ -69,9 +70,16 @@ class Sample:
         "samples",
         "Pictures to show; samples; interpolation: between latents, straight and below along the arc (a closed walk if"
         " --out is a .gif); conditions: all of them; one_noise: one latent under every condition; neighbours: samples"
-        " beside the nearest training pictures; reconstructions: real pictures above what the system makes of them;"
-        " translations: inputs, outputs, of two domains the way back, and the truth; or any other exhibit of it",
+        " beside the nearest training pictures; arithmetic: of --plus and --minus; reconstructions: real pictures above"
+        " what the system makes of them; translations: inputs, outputs, of two domains the way back, and the truth; or"
+        " any other exhibit of it",
     )
+    plus: str | None = option(
+        None,
+        "With --show=arithmetic: terms to add, each the mean of a few samples, named by their numbers in the grid of"
+        ' the same --seed, from 0 on, row by row: "3,17,40 5,8,21" are two terms',
+    )
+    minus: str | None = option(None, "With --show=arithmetic: terms to subtract, written as those of --plus")
     project: str | None = option(
         None, "Picture file: find the latent whose picture comes closest to it, and show both", path=True
     )
@@ -164,6 +172,10 @@ def check(asked: Sample) -> None:
         raise UserError("--input: shows translations of pictures; leave out --show and --project")
     if asked.direction is not None and asked.input is None and asked.show != "translations":
         raise UserError("--direction: is that of a translation; give --input too, or --show=translations")
+    if asked.show == "arithmetic":
+        arithmetic.check(arithmetic.parse("plus", asked.plus), arithmetic.parse("minus", asked.minus))
+    elif asked.plus is not None or asked.minus is not None:
+        raise UserError("--plus, --minus: are terms of --show=arithmetic; give that too")
     plain = asked.show == "samples" and asked.project is None and asked.input is None
     if asked.best_of is not None and not plain:
         raise UserError("--best_of: chooses among plain samples; leave out --show and --project")
@@ -195,7 +207,7 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
     """Returns the words that `--show` may take for a run."""
     outputs, found = run.system.outputs, []
     if outputs.latent:
-        found += ["samples", "interpolation", "neighbours"]
+        found += ["samples", "interpolation", "neighbours", "arithmetic"]
         found += ["conditions", "one_noise"] if run.condition_dim else []
     if outputs.reconstruct:
         found.append("reconstructions")
@@ -249,6 +261,8 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
             if getattr(asked, name) != getattr(Sample, name):
                 raise UserError(f"--{name}: --show={asked.show} draws its own; leave it out")
         return own[asked.show](run.state, asked.num, asked.seed)
+    if asked.show == "arithmetic":
+        return _arithmetic(run, asked)
     if asked.show == "reconstructions":
         return exhibits.reconstructions(run, asked.num, asked.seed)
     if asked.show == "translations":
@@ -264,6 +278,16 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
     every = len(exhibits.conditions_of(run))
     z = _latents(run, asked, max(1, asked.num // every) * every)
     return exhibits.all_conditions(run, z, one_noise=asked.show == "one_noise")
+
+
+def _arithmetic(run: TrainedRun, asked: Sample) -> Exhibit:
+    """Returns what the terms of --plus and --minus add up to."""
+    if run.condition_dim and asked.condition is None:
+        raise UserError("--condition: name the one that --show=arithmetic draws all pictures under")
+    plus, minus = arithmetic.parse("plus", asked.plus), arithmetic.parse("minus", asked.minus)
+    count = 1 + max(number for term in (*plus, *minus) for number in term)
+    z, labels = _latents(run, asked, count), conditions(run, asked.condition, count)
+    return arithmetic.show(run, z, labels, plus, minus, asked.seed)
 
 
 def _projection(run: TrainedRun, asked: Sample) -> Exhibit:

@@ -194,7 +194,7 @@ def test_a_system_may_have_exhibits_of_its_own():
 
 
 def test_what_a_run_cannot_show_is_refused_with_what_it_can():
-    expected = "^show=conditions: this run of dcgan_64 has samples, interpolation, neighbours$"
+    expected = "^show=conditions: this run of dcgan_64 has samples, interpolation, neighbours, arithmetic$"
     with pytest.raises(UserError, match=expected):
         sample.check_show(PLAIN, "conditions")
     sample.check_show(FACES, "conditions")

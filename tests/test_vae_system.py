@@ -122,7 +122,7 @@ def test_the_watch_looks_for_empty_codes_where_codes_are_drawn():
 
 def test_what_each_can_be_asked_for():
     drawn, plain = run_of("vae_mlp"), run_of("autoencoder")
-    assert sample.shows(drawn) == ("samples", "interpolation", "neighbours", "reconstructions")
+    assert sample.shows(drawn) == ("samples", "interpolation", "neighbours", "arithmetic", "reconstructions")
     assert sample.shows(plain) == ("reconstructions",)
     pairs = exhibits.reconstructions(plain, 8, 0)
     np.testing.assert_array_equal(pairs.images[4:], plain.system.outputs.reconstruct(plain.state, pairs.images[:4]))
