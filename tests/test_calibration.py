@@ -59,9 +59,9 @@ def test_scores_are_kept_and_move_in_the_right_direction(faces, tmp_path):
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory):
     """A feature network, and faces that it never saw. Teaching it takes minutes, so both proofs below share it."""
-    train = data.load("avatars", image_size=32, num_examples=4000, conditional=True)
+    train = data.load("avatars", image_size=32, num_examples=6000, conditional=True)
     test = data.load("avatars", image_size=32, num_examples=3000, conditional=True, split="test")
-    recipe, cache = ClassifierRecipe(epochs=10), tmp_path_factory.mktemp("cache")
+    recipe, cache = ClassifierRecipe(epochs=12), tmp_path_factory.mktemp("cache")
     return features.load("faces", train, test.part(0, 1000), recipe=recipe, cache_dir=cache, progress=False), test
 
 

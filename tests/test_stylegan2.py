@@ -2,6 +2,7 @@
 
 import math
 
+import conformance
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -269,3 +270,54 @@ def test_samples_are_drawn_with_psi(run):
     plain = systems.build("mlp_b", data.from_arrays(np.zeros((4, 8, 8, 1), np.uint8)), batch_size=4)
     with pytest.raises(UserError, match="psi: mlp_b has no styles"):
         sample.with_psi(plain, 0.5)
+
+
+def conditional(names=("cat", "dog", "owl"), **changes):
+    random = np.random.default_rng(2)
+    images = random.integers(0, 256, (9, 8, 8, 3), np.uint8)
+    examples = data.from_arrays(images, random.integers(0, len(names), 9), condition_names=names)
+    return systems.build("stylegan2_small", examples, **(SMALL | {"conditional": True} | changes)), examples
+
+
+def test_a_conditional_step_takes_conditions_and_its_networks_map_them():
+    system, _ = conditional()
+    assert system.inputs == {"": ("image", "condition")}
+    state = jax.eval_shape(system.init, jax.random.key(0))
+    assert state.generator.params["mapping"]["ScaledDense_0"]["kernel"].shape == (3, 4)
+    assert state.discriminator.params["MappingNetwork_0"]["ScaledDense_0"]["kernel"].shape == (3, 4)
+    batch = {
+        "image": jax.ShapeDtypeStruct((1, 4, 8, 8, 3), np.uint8),
+        "condition": jax.ShapeDtypeStruct((1, 4, 3), np.uint8),
+    }
+    after, metrics = jax.eval_shape(system.step, state, batch)
+    assert jax.tree.structure(after) == jax.tree.structure(state) and set(metrics) == set(system.report.metrics)
+
+
+def test_without_being_asked_conditions_are_left_alone():
+    system, _ = conditional(conditional=False)
+    assert system.inputs == {"": ("image",)}
+    with pytest.raises(UserError, match="conditional: these pictures have no classes and no tags"):
+        systems.build("stylegan2_small", data.from_arrays(np.zeros((4, 8, 8, 3), np.uint8)), conditional=True)
+
+
+@pytest.mark.slow
+def test_pictures_follow_their_conditions():
+    system, _ = conditional()
+    state = jax.jit(system.init)(jax.random.key(0))
+    z = np.ones((3, 4), np.float32)
+    drawn = system.outputs.latent.images(state, z, np.eye(3, dtype=np.uint8))
+    assert len(np.unique(drawn.reshape(3, -1), axis=0)) == 3
+    preview = system.preview.images(state)
+    latents = system.outputs.latent.latents(jax.random.key(0), 1)
+    assert preview.shape == (64, 8, 8, 3) and latents.shape == (1, 4)
+    for name, rows in (("mixing", 64), ("truncation", 40), ("styles", 16)):
+        assert system.outputs.exhibits[name](state, rows, 3).images.shape == (rows, 8, 8, 3)
+    truncated = system.outputs.exhibits["truncation"](state, 40, 3).images[:8]
+    np.testing.assert_array_equal(truncated, system.sample(state, 8, 3, np.eye(3, dtype=np.uint8)[np.arange(8) % 3]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("proof", [conformance.state_is_a_template, conformance.resumes_to_the_bit], ids=lambda proof: proof.__name__)
+def test_a_conditional_system_conforms(proof, tmp_path):
+    system, examples = conditional(path_every=2, penalty_every=2)
+    proof(system, examples, *([tmp_path] if proof is conformance.resumes_to_the_bit else []))

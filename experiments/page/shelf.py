@@ -63,7 +63,8 @@ class Shelf:
         """
         workdir = self.workdir(name)
         model = find_value(workdir.flags, "model")
-        conditional = model is not None and systems.family_of(model).conditional
+        asks = find_value(workdir.flags, "conditional") is not None  # of a family that leaves it to its settings
+        conditional = model is not None and (asks or systems.family_of(model).conditional)
         return read_description(workdir.path).condition_names if conditional else ()
 
     def run(self, name: Any) -> TrainedRun:

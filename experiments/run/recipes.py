@@ -144,6 +144,11 @@ class Recipe(RunOptions, SystemSettings):
         return self.family.settings(**{name: getattr(self, name) for name in names})
 
     @property
+    def takes_conditions(self) -> bool:
+        """Whether the networks take a condition with each picture."""
+        return self.family.conditional or self.conditional
+
+    @property
     def picture_size(self) -> int:
         """Height and width of the pictures."""
         return self.image_size or self.family.image_size(self.model)

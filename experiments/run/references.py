@@ -27,7 +27,7 @@ def load_pictures(recipe: Recipe, split: str = "train", *, tags: bool = False) -
         str(recipe.dataset),
         image_size=recipe.picture_size,
         data_dir=recipe.data_dir,
-        conditional=tags or recipe.family.conditional or recipe.family.labelled,
+        conditional=tags or recipe.takes_conditions or recipe.family.labelled,
         num_examples=recipe.num_examples,
         split=split,
         **recipe.data_options,

@@ -47,7 +47,7 @@ class TrainedRun:
     @property
     def condition_dim(self) -> int:
         """Length of the condition that its networks take; 0 without."""
-        return len(self.condition_names) if self.recipe.family.conditional else 0
+        return len(self.condition_names) if self.recipe.takes_conditions else 0
 
 
 def load_run(path: str | None, step: int | str | None = None, *, finite: bool = True) -> TrainedRun:

@@ -167,7 +167,7 @@ def build_system(recipe: Recipe, pictures: Sources) -> System:
 def check_sizes(recipe: Recipe) -> None:
     """Raises a UserError for sizes that the networks cannot make, before any picture is read."""
     size = recipe.picture_size
-    labelled = recipe.family.conditional or recipe.family.labelled
+    labelled = recipe.takes_conditions or recipe.family.labelled
     names = recipe.settings.stand_in_conditions if labelled else ()
     build_system(recipe, Examples.described((size, size, 3), names, ""))
 

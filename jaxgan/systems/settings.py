@@ -57,6 +57,11 @@ class SystemSettings:
         return {}
 
     @property
+    def conditional(self) -> bool:
+        """Whether the settings ask for a condition with each picture, where the family does not need one."""
+        return False
+
+    @property
     def stand_in_conditions(self) -> tuple[str, ...]:
         """Names of conditions that the settings suit, for a check of the sizes before any picture is read."""
         return ("any",)

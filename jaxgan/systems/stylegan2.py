@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import models, transforms
+from jaxgan.data.conditions import in_turn
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.models.stylegan2 import stylegan2
 from jaxgan.ops import augment, differentiable_augmentation
 from jaxgan.ops.differentiable_augmentation import POLICIES, policies_of
-from jaxgan.systems import style_training, stylegan2_outputs
+from jaxgan.systems import style_training
 from jaxgan.systems.ada import AdaptiveAugmentation
 from jaxgan.systems.adversarial_losses import ADA, PENALTY, two_player_report
 from jaxgan.systems.checks import HopelessGenerator, UndecidedDiscriminator
@@ -26,8 +27,10 @@ from jaxgan.systems.outputs import Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import Family, SystemSettings, option, require_positive, require_shares
 from jaxgan.systems.style_training import Rules
-from jaxgan.systems.stylegan2_outputs import StyledLatentOutput
+from jaxgan.systems.stylegan2_outputs import StyledLatentOutput, show_mixing, show_styles, show_truncation
 from jaxgan.systems.system import Panel, Report, System, latent_preview
+
+GRID = 64  # pictures in a preview, 8×8
 
 PATH = (
     Panel("penalty of paths", {"path_penalty": "generator's"}),
@@ -52,6 +55,9 @@ class StyleGAN2Settings(SystemSettings):
         4, "Show the discriminator how much this many pictures of a batch differ", group="Model"
     )
     residual: bool = option(True, "Give the discriminator residual blocks", group="Model")
+    conditional: bool = option(
+        False, "Draw pictures under conditions: the classes or tags of the pictures", group="Model"
+    )
 
     average_kimg: float | None = option(
         None,
@@ -136,16 +142,21 @@ def build(settings: StyleGAN2Settings, examples: Examples) -> System:
     Raises:
       UserError: for a size that the networks cannot make.
     """
-    rules = build_rules(settings, examples.image_shape[-1])
+    if settings.conditional and not examples.condition_dim:
+        raise UserError("--conditional: these pictures have no classes and no tags; leave it out")
+    condition_dim = examples.condition_dim if settings.conditional else 0
+    rules = build_rules(settings, examples.image_shape[-1], condition_dim)
     gan = rules.gan
     latent = StyledLatentOutput(gan.generator, lambda state: state.sampling_variables)
+    turn = functools.partial(in_turn, examples.condition_names, condition_dim) if condition_dim else None
+    exhibits = {"mixing": show_mixing, "truncation": show_truncation, "styles": show_styles}
     return System(
         name=settings.model,
         init=functools.partial(style_training.init_state, rules=rules),
         step=functools.partial(style_training.train_step, rules=rules),
         schedule=BatchSchedule(settings.batch_size),
         image_shape=gan.image_shape,
-        preview=latent_preview(latent, settings.preview_key()),
+        preview=latent_preview(latent, settings.preview_key(), GRID, turn and turn(GRID)),
         report=build_report(rules),
         networks=lambda state: {
             "generator": state.generator.params,
@@ -154,19 +165,16 @@ def build(settings: StyleGAN2Settings, examples: Examples) -> System:
         outputs=Outputs(
             latent=latent,
             score=ScoreOutput(gan.discriminator, lambda state: state.discriminator.variables),
-            exhibits={
-                "mixing": functools.partial(stylegan2_outputs.show_mixing, latent),
-                "truncation": functools.partial(stylegan2_outputs.show_truncation, latent),
-                "styles": functools.partial(stylegan2_outputs.show_styles, latent),
-            },
+            exhibits={name: functools.partial(show, latent, turn) for name, show in exhibits.items()},
         ),
+        inputs={"": ("image", "condition") if condition_dim else ("image",)},
         seed=settings.seed,
         settings=settings,
     )
 
 
-def build_rules(settings: StyleGAN2Settings, channels: int) -> Rules:
-    """Builds the networks for pictures with this many channels, and what they are trained by.
+def build_rules(settings: StyleGAN2Settings, channels: int, condition_dim: int = 0) -> Rules:
+    """Builds the networks for pictures with this many channels and conditions, and what they are trained by.
 
     Raises:
       UserError: for a size that the networks cannot make.
@@ -177,6 +185,7 @@ def build_rules(settings: StyleGAN2Settings, channels: int) -> Rules:
         image_size=side,
         channels=channels,
         latent_dim=settings.latent_dim,
+        condition_dim=condition_dim,
         channel_base=settings.channel_base or (32768 if side >= 512 else 16384),
         channel_max=settings.channel_max,
         mapping_layers=settings.mapping_layers,

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -32,9 +33,9 @@ class StyledLatentOutput(LatentOutput):
         """
         return dataclasses.replace(self, network=self.network.clone(psi=psi, cutoff=layers))
 
-    def styles(self, state: Any, z: jax.Array) -> jax.Array:
-        """Maps latents (N, latent_dim) to the styles of each layer, (N, styles, latent_dim)."""
-        return _styles(self.network, self.variables(state), z)
+    def styles(self, state: Any, z: jax.Array, condition: Any = None) -> jax.Array:
+        """Maps latents (N, latent_dim), and conditions, to the styles of each layer, (N, styles, latent_dim)."""
+        return _styles(self.network, self.variables(state), z, condition)
 
     def images_of_styles(self, state: Any, ws: jax.Array) -> np.ndarray:
         """Draws pictures, uint8 (N, H, W, C), from styles (N, styles, latent_dim)."""
@@ -45,8 +46,9 @@ class StyledLatentOutput(LatentOutput):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _styles(network: Any, variables: Any, z: jax.Array) -> jax.Array:
-    ws: jax.Array = network.apply(variables, network.apply(variables, z, method="map"), method="truncated")
+def _styles(network: Any, variables: Any, z: jax.Array, condition: Any) -> jax.Array:
+    given = None if condition is None else jnp.asarray(condition, jnp.float32)
+    ws: jax.Array = network.apply(variables, network.apply(variables, z, given, method="map"), method="truncated")
     return ws
 
 
@@ -61,7 +63,13 @@ def layers_of_kinds(styles: int) -> tuple[slice, ...]:
     return tuple(slice(first, last) for first, last in itertools.pairwise(ends))
 
 
-def show_mixing(latent: StyledLatentOutput, state: GANState, count: int, seed: int) -> Exhibit:
+Conditions = Callable[[int], np.ndarray]
+"""Number of pictures -> their conditions, uint8 (N, c), of a generator that takes some."""
+
+
+def show_mixing(
+    latent: StyledLatentOutput, conditions: Conditions | None, state: GANState, count: int, seed: int
+) -> Exhibit:
     """Shows what the coarse, the middle and the fine styles do.
 
     Each set of rows has a picture at the left, and beside it others: as they are, and below with its coarse, its middle
@@ -69,13 +77,15 @@ def show_mixing(latent: StyledLatentOutput, state: GANState, count: int, seed: i
 
     Args:
       latent: of the system.
+      conditions: of the latents; None without.
       state: of the system.
       count: about how many pictures; rounded down to whole sets, one at least.
       seed: of the latents.
     """
     rows, others = 1 + len(KINDS), COLUMNS - 1
     sets = max(1, count // (rows * COLUMNS))
-    ws = latent.styles(state, latent.latents(jax.random.key(seed), sets + others))
+    z = latent.latents(jax.random.key(seed), sets + others)
+    ws = latent.styles(state, z, conditions and conditions(len(z)))
     sources, own = ws[:sets], ws[sets:]
     table = []
     for source in sources:
@@ -92,11 +102,14 @@ def show_mixing(latent: StyledLatentOutput, state: GANState, count: int, seed: i
     )
 
 
-def show_truncation(latent: StyledLatentOutput, state: GANState, count: int, seed: int) -> Exhibit:
+def show_truncation(
+    latent: StyledLatentOutput, conditions: Conditions | None, state: GANState, count: int, seed: int
+) -> Exhibit:
     """Shows latents in columns, their styles nearer to the average from row to row; arguments as of `show_mixing`."""
     sets = max(1, count // (len(PSIS) * COLUMNS))
     z = latent.latents(jax.random.key(seed), sets * COLUMNS)
-    drawn = np.stack([latent.with_psi(psi).images(state, z) for psi in PSIS], axis=1)
+    chosen = conditions and conditions(len(z))
+    drawn = np.stack([latent.with_psi(psi).images(state, z, chosen) for psi in PSIS], axis=1)
     drawn = drawn.reshape(sets, COLUMNS, len(PSIS), *drawn.shape[2:]).swapaxes(1, 2)
     return Exhibit(
         drawn.reshape(-1, *drawn.shape[3:]),
@@ -107,10 +120,13 @@ def show_truncation(latent: StyledLatentOutput, state: GANState, count: int, see
     )
 
 
-def show_styles(latent: StyledLatentOutput, state: GANState, count: int, seed: int) -> Exhibit:
+def show_styles(
+    latent: StyledLatentOutput, conditions: Conditions | None, state: GANState, count: int, seed: int
+) -> Exhibit:
     """Shows straight ways between the styles of two latents, one in a row; arguments as of `show_mixing`."""
     rows = max(1, count // COLUMNS)
-    ws = latent.styles(state, latent.latents(jax.random.key(seed), 2 * rows))
+    z = latent.latents(jax.random.key(seed), 2 * rows)
+    ws = latent.styles(state, z, conditions and conditions(len(z)))
     shares = jnp.linspace(0.0, 1.0, COLUMNS)[None, :, None, None]
     ways = ws[0::2, None] + shares * (ws[1::2] - ws[0::2])[:, None]
     drawn = latent.images_of_styles(state, ways.reshape(-1, *ws.shape[1:]))

@@ -93,10 +93,10 @@ class Preview:
     rows: tuple[str, ...] = ()
 
 
-def latent_preview(latent: LatentOutput, key: jax.Array, count: int = 64) -> Preview:
-    """Binds a preview of samples to their latents, in rows of 8."""
+def latent_preview(latent: LatentOutput, key: jax.Array, count: int = 64, conditions: Any = None) -> Preview:
+    """Binds a preview of samples to their latents, and to conditions (count, condition_dim), in rows of 8."""
     latents = functools.cache(lambda: latent.latents(key, count))  # not drawn before they are needed, and only once
-    return Preview(lambda state: latent.images(state, latents()))
+    return Preview(lambda state: latent.images(state, latents(), conditions))
 
 
 @dataclasses.dataclass(frozen=True)
