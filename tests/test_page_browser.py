@@ -244,7 +244,7 @@ def test_the_slider_walks_from_one_face_to_another(page):
 
 
 def test_a_page_that_is_open_while_training_goes_on_shows_it(page, workdir):
-    window, address = page
+    window, _ = page
     window.click("button[role=tab]", "Training")
     window.wait(f"return document.querySelector('#status')?.innerText.includes('step {STEPS:,}')")
     former, _ = shown(window, "#grid")

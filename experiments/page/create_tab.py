@@ -89,10 +89,10 @@ def build(shelf: Shelf, name: gr.Dropdown, item: gr.Tab, directory: Path, drawin
     outputs = [shown, caption, download, enlarged]
     create = show_user_errors(functools.partial(_create, shelf, directory))
     for event, public in ((button.click, {"api_name": "create"}), (seed.submit, {"api_visibility": "private"})):
-        event(create, inputs, outputs, **public, **drawing).success(None, js=SEE)
+        event(create, inputs, outputs, **public, **drawing).success(None, js=SEE, api_visibility="private")
     another.click(_new_seed, None, seed, api_visibility="private").success(
         create, inputs, outputs, api_visibility="private", **drawing
-    ).success(None, js=SEE)
+    ).success(None, js=SEE, api_visibility="private")
     return CreateTab(
         Tab([item, *choices, *outputs], _fit),
         inputs,
