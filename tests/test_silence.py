@@ -1,5 +1,6 @@
 """A terminal is never silent for long: while a command imports, compiles, draws and measures, something moves on it."""
 
+import io
 import os
 import pty
 import select
@@ -64,41 +65,32 @@ def test_no_command_is_silent_for_two_seconds(tmp_path):
     assert (workdir / "samples" / "00000001.png").is_file()  # the first pictures are those of the first step
 
 
-class Terminal:
-    def __init__(self):
-        self.parts = []
-
+class Terminal(io.StringIO):
     def isatty(self):
         return True
 
-    def write(self, text):
-        self.parts.append(text)
 
-    def flush(self):
-        pass
-
-
-@pytest.fixture
-def terminal(monkeypatch):
+def terminal_of(monkeypatch):
+    """A terminal in the place of the standard error stream; within a fixture pytest would put its own back."""
     found = Terminal()
     monkeypatch.setattr(sys, "stderr", found)
     monkeypatch.setattr(progress, "TICK", 0.02)
     return found
 
 
-def test_a_bar_moves_while_its_first_item_takes_long(terminal):
+def test_a_bar_moves_while_its_first_item_takes_long(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with progress.bar(what="counting", total=3, delay=0.05) as bar:
-        _wait_for(lambda: len(terminal.parts) > 3)
+        _wait_for(lambda: terminal.getvalue().count("counting") > 2)
         bar.update(3)
-    shown = "".join(terminal.parts)
-    assert shown.count("counting") > 2 and "3/3" in shown
+    assert "3/3" in terminal.getvalue()
 
 
-def test_work_of_unknown_length_ticks_and_leaves_nothing(terminal):
+def test_work_of_unknown_length_ticks_and_leaves_nothing(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with progress.ticking("compiling"):
-        _wait_for(lambda: len(terminal.parts) > 3)
-    shown = "".join(terminal.parts)
-    assert shown.count("compiling") > 1
+        _wait_for(lambda: terminal.getvalue().count("compiling") > 2)
+    shown = terminal.getvalue()
     assert shown.rpartition("\r")[0].rpartition("\r")[2].strip() == ""  # the last thing was to wipe it out
 
 

@@ -50,9 +50,11 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
         gr.Markdown(WELCOME, elem_id="welcome")
         with gr.Row(equal_height=True):
             line = gr.Markdown(elem_id="status")
-            name = gr.Dropdown(names, value=first or names[0], label="Run", visible=len(names) > 1, elem_id="run")
+            name = gr.Dropdown(
+                names, value=first or names[0], label="Run", visible=len(names) > 1, min_width=300, elem_id="run"
+            )
         drawing = {"concurrency_id": "drawing", "concurrency_limit": 1}
-        with gr.Tabs() as tabs:
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
             with gr.Tab("Create", id="create") as item:
                 create = create_tab.build(shelf, name, item, directory, drawing)
             with gr.Tab("Explore", id="explore") as item:

@@ -48,4 +48,4 @@ def _find(shelf: Shelf, name: Any, hair: Any, eyes: Any, label: Any, seed: Any) 
     command = sample.command_line(
         dataclasses.replace(asked, show="neighbours", num=COUNT * (1 + exhibits.NEAREST), step=str(run.step))
     )
-    return pictures.exhibit(shown) + f'<p class="command"><code>{pictures.text(command)}</code></p>'
+    return pictures.exhibit(shown) + pictures.command(command)

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import json
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -111,14 +112,21 @@ def download(content: bytes, kind: str, file: str, words: str) -> str:
     return f'<a class="download" download="{text(file)}" href="{address(content, kind)}">{text(words)}</a>'
 
 
-def downloads(image: np.ndarray, name: str) -> str:
-    """Returns links that save a picture as it is and enlarged, under a name."""
+def downloads(image: np.ndarray, name: str, *others: str) -> str:
+    """Returns links that save a picture as it is and enlarged, under a name, and other links."""
     return (
         '<p class="downloads">'
         + download(png(image), "image/png", f"{name}.png", "Download PNG")
         + download(png(enlarged(image)), "image/png", f"{name}-enlarged.png", "Download enlarged")
+        + "".join(others)
         + "</p>"
     )
+
+
+def command(line: str) -> str:
+    """Shows a command; a line is broken between its flags, never within one."""
+    words = " ".join(f'<span class="word">{text(word)}</span>' for word in map(shlex.quote, shlex.split(line)))
+    return f'<p class="command"><code>{words}</code></p>'
 
 
 def note(words: str) -> str:

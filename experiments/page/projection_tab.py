@@ -51,12 +51,12 @@ def _find(shelf: Shelf, name: Any, sent: Any, hair: Any, eyes: Any, label: Any, 
     run = shelf.run(name)
     given = uploads.read(run, sent)
     found = projecting.project(run, given, *sample.candidates(run, asked))
-    latent = io.BytesIO()
-    np.save(latent, found.projection.z)
+    file = io.BytesIO()
+    np.save(file, found.projection.z)
+    latent = pictures.download(file.getvalue(), "application/octet-stream", "latent.npy", "Download its latent (.npy)")
     picture = found.projection.picture
     return (
         pictures.grid([pictures.figure(given, "Yours"), pictures.figure(picture, "Found")], 2)
         + pictures.note(found.words)
-        + pictures.downloads(picture, "found")
-        + pictures.download(latent.getvalue(), "application/octet-stream", "latent.npy", "Download its latent (.npy)")
+        + pictures.downloads(picture, "found", latent)
     )

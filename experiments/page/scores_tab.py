@@ -1,6 +1,7 @@
 """The tab with the scores of a run: those that its training has logged, and others that are taken when asked for."""
 
 import functools
+import shlex
 from typing import Any
 
 import gradio as gr
@@ -66,9 +67,11 @@ def _measure(shelf: Shelf, name: Any) -> str:
     found, digest = evaluate.measure(asked, run)
     shown = _table(evaluate.HEADS, evaluate.rows(found))
     heading = evaluate.heading(run, found, digest == run.pictures_digest)
-    flags = f"--workdir={workdir} --step={run.step} --num={MEASURED} --features={FEATURES} --format=table"
+    flags = (
+        f"{shlex.quote(f'--workdir={workdir}')} --step={run.step} --num={MEASURED} --features={FEATURES} --format=table"
+    )
     command = f"python -m experiments.evaluate {flags}"
-    return f"{pictures.note(heading)}{shown}<p class='command'><code>{pictures.text(command)}</code></p>"
+    return pictures.note(heading) + shown + pictures.command(command)
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -35,6 +35,7 @@ figcaption, .note {font-size: var(--text-sm); text-align: center; margin: 4px 0;
 .scores table {border-collapse: collapse; font-size: var(--text-sm); width: 100%}
 .scores th, .scores td {text-align: left; padding: 4px 8px; border-bottom: 1px solid var(--border-color-primary)}
 .command textarea, .command code {font-family: var(--font-mono); font-size: var(--text-sm); overflow-wrap: anywhere}
+.word {display: inline-block; max-width: 100%}
 .toast-wrap > :not(:last-child) {display: none}
 """
 """The last line: of several notes the newest alone is shown."""

@@ -65,7 +65,7 @@ def _translate(shelf: Shelf, name: Any, sent: Any, direction: Any, into: Any) ->
     if len(results) == 1:
         after = results[0]
         beside = np.concatenate([given, after], axis=1)
-        return pictures.comparison(given, after) + pictures.downloads(after, "after") + _both(beside)
+        return pictures.comparison(given, after) + pictures.downloads(after, "after", _both(beside))
     named = [name_of(condition, run.condition_names) for condition in conditions]
     cells = [pictures.figure(picture, said) for picture, said in zip(results, named, strict=True)]
     return pictures.grid([pictures.figure(given, "yours"), *cells], COLUMNS)
