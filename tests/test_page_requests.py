@@ -46,7 +46,7 @@ def test_a_right_request_is_drawn_as_sample_draws_it(page):
     shown, command, picture, _ = call(address, "create", *RIGHT.values())
     request = dataclasses.replace(requests.pictures(str(workdir), "blue hair red eyes", 3, 4, 64, 0.5), step=10)
     assert command == sample.command_line(request)
-    status, body = answer(address, picture["url"].removeprefix(address))
+    status, body = answer(address, f"gradio_api/file={picture['value']['path']}")
     assert status == 200
     with Image.open(io.BytesIO(body)) as found:
         assert found.text["Comment"] == command
