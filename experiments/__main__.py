@@ -5,6 +5,7 @@ import runpy
 import sys
 from pathlib import Path
 
+from experiments import loading
 from experiments.cli.help_page import filled
 from experiments.cli.process import accept_any_character
 from jaxgan import systems
@@ -49,6 +50,7 @@ def overview(folder: Path, called: str = "python -m experiments.COMMAND") -> str
 
 def main() -> None:
     """Prints the list; with the name of a command it says how that one is started."""
+    loading.end()
     accept_any_character()
     asked = [argument for argument in sys.argv[1:] if argument not in ("--help", "-h")]
     if asked:
@@ -60,6 +62,7 @@ def main() -> None:
 
 def program() -> None:
     """Runs `jaxgan [train] COMMAND …` as `python -m experiments.COMMAND …`; alone it lists the commands."""
+    loading.end()
     accept_any_character()
     asked = sys.argv[1:]
     if asked[:1] == ["train"]:
@@ -68,6 +71,7 @@ def program() -> None:
         print(overview(FOLDER, "jaxgan COMMAND"))
     elif asked[0].isidentifier() and not asked[0].startswith("_") and (FOLDER / f"{asked[0]}.py").is_file():
         sys.argv = [f"experiments.{asked[0]}", *asked[1:]]
+        loading.begin()
         runpy.run_module(f"experiments.{asked[0]}", run_name="__main__", alter_sys=True)
     else:
         sys.exit(_refused(f"{asked[0]}: no such command; jaxgan lists them"))

@@ -23,6 +23,7 @@ from experiments.cli.ports import free_port, try_port
 from experiments.page.shelf import Shelf
 from experiments.run import pretrained
 from experiments.run.restore import STEP_HELP
+from jaxgan.host import progress
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import option
 
@@ -78,7 +79,8 @@ def _layout(scratch: str) -> Any:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = scratch
     try:
-        from experiments.page import layout
+        with progress.ticking("loading the page"):
+            from experiments.page import layout
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise

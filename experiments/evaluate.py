@@ -25,6 +25,7 @@ from experiments.run.restore import STEP_HELP, TrainedRun, load_run
 from jaxgan.data import FOLDERS
 from jaxgan.data.examples import Examples
 from jaxgan.data.sources import digest_of, first_source
+from jaxgan.host import progress
 from jaxgan.host.errors import UserError
 from jaxgan.metrics.entries import Scores
 from jaxgan.systems.settings import option
@@ -74,6 +75,24 @@ def main() -> None:
         raise UserError(f"--num={asked.num}: must be from 1 to {LARGEST:,}")
     check_distinct_seed(asked.seed)
     run = load_run(asked.workdir, asked.step)
+    with progress.ticking("measuring"):
+        found, digest = measure(asked, run)
+    if asked.format == "table":
+        command.answer(f"{heading(run, found, digest == run.pictures_digest)}\n\n{table(found)}")
+    else:
+        described = _finite({"run": _described(run, digest), "scores": found})
+        command.answer(json.dumps(described, indent=2, allow_nan=False))
+
+
+def measure(asked: Evaluate, run: TrainedRun) -> tuple[Scores, str]:
+    """Measures a run as the flags ask for it; `asked.workdir` is not looked at.
+
+    Returns:
+      The scores, and the digest of the pictures that it is measured against.
+
+    Raises:
+      UserError: if nothing of it can be measured, or its pictures are others or too few.
+    """
     check_measurable(run.system, "workdir")
     for name in ("extrapolate", "feature_weights"):
         if getattr(asked, name) and run.system.outputs.latent is None:
@@ -93,11 +112,7 @@ def main() -> None:
             trained_on=recipe if same else run.recipe,
         )
         found |= measured(run.state)
-    if asked.format == "table":
-        command.answer(f"{heading(run, found, same)}\n\n{table(found)}")
-    else:
-        described = _finite({"run": _described(run, digest), "scores": found})
-        command.answer(json.dumps(described, indent=2, allow_nan=False))
+    return found, digest
 
 
 def _pictures(asked: Evaluate, run: TrainedRun) -> tuple[Recipe, Examples, str]:
@@ -174,14 +189,12 @@ CALIBRATION = {"real": "real", "lightly_spoilt": "spoilt", "heavily_spoilt": "ru
 """The head of a column of the table, by the set of pictures that it measures."""
 
 
-def table(found: Scores) -> str:
-    """Formats the scores as a table with a head, one per line; shares of classes are left out.
+HEADS = ("score", "value", *CALIBRATION.values(), "better", "what it says")
 
-    Where scores are calibrated, three columns say what they are for real pictures, and for real pictures that were
-    lightly and heavily spoilt.
-    """
-    calibrated = any("calibration" in score for score in found.values())
-    rows = [("score", "value", *CALIBRATION.values(), "better", "what it says")]
+
+def rows(found: Scores) -> list[tuple[str, ...]]:
+    """Formats the scores as rows of words under HEADS, one score each; shares of classes are left out."""
+    formatted = []
     for name, score in found.items():
         value, error = score["value"], score.get("standard_error")
         if not isinstance(value, dict):
@@ -189,9 +202,19 @@ def table(found: Scores) -> str:
             bar = "" if error is None else f" ± {error:.2g}"
             others = score.get("calibration")
             columns = [f"{others[kind]:.3g}" if others else "" for kind in CALIBRATION]
-            rows.append((name, f"{value:.4g}{bar}", *columns, better, score.get("meaning") or meaning))
+            formatted.append((name, f"{value:.4g}{bar}", *columns, better, score.get("meaning") or meaning))
+    return formatted
+
+
+def table(found: Scores) -> str:
+    """Formats the scores as a table with a head, one per line.
+
+    Where scores are calibrated, three columns say what they are for real pictures, and for real pictures that were
+    lightly and heavily spoilt.
+    """
+    calibrated = any("calibration" in score for score in found.values())
     lines = []
-    for name, value, *columns, better, says in rows:
+    for name, value, *columns, better, says in (HEADS, *rows(found)):
         others = "".join(f"{column:>8}" for column in columns) + "  " if calibrated else ""
         lines.append(f"  {name:34} {value:20} {others}{better:10} {says}".rstrip())
     return "\n".join(lines)

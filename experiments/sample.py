@@ -26,18 +26,16 @@ import jax
 import numpy as np
 
 from experiments.cli import command, schema
-from experiments.run import arithmetic, exhibits, pretrained
+from experiments.run import arithmetic, exhibits, given_pictures, pretrained, projecting
 from experiments.run.exhibits import Exhibit
 from experiments.run.output import earlier_pictures, write
 from experiments.run.restore import STEP_HELP, TrainedRun, load_run
 from experiments.run.translation import translated, translations
 from jaxgan import sampling
 from jaxgan.data import tags
-from jaxgan.data.conditions import in_turn, name_of
-from jaxgan.data.decode import decode
+from jaxgan.data.conditions import in_turn
 from jaxgan.host import progress
-from jaxgan.host.errors import UserError
-from jaxgan.sampling import projection
+from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.settings import option
 from jaxgan.systems.system import System, check_distinct_seed
 
@@ -51,8 +49,6 @@ OTHER_PICTURES = (
     ".tiff",
 )  # refused, because a folder of such a name is a mistake
 FARTHEST = 1_000_000  # of a latent: networks compute in float32, and their products must stay finite
-CANDIDATES = 512  # latents among which a projection chooses its starting points
-DESCENT = 300  # steps of a projection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,32 +127,31 @@ def main() -> None:
         run = dataclasses.replace(run, system=with_psi(run.system, asked.psi, asked.psi_layers))
     if asked.input is None:
         check_show(run, asked.show)
-    if asked.input is not None:
-        exhibit = translated(
-            run,
-            asked.input,
-            direction=asked.direction,
-            condition=asked.condition,
-            pairs=asked.out.endswith(".png"),
-        )
-    elif asked.project is not None:
+    if asked.project is not None:
         exhibit = _projection(run, asked)
-    elif asked.show == "samples":
-        exhibit = Exhibit(*draw_samples(run, asked))
     else:
-        exhibit = _exhibit(run, asked)
+        with progress.ticking("drawing"):
+            exhibit = _drawn_as_asked(run, asked)
     write(Path(asked.out), exhibit)
     command.answer(f"{len(exhibit.images)} pictures from step {run.step} of {asked.workdir}: {asked.out}")
 
 
+def _drawn_as_asked(run: TrainedRun, asked: Sample) -> Exhibit:
+    """Returns translations, samples or another exhibit."""
+    if asked.input is not None:
+        pairs = asked.out.endswith(".png")
+        return translated(run, asked.input, direction=asked.direction, condition=asked.condition, pairs=pairs)
+    return Exhibit(*draw_samples(run, asked)) if asked.show == "samples" else _exhibit(run, asked)
+
+
 def check(asked: Sample) -> None:
     """Raises a UserError for flags that are out of range or contradict each other."""
-    candidates = _candidates(asked)
-    for name, value in (("num", asked.num), ("best_of", candidates)):
+    drawn = _drawn(asked)
+    for name, value in (("num", asked.num), ("best_of", drawn)):
         if not 1 <= value <= LARGEST:
             raise UserError(f"--{name}={value}: must be from 1 to {LARGEST:,}")
-    if candidates < asked.num:
-        raise UserError(f"--best_of={candidates}: must be at least --num={asked.num}")
+    if drawn < asked.num:
+        raise UserError(f"--best_of={drawn}: must be at least --num={asked.num}")
     check_distinct_seed(asked.seed)
     if not -FARTHEST <= asked.mean <= FARTHEST:
         raise UserError(f"--mean={asked.mean}: must be from {-FARTHEST:,} to {FARTHEST:,}")
@@ -230,6 +225,11 @@ def _latents(run: TrainedRun, asked: Sample, count: int) -> jax.Array:
 
 
 def draw_samples(run: TrainedRun, asked: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Draws plain samples, or the best of many, and their conditions; see `draw_chosen`."""
+    return draw_chosen(run, asked)[:2]
+
+
+def draw_chosen(run: TrainedRun, asked: Sample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws plain samples, or the best of many: a pure function of a run and of flags.
 
     Args:
@@ -237,20 +237,21 @@ def draw_samples(run: TrainedRun, asked: Sample) -> tuple[np.ndarray, np.ndarray
       asked: flags that `check` lets pass.
 
     Returns:
-      Pictures, uint8 (num, H, W, C), and the condition of each, uint8 (num, c); c = 0 without conditions.
+      Pictures, uint8 (num, H, W, C); the condition of each, uint8 (num, c); c = 0 without conditions; and the index
+      of each among all that were drawn, (num,).
 
     Raises:
       UserError: if the run cannot take the condition.
     """
-    candidates = _candidates(asked)
-    labels = conditions(run, asked.condition, candidates)
-    z = _latents(run, asked, candidates)
-    pictures = run.latent.images(run.state, z, labels)
+    drawn = _drawn(asked)
+    labels = conditions(run, asked.condition, drawn)
+    pictures = run.latent.images(run.state, _latents(run, asked, drawn), labels)
+    order = np.arange(drawn)
     if asked.best_of is not None:
         judge = run.system.outputs.require("score", run.recipe.model)
         order = sampling.best(judge.scores(run.state, pictures, labels), asked.num)
         pictures, labels = pictures[order], None if labels is None else labels[order]
-    return pictures, np.zeros((len(pictures), 0), np.uint8) if labels is None else labels
+    return pictures, np.zeros((len(pictures), 0), np.uint8) if labels is None else labels, order
 
 
 def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
@@ -292,26 +293,19 @@ def _arithmetic(run: TrainedRun, asked: Sample) -> Exhibit:
 
 def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
     """Returns the picture that was given, and the closest one that the generator makes."""
-    height, _, channels = run.system.image_shape
-    try:
-        target = decode(str(asked.project), height, channels)
-    except Exception as error:  # Pillow raises almost anything for a damaged file
-        raise UserError(f"--project={asked.project}: cannot be read as a picture ({error})") from error
-    labels = conditions(run, asked.condition, CANDIDATES)
-    with progress.bar(what="descending", total=DESCENT) as bar:
-        found = projection.project(
-            run.latent.network,
-            run.latent.variables(run.state),
-            target,
-            _latents(run, asked, CANDIDATES),
-            labels,
-            steps=DESCENT,
-            report=bar.update,
-        )
-    drawn = "" if labels is None else f", as {name_of(labels[found.candidate], run.condition_names)}"
-    command.answer(f"Nearest: root mean square difference {found.difference:.3f}, of pixels in [-1, 1]{drawn}")
-    both = np.zeros((2, 0), np.uint8) if labels is None else np.repeat(labels[found.candidate][None], 2, axis=0)
-    return Exhibit(np.stack([target, found.picture]), both, columns=2, apart=1, heads=("given", "found"))
+    target = given_pictures.read_one(run, str(asked.project), f"--project={printable(asked.project)}")
+    with progress.bar(what="descending", total=projecting.DESCENT) as bar:
+        found = projecting.project(run, target, *candidates(run, asked), bar.update)
+    command.answer(f"Nearest: {found.words}")
+    both = np.zeros((2, 0), np.uint8) if found.condition is None else np.repeat(found.condition[None], 2, axis=0)
+    shown = np.stack([target, found.projection.picture])
+    return Exhibit(shown, both, columns=2, apart=1, heads=("given", "found"))
+
+
+def candidates(run: TrainedRun, asked: Sample) -> tuple[jax.Array, np.ndarray | None]:
+    """Draws what a projection begins with: latents, (N, latent_dim), and their conditions, uint8 (N, c) or None."""
+    labels = conditions(run, asked.condition, projecting.CANDIDATES)
+    return _latents(run, asked, projecting.CANDIDATES), labels
 
 
 def command_line(asked: Sample) -> str:
@@ -325,7 +319,7 @@ def command_line(asked: Sample) -> str:
     return " ".join(("python -m experiments.sample", *flags))
 
 
-def _candidates(asked: Sample) -> int:
+def _drawn(asked: Sample) -> int:
     """Returns the number of pictures to draw, of which `num` are kept."""
     return asked.num if asked.best_of is None else asked.best_of
 

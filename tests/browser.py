@@ -98,6 +98,17 @@ class Browser:
         element = self.wait(find, selector, text)
         self._ask("POST", f"{self._root}/element/{element[ELEMENT]}/click")
 
+    def type(self, selector, text):
+        """Types into the first element of a CSS selector; into a field for files, the path of one."""
+        element = self.wait("return document.querySelector(arguments[0])", selector)
+        self._ask("POST", f"{self._root}/element/{element[ELEMENT]}/value", {"text": text})
+
+    def prefer(self, scheme):
+        """Sets the colours that the system prefers, "light" or "dark"."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        command = {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}}
+        self._ask("POST", f"{self._root}/goog/cdp/execute", command)
+
     def drag(self, selector, start, end):
         """Drags the mouse over the first visible element of a CSS selector, between two shares of its width."""
         find = """

@@ -12,7 +12,7 @@ from PIL import Image
 from reference import cases
 
 from experiments import sample
-from experiments.run import exhibits, output
+from experiments.run import exhibits, output, projecting
 from experiments.run.recipes import resolve
 from experiments.run.references import load_pictures
 from experiments.run.restore import TrainedRun
@@ -258,7 +258,7 @@ def test_a_condition_that_is_none_is_told_by_its_flag():
 
 
 def test_a_projection_shows_the_target_and_what_was_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(sample, "DESCENT", 5)
+    monkeypatch.setattr(projecting, "DESCENT", 5)
     condition = tags.parse_condition("blue hair red eyes")
     target = drawn(FACES, noise(FACES, 1), condition[None])[0]
     save_png(tmp_path / "target.png", target)
@@ -273,7 +273,7 @@ def test_a_projection_shows_the_target_and_what_was_found(tmp_path, monkeypatch)
 
 
 def test_a_projection_has_the_condition_of_its_candidate(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sample, "DESCENT", 5)
+    monkeypatch.setattr(projecting, "DESCENT", 5)
     asked = sample.Sample(project=str(tmp_path / "target.png"), seed=3)
     z, labels = sample._latents(FACES, asked, 9), sample.conditions(FACES, None, 9)
     save_png(tmp_path / "target.png", drawn(FACES, z[8:], labels[8:])[0])

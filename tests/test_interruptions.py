@@ -1,5 +1,6 @@
 """What ends a command before and around its work: signals while it imports, devices that are not there."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import jax
 import pytest
 from conftest import REPOSITORY
 
+import experiments
 from experiments.cli import command
 from jaxgan.training import signals
 
@@ -74,3 +76,10 @@ def test_devices_that_are_not_there_are_a_line(monkeypatch, capsys):
     said = capsys.readouterr().err
     assert said.startswith("error: JAX_PLATFORMS=cpu: JAX finds no such device here; choose another, such as cpu")
     assert said.count("\n") == 1
+
+
+def test_windows_is_told_what_to_take(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "argv", ["-m"])
+    with pytest.raises(SystemExit, match="in WSL2"):
+        importlib.reload(experiments)

@@ -15,6 +15,7 @@ from small_run import small_run
 
 from experiments import sample
 from experiments.page import draw, requests
+from experiments.run.output import square_grid
 from experiments.run.restore import load_run
 from jaxgan.host.errors import UserError
 
@@ -42,14 +43,16 @@ def page(tmp_path_factory):
 
 def test_a_right_request_is_drawn_as_sample_draws_it(page):
     address, workdir, _ = page
-    picture, command, _ = call(address, "create", *RIGHT.values())
+    shown, command, picture, _ = call(address, "create", *RIGHT.values())
     request = dataclasses.replace(requests.pictures(str(workdir), "blue hair red eyes", 3, 4, 64, 0.5), step=10)
     assert command == sample.command_line(request)
-    status, body = answer(address, picture["url"].removeprefix(address))
+    status, body = answer(address, f"gradio_api/file={picture['value']['path']}")
     assert status == 200
     with Image.open(io.BytesIO(body)) as found:
         assert found.text["Comment"] == command
-        difference = np.asarray(found).astype(int) - draw.created(load_run(str(workdir)), request)
+        drawn, *_ = draw.created(load_run(str(workdir)), request)
+        difference = np.asarray(found).astype(int) - square_grid(drawn)
+    assert shown.count("<img") == 4 and "blue hair red eyes" in shown
     assert np.abs(difference).max() <= 1  # the tests' programs are compiled in a hurry, the page's are not
 
 

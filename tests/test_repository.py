@@ -168,3 +168,10 @@ def test_the_image_installs_extras_and_a_program_that_there_are():
     assert asked and asked <= PROJECT["optional-dependencies"].keys()
     (program,) = re.findall(r'ENTRYPOINT \["(\w+)"\]', text)
     assert program in PROJECT["scripts"]
+
+
+def test_the_quickstart_installs_what_it_runs_and_no_more():
+    rules = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^quickstart: \$\(VENV\)/\.installed$", rules, re.MULTILINE)
+    recipe = rules.partition("\n$(VENV)/.installed: ")[2].partition("\n\n")[0]
+    assert "--editable . " in recipe and "[test]" not in recipe

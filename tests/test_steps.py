@@ -145,6 +145,7 @@ def test_a_run_that_has_diverged_is_looked_at_but_not_drawn_from(twice, monkeypa
 def test_a_broken_run_after_a_good_one_shows_nothing_of_it(twice, tmp_path):
     from experiments.page import create_tab, explore_tab, layout, training_tab
     from experiments.page.mistakes import empty_on_user_errors
+    from experiments.page.tab import Tab
 
     (tmp_path / "good").symlink_to(twice)
     (tmp_path / "<i>bad").mkdir()
@@ -153,14 +154,20 @@ def test_a_broken_run_after_a_good_one_shows_nothing_of_it(twice, tmp_path):
     _, said, _, _, _ = training_tab._open(shelf, "good")
     assert said.startswith("**dcgan_64** on avatars")
     seen, said, curves, place, grid = training_tab._open(shelf, "<i>bad")
-    assert seen == training_tab.NOTHING and curves is None and not place["interactive"] and grid["value"] is None
+    assert seen == training_tab.NOTHING and curves is None and not place["interactive"] and grid is None
     assert said.startswith("**&lt;i&gt;bad** cannot be shown: ") and "dataset.json" in said
+    tabs = [Tab([], explore_tab._fit), Tab([], create_tab._fit)]
     for name in ("good", "<i>bad", "none"):
-        *choices, picture, command, download = layout._fit(shelf, name)
+        explore, *choices, pictures, command, download, enlarged = layout._fit(shelf, tabs, name)
+        create = choices.pop(3)
+        assert explore["visible"] == create["visible"] == (name == "good")
         assert len(choices) == 6 and not any(choice["visible"] for choice in choices)
-        assert (picture, command, download["value"], download["interactive"]) == (None, "", None, False)
+        assert "<img" not in pictures and not command
+        assert all((one["value"], one["interactive"]) == (None, False) for one in (download, enlarged))
     walk = empty_on_user_errors(lambda *arguments: explore_tab._walk(shelf, *arguments))
-    assert walk("<i>bad", "any", "any", "any", 0, 1, 0) is None
-    path, command, _ = create_tab._create(shelf, tmp_path / "pictures", "good", "any", "any", "any", 3, 4, 0, 1)
+    assert walk("<i>bad", "any", "any", "any", 0, 1, 1, 1, 1.0, 0) is None
+    shown, command, download, _ = create_tab._create(
+        shelf, tmp_path / "pictures", "good", "any", "any", "any", 3, 4, 0, 1
+    )
     assert command == f"python -m experiments.sample --workdir={tmp_path / 'good'} --step=20 --num=4 --seed=3"
-    assert path.endswith("seed-3-step-20.png")
+    assert shown.count("<img") == 4 and download["value"].endswith("seed-3-step-20.png")

@@ -10,6 +10,7 @@ import pytest
 
 from jaxgan.data import order, stream
 from jaxgan.data.examples import Examples
+from jaxgan.data.tensorflow import import_tensorflow
 from jaxgan.host.errors import UserError
 
 SIZE, SHAPE = 37, (6, 5, 3)
@@ -196,3 +197,10 @@ def test_importing_loads_neither_tensorflow_nor_jax(module):
         [sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True, timeout=120
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_where_tensorflow_is_missing_what_needs_it_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(UserError, match=r"mnist needs TensorFlow \(pip install tensorflow-cpu\)") as caught:
+        import_tensorflow("--dataset=mnist")
+    assert "\n" not in str(caught.value)

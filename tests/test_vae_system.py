@@ -131,8 +131,8 @@ def test_what_each_can_be_asked_for():
 @pytest.mark.slow
 def test_the_page_draws_or_says_why_not_in_a_line():
     asked = requests.pictures("W", None, 0, 4, 0, 1.0)
-    assert draw.created(run_of("vae_mlp"), asked).shape == (32, 32, 3)
-    way = requests.walk(None, 0, 1, 0.5)
+    assert draw.created(run_of("vae_mlp"), asked)[0].shape == (4, 16, 16, 3)
+    way = requests.walk(None, 0, 1, 1, 1, 1.0, 0.5)
     assert draw.on_the_way(run_of("vae_mlp"), way, np.array([0.5])).shape == (1, 16, 16, 3)
     plain = run_of("autoencoder")
     for refused in (lambda: draw.created(plain, asked), lambda: draw.on_the_way(plain, way, np.array([0.5]))):

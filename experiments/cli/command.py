@@ -12,6 +12,7 @@ import jax
 from absl import app, flags
 
 import experiments
+from experiments import loading
 from experiments.cli import flag_files, help_page
 from experiments.cli.messages import in_words
 from experiments.cli.process import accept_any_character, set_up_process
@@ -59,6 +60,7 @@ def run(main: Callable[[], None], *tables: FlagTable) -> None:
             traceback.print_exc()
             _leave(1)
 
+    loading.end()
     accept_any_character()
     doc = sys.modules["__main__"].__doc__ or ""
     app.run(guarded, flags_parser=functools.partial(parse, tables=tables, doc=doc))

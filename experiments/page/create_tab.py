@@ -1,10 +1,11 @@
 """The tab that draws pictures, which is what tutorial 000's window did: choose hair and eyes, press Create.
 
-Each picture comes with the command that draws it again.
+The pictures come with the command that draws them again, and each can be taken to Explore.
 """
 
 import dataclasses
 import functools
+import math
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -13,50 +14,51 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from experiments import sample
-from experiments.page import condition_inputs, draw, requests
+from experiments.page import draw, fields, pictures, requests
+from experiments.page.abilities import Abilities
 from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
+from experiments.page.tab import Tab
+from jaxgan.data.conditions import name_of
 from jaxgan.host.errors import UserError
 
+SEE = "() => document.getElementById('created')?.scrollIntoView({block: 'nearest'})"
+"""JavaScript that brings the pictures into view, which are below the button on a narrow screen."""
 
-class Tab(NamedTuple):
-    """What the page needs of the tab.
+
+class CreateTab(NamedTuple):
+    """The tab, and what the page draws on it that nobody has asked for yet.
 
     Attributes:
-      choices: drop-downs of conditions, for the page to fit to a run.
-      inputs: what a picture is asked for by.
-      shown: a picture, its command and its download.
+      tab: what is fitted to a run.
+      inputs: what pictures are asked for by.
+      shown: pictures, their command and their downloads.
       draw: values of the inputs -> what is shown, or nothing where that cannot be drawn.
+      pictures: the element whose buttons are the pictures.
     """
 
-    choices: list[gr.Dropdown]
+    tab: Tab
     inputs: list[Any]
     shown: list[Any]
     draw: Callable[..., Any]
+    pictures: gr.HTML
 
 
-def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, Any]) -> Tab:
+def build(shelf: Shelf, name: gr.Dropdown, item: gr.Tab, directory: Path, drawing: dict[str, Any]) -> CreateTab:
     """Lays out the tab.
 
     Args:
       shelf: the runs.
       name: the drop-down that names one.
+      item: the tab that this is in.
       directory: where pictures for download are written.
       drawing: what every event that draws is given: they take turns.
     """
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            choices = condition_inputs.drop_downs()
+            choices = fields.drop_downs()
             with gr.Row():
-                seed = gr.Number(
-                    0,
-                    label="Seed",
-                    precision=0,
-                    minimum=0,
-                    maximum=requests.LARGEST_SEED,
-                    min_width=120,
-                    elem_id="seed",
-                )
+                seed = fields.seed("Seed", 0, elem_id="seed")
                 count = gr.Dropdown(list(requests.COUNTS), value=16, label="Pictures", min_width=120)
             best = gr.Dropdown(
                 [("off", 0), *((str(number), number) for number in requests.CANDIDATES if number)],
@@ -64,28 +66,12 @@ def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, A
                 label="Best of",
                 info="Draws this many and keeps those that the discriminator believes most.",
             )
-            std = gr.Slider(
-                0,
-                requests.LARGEST_STD,
-                value=1,
-                step=0.05,
-                label="Spread",
-                info="Standard deviation of the noise: below 1 more alike, often better.",
-            )
+            std = fields.spread()
             with gr.Row():
                 button = gr.Button("Create", variant="primary", elem_id="create")
                 another = gr.Button("New seed", elem_id="new-seed")
         with gr.Column(scale=3, min_width=300):
-            picture = gr.Image(
-                label="Pictures",
-                show_label=False,
-                type="filepath",
-                interactive=False,
-                buttons=["fullscreen"],
-                elem_id="created",
-                elem_classes="picture",
-                placeholder="Press **Create**",
-            )
+            shown = gr.HTML(elem_id="created", js_on_load=pictures.TELL_PICK, apply_default_css=False)
             caption = gr.Textbox(
                 label="The same from the command line",
                 buttons=["copy"],
@@ -94,22 +80,35 @@ def build(shelf: Shelf, name: gr.Dropdown, directory: Path, drawing: dict[str, A
                 elem_id="command",
                 elem_classes="command",
             )
-            download = gr.DownloadButton(
-                "Download PNG, with this command inside", interactive=False, elem_id="download"
-            )
+            with gr.Row():
+                download = gr.DownloadButton(
+                    "Download PNG, with this command inside", interactive=False, elem_id="download"
+                )
+                enlarged = gr.DownloadButton("Download enlarged", interactive=False, elem_id="enlarged")
     inputs = [name, *choices, seed, count, best, std]
-    outputs = [picture, caption, download]
+    outputs = [shown, caption, download, enlarged]
     create = show_user_errors(functools.partial(_create, shelf, directory))
-    button.click(create, inputs, outputs, api_name="create", **drawing)
+    for event, public in ((button.click, {"api_name": "create"}), (seed.submit, {"api_visibility": "private"})):
+        event(create, inputs, outputs, **public, **drawing).success(None, js=SEE, api_visibility="private")
     another.click(_new_seed, None, seed, api_visibility="private").success(
         create, inputs, outputs, api_visibility="private", **drawing
+    ).success(None, js=SEE, api_visibility="private")
+    return CreateTab(
+        Tab([item, *choices, *outputs], _fit),
+        inputs,
+        outputs,
+        functools.partial(_create_or_nothing, shelf, directory),
+        shown,
     )
-    return Tab(choices, inputs, outputs, functools.partial(_create_or_nothing, shelf, directory))
 
 
-def nothing() -> list[Any]:
-    """Returns what the tab shows before anything is drawn."""
-    return [None, "", gr.update(value=None, interactive=False)]
+def _fit(able: Abilities) -> list[Any]:
+    return [gr.update(visible=able.draws), *fields.fitting(able.condition_names), *_nothing()]
+
+
+def _nothing() -> list[Any]:
+    """What the tab shows before anything is drawn."""
+    return [pictures.note("Press Create"), "", *(gr.update(value=None, interactive=False),) * 2]
 
 
 def _create_or_nothing(shelf: Shelf, directory: Path, *values: Any) -> Any:
@@ -117,21 +116,28 @@ def _create_or_nothing(shelf: Shelf, directory: Path, *values: Any) -> Any:
     try:
         return _create(shelf, directory, *values)
     except UserError:
-        return nothing()
+        return _nothing()
 
 
 def _create(
     shelf: Shelf, directory: Path, name: Any, hair: Any, eyes: Any, label: Any, *numbers: Any
-) -> tuple[str, str, Any]:
-    """The picture's file, the command that draws it, and the download."""
+) -> tuple[str, str, Any, Any]:
+    """The pictures, the command that draws them, and the downloads."""
     names = shelf.condition_names(name)
     asked = requests.pictures(shelf.path(name), requests.condition(names, hair, eyes, label), *numbers)
     run = shelf.run(name)
     asked = dataclasses.replace(
         asked, step=str(run.step)
     )  # so that the command draws the same when the run has gone on
-    path = str(draw.save(directory, draw.created(run, asked), asked, run.step))
-    return path, sample.command_line(asked), gr.update(value=path, interactive=True)
+    drawn, labels, order = draw.created(run, asked)
+    picks = [
+        requests.Pick(asked.seed, int(number) + 1, asked.std, *requests.choices(names, label))._asdict()
+        for number, label in zip(order, labels, strict=True)
+    ]
+    said = [name_of(label, names) if names else "" for label in labels]
+    shown = pictures.pickable(drawn, said, picks, math.isqrt(len(drawn)))
+    files = (gr.update(value=str(file), interactive=True) for file in draw.save(directory, drawn, asked, run.step))
+    return shown, sample.command_line(asked), *files
 
 
 def _new_seed() -> int:

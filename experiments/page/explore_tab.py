@@ -1,67 +1,81 @@
-"""The tab that walks through latent space: two faces, a slider to drag between them, and stations on the way."""
+"""The tab that walks through latent space: two pictures, a slider to drag between them, and stations on the way."""
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 
-from experiments.page import condition_inputs, draw, requests
+from experiments.page import draw, fields, pictures, requests
+from experiments.page.abilities import Abilities
 from experiments.page.mistakes import empty_on_user_errors, show_user_errors
 from experiments.page.shelf import Shelf
+from experiments.page.tab import Tab
 from jaxgan.host import images
 
 STATIONS = 9
 
 
-def build(shelf: Shelf, name: gr.Dropdown, tab: gr.Tab, drawing: dict[str, Any]) -> list[gr.Dropdown]:
-    """Lays out the tab; its arguments, and what it returns, are those of the first tab."""
+class ExploreTab(NamedTuple):
+    """The tab, and how a picture is taken to it.
+
+    Attributes:
+      tab: what is fitted to a run.
+      beginning: the inputs of the picture at the beginning of the walk, in the order of a `requests.Pick`.
+      arrive: draws what is shown: takes an event, such as `button.click`.
+    """
+
+    tab: Tab
+    beginning: list[Any]
+    arrive: Callable[[Callable[..., Any]], Any]
+
+
+def build(shelf: Shelf, name: gr.Dropdown, item: gr.Tab, drawing: dict[str, Any]) -> ExploreTab:
+    """Lays out the tab; its arguments are those of the first tab."""
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            choices = condition_inputs.drop_downs()
+            choices = fields.drop_downs()
             with gr.Row():
-                first = gr.Number(
-                    0, label="From seed", precision=0, min_width=120, minimum=0, maximum=requests.LARGEST_SEED
-                )
-                second = gr.Number(
-                    1, label="To seed", precision=0, min_width=120, minimum=0, maximum=requests.LARGEST_SEED
-                )
+                first, first_number = fields.seed("From seed", 0), _number("From picture")
+            with gr.Row():
+                second, second_number = fields.seed("To seed", 1), _number("To picture")
+            std = fields.spread()
             fraction = gr.Slider(
                 0,
                 1,
                 value=0,
                 step=0.01,
-                label="Way",
-                info="Drag: along the great arc between the two latents (slerp).",
+                label="Between the two",
+                info="Drag from the first picture, at 0, to the second.",
                 elem_id="way",
             )
         with gr.Column(scale=3, min_width=300):
-            face = _picture("On the way", "face", "explored")
-    stations = _picture("Stations, from the first seed to the second", "stations", "stations")
-    ends = [name, *choices, first, second]
-    walk = show_user_errors(functools.partial(_walk, shelf))
-    arrive = show_user_errors(functools.partial(_stations, shelf))
+            face = gr.HTML(elem_id="face", elem_classes="one", apply_default_css=False)
+    stations = gr.HTML(elem_id="stations", apply_default_css=False)
+    ends = [name, *choices, first, first_number, second, second_number, std]
     # While one picture is drawn only the slider's last place is kept, so that the picture keeps up with the hand.
     dragged = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last", **drawing}
-    fraction.change(walk, [*ends, fraction], face, **dragged)
+
+    def arrive(event: Callable[..., Any], wrap: Callable[..., Any] = show_user_errors) -> Any:
+        walk, stop = (wrap(functools.partial(function, shelf)) for function in (_walk, _stations))
+        return event(walk, [*ends, fraction], face, **dragged).success(stop, ends, stations, **dragged)
+
+    fraction.change(show_user_errors(functools.partial(_walk, shelf)), [*ends, fraction], face, **dragged)
     # The status line tells what is wrong with a run that is chosen; here its pictures are empty.
-    quiet_walk, quiet_stations = (empty_on_user_errors(functools.partial(f, shelf)) for f in (_walk, _stations))
-    name.change(quiet_walk, [*ends, fraction], face, **dragged).success(quiet_stations, ends, stations, **dragged)
-    for event in (tab.select, *(end.change for end in ends if end is not name)):
-        event(walk, [*ends, fraction], face, **dragged).success(arrive, ends, stations, **dragged)
-    return choices
+    arrive(name.change, empty_on_user_errors)
+    arrive(item.select, empty_on_user_errors)
+    for end in ends[1:]:
+        arrive(end.input)
+    return ExploreTab(Tab([item, *choices], _fit), [first, first_number, std, *choices], arrive)
 
 
-def _picture(label: str, element: str, kind: str) -> gr.Image:
-    return gr.Image(
-        label=label,
-        show_label=False,
-        format="png",
-        interactive=False,
-        buttons=["download", "fullscreen"],
-        elem_id=element,
-        elem_classes=["picture", kind],
-    )
+def _fit(able: Abilities) -> list[Any]:
+    return [gr.update(visible=able.draws), *fields.fitting(able.condition_names)]
+
+
+def _number(label: str) -> gr.Number:
+    return gr.Number(1, label=label, precision=0, minimum=1, maximum=requests.LAST_NUMBER, min_width=120)
 
 
 def _asked(shelf: Shelf, name: Any, hair: Any, eyes: Any, label: Any, *numbers: Any) -> requests.Walk:
@@ -69,14 +83,15 @@ def _asked(shelf: Shelf, name: Any, hair: Any, eyes: Any, label: Any, *numbers: 
     return requests.walk(requests.condition(names, hair, eyes, label), *numbers)
 
 
-def _walk(shelf: Shelf, name: Any, *asked: Any) -> Any:
-    """The face at the slider's place."""
+def _walk(shelf: Shelf, name: Any, *asked: Any) -> str:
+    """The picture at the slider's place."""
     walk = _asked(shelf, name, *asked)
-    return images.to_pillow(draw.on_the_way(shelf.run(name), walk, np.array([walk.fraction]))[0])
+    face = draw.on_the_way(shelf.run(name), walk, np.array([walk.fraction]))[0]
+    return pictures.figure(face, f"{walk.fraction:.0%} of the way") + pictures.downloads(face, "on-the-way")
 
 
-def _stations(shelf: Shelf, name: Any, *asked: Any) -> Any:
-    """A row of faces from one end to the other."""
+def _stations(shelf: Shelf, name: Any, *asked: Any) -> str:
+    """A row of pictures from one end to the other."""
     walk = _asked(shelf, name, *asked, 0)
-    faces = draw.on_the_way(shelf.run(name), walk, np.linspace(0, 1, STATIONS))
-    return images.to_pillow(images.grid(faces, STATIONS))
+    faces = images.grid(draw.on_the_way(shelf.run(name), walk, np.linspace(0, 1, STATIONS)), STATIONS)
+    return pictures.figure(faces, "From the first picture to the second") + pictures.downloads(faces, "stations")

@@ -1,14 +1,20 @@
-"""What Gradio's server offers to everyone and this page needs from nobody: it is refused at the door."""
+"""What Gradio's server offers to everyone and this page needs from nobody: it is refused at the door.
+
+So is a request that is larger than one with a picture in it may be.
+"""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from experiments.page.limits import LARGEST_FILE
 
 Message = MutableMapping[str, Any]
 Application = Callable[
     [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 
-# Files from a visitor, files fetched from other machines for a visitor, and functions of components.
+# Files from a visitor that go to a disk, files fetched from other machines for a visitor, and functions of components.
+LARGEST = LARGEST_FILE * 4 // 3 + (1 << 20)  # bytes of a request
 REFUSED = ("upload", "file=http:", "file=https:", "proxy=", "component_server")
 
 
@@ -28,12 +34,25 @@ class Guard:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        """Answers one connection; see the ASGI specification."""
-        if scope["type"] != "http" or not is_refused(scope["path"]):
-            await self._application(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": b"This page takes numbers and choices only."})
+        """Answers one connection; see the ASGI specification. A server passes on no more than `content-length` says."""
+        if scope["type"] == "http":
+            if is_refused(scope["path"]):
+                await _refuse(send, 403, b"This page takes numbers and choices only.")
+                return
+            if scope.get("method") in ("POST", "PUT", "PATCH"):
+                length = dict(scope["headers"]).get(b"content-length", b"")
+                if not length.isdigit():
+                    await _refuse(send, 411, b"Say how long the request is.")
+                    return
+                if int(length[:20]) > LARGEST:
+                    await _refuse(send, 413, b"The request is too large.")
+                    return
+        await self._application(scope, receive, send)
+
+
+async def _refuse(send: Callable[[Message], Awaitable[None]], status: int, words: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": words})
 
 
 def is_refused(path: str) -> bool:

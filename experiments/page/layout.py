@@ -1,33 +1,40 @@
-"""The whole page: its tabs around one choice of a run, how it looks, and how it is served."""
+"""The whole page: its tabs around one choice of a run, and how it is served."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from experiments.page import condition_inputs, create_tab, explore_tab, training_tab
+from experiments.page import (
+    codes_tab,
+    create_tab,
+    explore_tab,
+    neighbours_tab,
+    projection_tab,
+    requests,
+    scores_tab,
+    style,
+    training_tab,
+    translate_tab,
+)
+from experiments.page.abilities import Abilities
+from experiments.page.create_tab import CreateTab
+from experiments.page.explore_tab import ExploreTab
 from experiments.page.guard import Guard
+from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
+from experiments.page.tab import Tab
 from jaxgan.host.errors import UserError
 
 WAITING = 32  # requests in line; more are sent away
 KEEP_FILES = 3600  # seconds for which a picture can be downloaded
+SECONDS = 5.0  # between two looks for runs that have begun
 
-STYLE = """
-.gradio-container {max-width: 1160px !important; width: 100% !important; margin: 0 auto !important}
-.gradio-container {box-sizing: border-box}
-.gradio-container main, .gradio-container .contain {width: 100%}
-.gradio-container .fillable {max-width: 100% !important}
-.picture .image-frame, .picture .image-container, .picture button {width: 100%}
-.picture img {width: 100% !important; max-height: 620px; object-fit: contain; image-rendering: pixelated}
-#face img {max-height: 360px}
-#grid [data-testid="block-label"] {position: static}
-.command textarea {font-family: var(--font-mono); font-size: var(--text-sm)}
+WELCOME = """# jaxgan
+This page draws pictures with trained generators. Every picture comes with the command that draws it again.
 """
-
-
-WELCOME = "**jaxgan** draws pictures with trained generators. Every picture comes with the command that draws it again."
 
 
 def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
@@ -42,48 +49,77 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
     with gr.Blocks(title="jaxgan", analytics_enabled=False, delete_cache=(KEEP_FILES, KEEP_FILES)) as page:
         gr.Markdown(WELCOME, elem_id="welcome")
         with gr.Row(equal_height=True):
-            status = gr.Markdown(elem_id="status")
-            name = gr.Dropdown(names, value=first or names[0], label="Run", visible=len(names) > 1, elem_id="run")
+            line = gr.Markdown(elem_id="status")
+            name = gr.Dropdown(
+                names, value=first or names[0], label="Run", visible=len(names) > 1, min_width=300, elem_id="run"
+            )
         drawing = {"concurrency_id": "drawing", "concurrency_limit": 1}
-        with gr.Tab("Create"):
-            create = create_tab.build(shelf, name, directory, drawing)
-        with gr.Tab("Explore") as tab:
-            choices = create.choices + explore_tab.build(shelf, name, tab, drawing)
-        with gr.Tab("Training"):
-            show, inputs, outputs = training_tab.build(shelf, name, status)
+        with gr.Tabs(overflow_behavior="wrap") as tabs:
+            with gr.Tab("Create", id="create") as item:
+                create = create_tab.build(shelf, name, item, directory, drawing)
+            with gr.Tab("Explore", id="explore") as item:
+                explore = explore_tab.build(shelf, name, item, drawing)
+            others = []
+            for words, other in OTHERS:
+                with gr.Tab(words, visible=False) as item:
+                    others.append(other(shelf, name, item, drawing))
+            with gr.Tab("Training", id="training"):
+                show, inputs, outputs = training_tab.build(shelf, name, line)
 
-        fit = functools.partial(_fit, shelf)
+        every = [create.tab, explore.tab, *others]
+        fit = functools.partial(_fit, shelf, every)
+        fitted = [component for tab in every for component in tab.fitted]
         for event in (page.load, name.change):
-            fitted = event(fit, name, [*choices, *create.shown], api_visibility="private", show_progress="hidden")
-            fitted.then(create.draw, create.inputs, create.shown, api_visibility="private", **drawing)
+            done = event(fit, name, fitted, api_visibility="private", show_progress="hidden")
+            done.then(create.draw, create.inputs, create.shown, api_visibility="private", **drawing)
             event(show, inputs, outputs, api_visibility="private", show_progress="hidden")
+        _take_to_explore(shelf, name, tabs, create, explore)
+        known = gr.State(names)
+        looking = {"api_visibility": "private", "show_progress": "hidden"}
+        gr.Timer(SECONDS).tick(functools.partial(_new_runs, shelf), known, [known, name], **looking)
     page.queue(max_size=WAITING)
     return page
 
 
-def _fit(shelf: Shelf, chosen: Any) -> list[Any]:
-    """Fits the drop-downs to a run, and empties what was drawn of another; of a broken one the status line tells."""
+OTHERS: tuple[tuple[str, Callable[..., Tab]], ...] = (
+    ("Codes", codes_tab.build),
+    ("Neighbours", neighbours_tab.build),
+    ("Projection", projection_tab.build),
+    ("Translate", translate_tab.build),
+    ("Scores", scores_tab.build),
+)
+
+
+def _fit(shelf: Shelf, tabs: list[Tab], chosen: Any) -> list[Any]:
+    """Fits the tabs to a run, and empties what was drawn of another; of a broken one the status line tells."""
     try:
-        names = shelf.condition_names(chosen)
+        able = shelf.abilities(chosen)
     except UserError:
-        names = ()
-    return [*condition_inputs.fitting(names), *condition_inputs.fitting(names), *create_tab.nothing()]
+        able = Abilities()
+    return [update for tab in tabs for update in tab.fit(able)]
 
 
-def theme() -> gr.themes.Base:
-    """Returns a theme that loads no fonts from elsewhere."""
-    soft = gr.themes.Soft(
-        primary_hue="indigo",
-        neutral_hue="slate",
-        font=["system-ui", "sans-serif"],
-        font_mono=["ui-monospace", "monospace"],
-    )
-    return soft.set(
-        block_title_background_fill="none",
-        block_title_padding="0",
-        block_title_text_color="*neutral_600",
-        block_title_text_color_dark="*neutral_300",
-    )
+def _take_to_explore(shelf: Shelf, name: gr.Dropdown, tabs: gr.Tabs, create: CreateTab, explore: ExploreTab) -> None:
+    """Lets a click on a picture that was drawn put it at the beginning of a walk."""
+
+    def pick(chosen: Any, sent: dict[str, Any]) -> tuple[Any, ...]:
+        return gr.update(selected="explore"), *requests.pick(shelf.condition_names(chosen), sent)
+
+    checked = show_user_errors(pick, "Not found")
+
+    def take(chosen: Any, event: gr.EventData) -> tuple[Any, ...]:
+        return checked(chosen, event._data)
+
+    outputs = [tabs, *explore.beginning]
+    explore.arrive(create.pictures.click(take, name, outputs, api_visibility="private", show_progress="hidden").success)
+
+
+def _new_runs(shelf: Shelf, known: list[str]) -> tuple[Any, Any]:
+    """The names of the runs, where others are there than before; the one that is shown stays."""
+    names = shelf.names()
+    if names == known:
+        return gr.skip(), gr.skip()
+    return names, gr.update(choices=names, visible=len(names) > 1)
 
 
 def serve(page: gr.Blocks, *, host: str, port: int) -> str:
@@ -102,8 +138,8 @@ def serve(page: gr.Blocks, *, host: str, port: int) -> str:
         inbrowser=False,
         quiet=True,
         prevent_thread_lock=True,
-        theme=theme(),
-        css=STYLE,
+        theme=style.theme(),
+        css=style.CSS,
         footer_links=[],
         allowed_paths=[],
         app_kwargs={"middleware": [(Guard, (), {})]},

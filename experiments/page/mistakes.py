@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from jaxgan.host.errors import UserError
+from jaxgan.host.errors import UserError, one_line
 
 
-def show_user_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+def show_user_errors(function: Callable[..., Any], title: str = "Not drawn") -> Callable[..., Any]:
     """Wraps a function so that the page shows its UserErrors as notes."""
 
     @functools.wraps(function)
@@ -19,7 +19,7 @@ def show_user_errors(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments)
         except UserError as error:
             # The text may quote what was sent, and Gradio shows it as HTML.
-            raise gr.Error(html.escape(error.as_flags), title="Not drawn", print_exception=False) from None
+            raise gr.Error(html.escape(one_line(error.as_flags)), title=title, print_exception=False) from None
 
     return wrapped
 

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli.schema import find_value
+from experiments.page.abilities import Abilities
 from experiments.run.restore import TrainedRun, load_run, renewed
 from jaxgan import systems
 from jaxgan.host.errors import UserError, printable
 from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.description import read_description
 from jaxgan.training.files.workdir import Workdir
+from jaxgan.training.restoring import system_of
 
 KEPT = 4  # runs in memory at once
 
@@ -66,6 +68,14 @@ class Shelf:
         asks = find_value(workdir.flags, "conditional") is not None  # of a family that leaves it to its settings
         conditional = model is not None and (asks or systems.family_of(model).conditional)
         return read_description(workdir.path).condition_names if conditional else ()
+
+    def abilities(self, name: Any) -> Abilities:
+        """Returns what a run can be asked for.
+
+        Raises:
+          UserError: where no run has this name, or it cannot be read.
+        """
+        return Abilities(self.condition_names(name), system_of(self.workdir(name).path).outputs)
 
     def run(self, name: Any) -> TrainedRun:
         """Loads a run at its newest intact checkpoint, or at the step that was asked for.

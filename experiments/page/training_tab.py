@@ -2,16 +2,21 @@
 
 import functools
 import html
+import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from experiments.page import requests, status
+from experiments.page import pictures, requests, status
 from experiments.page.mistakes import show_user_errors
 from experiments.page.shelf import Shelf
 from jaxgan.host import images
 from jaxgan.host.errors import UserError, printable
+from jaxgan.training.files.workdir import Workdir
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SECONDS = 2.0  # between two looks at the run
 GRID = "Preview"  # samples from fixed latents, or what else the system shows
@@ -32,16 +37,9 @@ def build(shelf: Shelf, name: gr.Dropdown, status: gr.Markdown) -> tuple[Any, li
     seen = gr.State(NOTHING)
     with gr.Row():
         with gr.Column(min_width=300):
-            curves = gr.Plot(label="Metrics", show_label=False, elem_id="curves")
+            curves = gr.HTML(elem_id="curves", apply_default_css=False)
         with gr.Column(min_width=300):
-            grid = gr.Image(
-                label=GRID,
-                format="png",
-                interactive=False,
-                buttons=["download", "fullscreen"],
-                elem_id="grid",
-                elem_classes="picture",
-            )
+            grid = gr.HTML(elem_id="grid", apply_default_css=False)
             place = gr.Slider(1, 2, value=1, step=1, precision=0, label="Grid", elem_id="place")
     looking = {"api_visibility": "private", "show_progress": "hidden"}
     inputs, outputs = [name, seen, place], [seen, status, curves, place, grid]
@@ -57,7 +55,7 @@ def _open(shelf: Shelf, name: Any) -> tuple[Any, ...]:
         return _look(shelf, name, NOTHING, 1)
     except UserError as error:
         said = f"**{html.escape(printable(name))}** cannot be shown: {html.escape(error.as_flags)}"
-        return NOTHING, said, None, gr.update(maximum=2, value=1, interactive=False), _grid([], 1)
+        return NOTHING, said, None, gr.update(maximum=2, value=1, interactive=False), None
 
 
 def _follow(shelf: Shelf, name: Any, seen: Any, index: Any) -> tuple[Any, ...]:
@@ -83,7 +81,25 @@ def _look(shelf: Shelf, name: Any, seen: tuple[str, int], index: Any) -> tuple[A
         if requests.position(index, newest or 1) >= number:
             slider = {**slider, "value": max(newest, 1)}
             grid = _grid(found.grids, newest)
-    return (now, newest), status.describe(workdir, found), status.curves(workdir, found), slider, grid
+    return (now, newest), status.describe(workdir, found), _curves(workdir, found), slider, grid
+
+
+def _curves(workdir: Workdir, found: status.RunStatus) -> str:
+    """The plot of the metrics, of which the browser shows the one that fits its colours."""
+    light, dark = (_png(status.curves(workdir, found, dark=dark)) for dark in (False, True))
+    if light is None or dark is None:
+        return pictures.note("No metrics yet.")
+    source = f'<source media="(prefers-color-scheme: dark)" srcset="{pictures.address(dark)}">'
+    words = pictures.text(status.curves_in_words(found))
+    return f'<picture>{source}<img alt="{words}" src="{pictures.address(light)}"></picture>'
+
+
+def _png(figure: "Figure | None") -> bytes | None:
+    if figure is None:
+        return None
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    return file.getvalue()
 
 
 def _show(shelf: Shelf, name: Any, index: Any) -> Any:
@@ -93,11 +109,12 @@ def _show(shelf: Shelf, name: Any, index: Any) -> Any:
 
 
 def _grid(grids: list[tuple[int, Path]], index: int) -> Any:
-    """The update that shows a grid, counted from 1; none where there is none, or it has just gone."""
+    """Shows a grid, counted from 1; nothing where there is none, and what was there where it has just gone."""
     if not grids:
-        return gr.update(value=None, label=GRID)
+        return None
     step, path = grids[index - 1]
     try:
-        return gr.update(value=status.read_grid(path), label=f"{GRID}, step {step:,}")
+        read = status.read_grid(path)
     except OSError:
         return gr.skip()
+    return pictures.figure(read, f"{GRID}, step {step:,}") + pictures.downloads(read, f"preview-{step}")

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from experiments.run.restore import TrainedRun
-from jaxgan.data.decode import EXTENSIONS, decode
+from jaxgan.data.decode import EXTENSIONS, MAX_PIXELS, decode
 from jaxgan.host.errors import UserError, printable
 
 
@@ -32,12 +33,23 @@ def read(run: TrainedRun, files: list[Path]) -> np.ndarray:
     Raises:
       UserError: if one cannot be read.
     """
+    return np.stack([read_one(run, file, f"--input={printable(file)}") for file in files])
+
+
+def read_one(run: TrainedRun, file: str | Path | IO[bytes], called: str, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Reads a picture at the size of a run, uint8 (H, W, C).
+
+    Args:
+      run: the run.
+      file: a picture file, or one that is open.
+      called: what an error calls it.
+      max_pixels: number of pixels above which it is refused.
+
+    Raises:
+      UserError: if it cannot be read.
+    """
     height, _, channels = run.system.image_shape
-    return np.stack([_decoded(file, height, channels) for file in files])
-
-
-def _decoded(file: Path, image_size: int, channels: int) -> np.ndarray:
     try:
-        return decode(file, image_size, channels)
+        return decode(file, height, channels, max_pixels=max_pixels)
     except Exception as error:  # Pillow raises almost anything for a damaged file
-        raise UserError(f"--input={printable(file)}: cannot be read as a picture ({printable(error)})") from error
+        raise UserError(f"{called}: cannot be read as a picture ({printable(error)})") from error

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -49,26 +49,51 @@ def translated(
     Raises:
       UserError: if the system does not translate, has no such direction or condition, or a picture cannot be read.
     """
+    translate = translator(run, direction, condition)
+    pictures = given_pictures.read(run, given_pictures.files_of(path))
+    results, conditions = translate(pictures)
+    if not pairs:
+        return Exhibit(results, conditions)
+    into = run.system.outputs.translate_to
+    if into is None or condition is not None:
+        return _below((pictures, results), ("input", condition or "output"))
+    heads = ("input", *into.kinds[0].classes)
+    rows = np.concatenate([pictures[:, None], results.reshape(len(pictures), -1, *pictures.shape[1:])], axis=1)
+    shown = rows.reshape(-1, *pictures.shape[1:])
+    return Exhibit(shown, np.zeros((len(shown), 0), np.uint8), len(heads), apart=1, heads=heads)
+
+
+def translator(
+    run: TrainedRun, direction: str | None = None, condition: str | None = None
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Returns what translates pictures.
+
+    Args:
+      run: of a system that translates.
+      direction: see `translated`.
+      condition: see `translated`.
+
+    Returns:
+      uint8 (N, H, W, C) -> their translations, of the same shape, and the condition of each, uint8 (N, c). Of a system
+      that translates into conditions, where none is asked for, a picture has one in each class of the first kind.
+
+    Raises:
+      UserError: if the system does not translate, or has no such direction or condition.
+    """
     into = run.system.outputs.translate_to
     if into is None:
         translate = _direction(run, direction)
         if condition is not None:
             raise UserError(f"--condition: {run.recipe.model} translates {_directions(run)}; leave it out")
-        pictures = _pictures(run, path)
-        results, conditions = translate(run.state, pictures), np.zeros((len(pictures), 0), np.uint8)
-    else:
-        _refuse_direction(run, direction)
-        if condition is None:
-            return _in_all_classes(run, into, _pictures(run, path), beside=pairs)
-        asked = _condition(run, condition)
-        pictures = _pictures(run, path)
-        conditions = np.repeat(asked[None], len(pictures), axis=0)
-        results = into.images(run.state, pictures, conditions)
-    return _below((pictures, results), ("input", condition or "output")) if pairs else Exhibit(results, conditions)
+        return lambda pictures: (translate(run.state, pictures), np.zeros((len(pictures), 0), np.uint8))
+    _refuse_direction(run, direction)
+    every = _every_class(run, into) if condition is None else _condition(run, condition)[None]
 
+    def translate_into(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        conditions = np.tile(every, (len(pictures), 1))
+        return into.images(run.state, np.repeat(pictures, len(every), axis=0), conditions), conditions
 
-def _pictures(run: TrainedRun, path: str) -> np.ndarray:
-    return given_pictures.read(run, given_pictures.files_of(path))
+    return translate_into
 
 
 def _condition(run: TrainedRun, text: str) -> np.ndarray:
@@ -78,19 +103,12 @@ def _condition(run: TrainedRun, text: str) -> np.ndarray:
         raise UserError(f"--condition: {error.as_flags}") from None
 
 
-def _in_all_classes(run: TrainedRun, into: TranslationOutput, pictures: np.ndarray, *, beside: bool) -> Exhibit:
-    """Translates each picture into every class of the first kind: a row of them, if asked for beside the picture."""
+def _every_class(run: TrainedRun, into: TranslationOutput) -> np.ndarray:
+    """Lists the classes of the first kind, as conditions, uint8 (k, c)."""
     kind = into.kinds[0]
     every = np.zeros((len(kind.classes), len(run.condition_names)), np.uint8)
     every[np.arange(len(every)), np.arange(len(run.condition_names))[kind.columns]] = 1
-    conditions = np.tile(every, (len(pictures), 1))
-    results = into.images(run.state, np.repeat(pictures, len(every), axis=0), conditions)
-    if not beside:
-        return Exhibit(results, conditions)
-    rows = np.concatenate([pictures[:, None], results.reshape(len(pictures), len(every), *pictures.shape[1:])], axis=1)
-    shown = rows.reshape(-1, *pictures.shape[1:])
-    heads = ("input", *kind.classes)
-    return Exhibit(shown, np.zeros((len(shown), 0), np.uint8), len(heads), apart=1, heads=heads)
+    return every
 
 
 def translations(run: TrainedRun, count: int, seed: int, direction: str | None = None) -> Exhibit:

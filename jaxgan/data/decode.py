@@ -36,7 +36,9 @@ _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I
 _DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
-def decode(path: str | os.PathLike | IO[bytes], image_size: int, channels: int) -> np.ndarray:
+def decode(
+    path: str | os.PathLike | IO[bytes], image_size: int, channels: int, *, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Reads the first frame of a picture file as an upright square over white.
 
     The short side is resized to `image_size` and the centre is cut out. Of 16 bits per channel the upper 8 are kept, as
@@ -46,6 +48,7 @@ def decode(path: str | os.PathLike | IO[bytes], image_size: int, channels: int) 
       path: a JPEG, PNG, WebP, BMP, GIF or TIFF file, or one that is open.
       image_size: height and width of the result, in pixels.
       channels: 1 for grey or 3 for RGB.
+      max_pixels: number of pixels above which a picture is refused.
 
     Returns:
       (image_size, image_size, channels) uint8.
@@ -56,7 +59,7 @@ def decode(path: str | os.PathLike | IO[bytes], image_size: int, channels: int) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged metadata, whose pixels may be intact
         with Image.open(path, formats=_FORMATS) as picture:
-            _check_decodable(picture)
+            _check_decodable(picture, max_pixels)
             # JPEG can be decoded at a reduced size, which is faster; twice the size keeps what the resizing needs.
             drafted = picture.draft(None, (2 * image_size, 2 * image_size))
             extent = drafted[1][2:] if drafted else picture.size
@@ -90,10 +93,10 @@ def decode_halves(path: str | os.PathLike, image_size: int, channels: int) -> tu
     return fit(left, image_size, channels), fit(right, image_size, channels)
 
 
-def _check_decodable(picture: Image.Image) -> None:
+def _check_decodable(picture: Image.Image, max_pixels: int = MAX_PIXELS) -> None:
     width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{width} by {height} pixels are more than {MAX_PIXELS}")
+    if width * height > max_pixels:
+        raise ValueError(f"{width} by {height} pixels are more than {max_pixels}")
     if picture.format == "TIFF" and picture.mode in ("I", "F"):
         raise ValueError("32 bits a channel, whose black and white are not known")
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 from typing import Any
 
+from jaxgan.host import progress
 from jaxgan.host.errors import UserError
 
 
@@ -21,7 +22,8 @@ def import_tensorflow(purpose: str) -> Any:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        import tensorflow
+        with progress.ticking("loading TensorFlow"):
+            import tensorflow
     except ImportError as error:
         raise UserError(f"{purpose} needs TensorFlow (pip install tensorflow-cpu): {error}") from None
     with contextlib.suppress(RuntimeError):  # raised if TensorFlow has already initialised its devices

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from jaxgan.host.images import grid
+from jaxgan.host.images import enlarged, grid
 
 LEGIBLE = 48  # pixels: smaller pictures are enlarged by a whole factor, so that a caption fits beside them
 FONT_SIZE = 13
@@ -40,7 +40,7 @@ def captioned_grid(
     """
     images = np.asarray(images)
     factor = -(-LEGIBLE // images.shape[1]) if rows or heads else 1
-    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    images = enlarged(images, factor)
     height, width = images.shape[1:3]
     count = -(-len(images) // columns)
     blank = np.full((count * columns - len(images), *images.shape[1:]), 255, np.uint8)

@@ -39,6 +39,11 @@ def grid(images: np.ndarray, columns: int, *, apart: int = 0) -> np.ndarray:
     return np.concatenate([tiled[:, : apart * width], gap, tiled[:, apart * width :]], axis=1)
 
 
+def enlarged(images: np.ndarray, factor: int) -> np.ndarray:
+    """Enlarges images (…, height, width, channels) by a whole factor: each pixel becomes a square."""
+    return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
+
+
 def to_pillow(image: np.ndarray) -> Image.Image:
     """Converts uint8 (height, width, channels), with 1 (grey), 3 (RGB) or 4 (RGBA) channels, to a Pillow image.
 
@@ -104,7 +109,7 @@ def save_animation(path: str | Path, images: np.ndarray, *, seconds: float = 0.0
       min_side: smaller images are enlarged by an integer factor, to about this many pixels.
     """
     factor = max(1, min_side // images.shape[1])
-    frames = [to_pillow(image.repeat(factor, axis=0).repeat(factor, axis=1)) for image in images]
+    frames = [to_pillow(enlarged(image, factor)) for image in images]
     _save_gif(path, frames, [round(1000 * seconds)] * len(frames))
 
 

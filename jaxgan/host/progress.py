@@ -1,11 +1,35 @@
 """Progress bars for long-running work."""
 
+import threading
 from collections.abc import Iterable
 from typing import Any
 
 from tqdm import tqdm
 
 from jaxgan.host import console
+
+TICK = 0.5  # seconds between two signs of life on a terminal
+
+
+class _Ticking(tqdm):
+    """A bar that is drawn anew while its work goes on, also where a single item takes long: its clock goes on."""
+
+    def __init__(self, *arguments: Any, ticks: bool, **options: Any) -> None:
+        self._ended = threading.Event()
+        super().__init__(*arguments, **options)
+        if ticks and not self.disable:
+            threading.Thread(target=self._tick, daemon=True).start()
+
+    def close(self) -> None:
+        """Ends the bar."""
+        self._ended.set()
+        super().close()
+
+    def _tick(self) -> None:
+        if not self._ended.wait(max(self.delay, TICK)):
+            self.delay = 0  # it is shown, and is to be taken away at its end
+        while not self._ended.wait(TICK):
+            self.refresh()
 
 
 def bar(
@@ -18,7 +42,7 @@ def bar(
     delay: float = 1,
     shown: bool = True,
 ) -> Any:
-    """Returns a tqdm bar with progress, speed and remaining time.
+    """Returns a tqdm bar with progress, speed and remaining time, whose clock goes on during a long item.
 
     If stderr is not a terminal, it prints a line every half minute instead.
 
@@ -32,7 +56,7 @@ def bar(
       shown: whether to show the bar at all.
     """
     watched = console.err.isatty()
-    return tqdm(
+    return _Ticking(
         work,
         what,
         total,
@@ -43,6 +67,25 @@ def bar(
         file=console.err,
         dynamic_ncols=watched,
         mininterval=0.2 if watched else 30,
+        ticks=watched,
+    )
+
+
+def ticking(what: str) -> Any:
+    """Returns a context within which a terminal shows what goes on, and for how long; a log file gets nothing.
+
+    Args:
+      what: description of work whose length is not known, such as "compiling".
+    """
+    return _Ticking(
+        desc=what,
+        bar_format="{desc}: {elapsed}",
+        leave=False,
+        delay=TICK,
+        disable=not console.err.isatty(),
+        file=console.err,
+        dynamic_ncols=True,
+        ticks=True,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxgan.models.inference import chunks, generate
 from jaxgan.models.infogan import Codes, InfoGAN
@@ -60,11 +61,30 @@ class CodedLatentOutput(LatentOutput):
             moved = moved.at[:, place].set(z[:, place])
         return moved
 
+    def with_codes(self, z: jax.Array, classes: Mapping[int, int], values: Mapping[int, float]) -> jax.Array:
+        """Returns latents (N, latent_dim) with other codes.
+
+        Args:
+          z: the latents.
+          classes: by the index of a categorical code: its class, from 0.
+          values: by the index of a continuous code: its value.
+        """
+        for code, chosen in classes.items():
+            z = with_class(z, self.codes, code, jnp.full(len(z), chosen))
+        for code, value in values.items():
+            z = with_value(z, self.codes, code, value)
+        return z
+
 
 def with_class(z: jax.Array, codes: Codes, code: int, classes: jax.Array) -> jax.Array:
     """Returns latents (N, latent_dim) with other classes, integers (N,), in a categorical code, counted from 0."""
     place = codes.categorical_columns()[code]
     return z.at[:, place].set(jax.nn.one_hot(classes, codes.categorical[code], dtype=z.dtype))
+
+
+def with_value(z: jax.Array, codes: Codes, code: int, values: ArrayLike) -> jax.Array:
+    """Returns latents (N, latent_dim) with other values, one or (N,), of a continuous code, counted from 0."""
+    return z.at[:, codes.continuous_columns().start + code].set(jnp.asarray(values, z.dtype))
 
 
 def build_preview(gan: InfoGAN, key: jax.Array) -> Preview:
@@ -102,8 +122,7 @@ def show_codes(gan: InfoGAN, state: GANState, count: int, seed: int) -> Exhibit:
     z = jnp.repeat(z, columns, axis=0)
     places, values = jnp.tile(jnp.arange(columns), sets), np.linspace(-FARTHEST, FARTHEST, columns)
     rows = [with_class(z, codes, code, places) for code in range(len(codes.categorical))]
-    first = codes.continuous_columns().start
-    rows += [z.at[:, first + code].set(jnp.asarray(values, z.dtype)[places]) for code in range(codes.continuous)]
+    rows += [with_value(z, codes, code, jnp.asarray(values)[places]) for code in range(codes.continuous)]
     latents = jnp.stack([row.reshape(sets, columns, -1) for row in rows], axis=1)
     shown = generate(gan.generator, state.sampling_variables, latents.reshape(-1, codes.latent_dim))
     shown = shown.reshape(sets, kinds, columns, *shown.shape[1:])

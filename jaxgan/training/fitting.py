@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxgan.data.sources import Sources, by_name, first_source
+from jaxgan.host import progress
 from jaxgan.systems.settings import flag_lines
 from jaxgan.systems.system import System, initial_key
 from jaxgan.training import parallel, slow_gradients, watch
@@ -159,7 +160,9 @@ def train_system(
         steps_per_call=steps_per_call,
         placement=devices.placement or processes.tell(lambda: usual_placement(program, sources, system.inputs)),
     )
-    state = program.place_state(prepare(initial_state(system)))
+    with progress.ticking("making the networks"):
+        state = initial_state(system)
+    state = program.place_state(prepare(state))
     job = Job(
         description=describe(system, state, examples, dataset, program, pipeline.placement),
         step_fn=pipeline,

@@ -26,6 +26,8 @@ from jaxgan.training.job import Job, Schedule
 from jaxgan.training.signals import Interrupted, StopSignals
 from jaxgan.training.watch import Alarm, Watch
 
+COMPILING = "compiling"  # what the bar says before the first step
+
 
 class Collapsed(UserError):
     """Raised when training collapses under --on_collapse=stop, or when rollbacks have not helped."""
@@ -163,10 +165,14 @@ class PassInMemory(Pass):
     """A pass without a workdir: it shows a progress bar and runs the watch, but writes no files."""
 
     def __post_init__(self) -> None:
-        self.bar = progress.bar(total=self.schedule.total_steps, delay=0)
+        self.bar = progress.bar(what=COMPILING, total=self.schedule.total_steps, delay=0)
 
     def __exit__(self, *exception: object) -> None:
         self.bar.close()
+
+    def start_clock(self) -> None:
+        """Says that the step is compiled."""
+        self.bar.set_description("training", refresh=False)
 
     def take(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:
         """Shows the last metrics of a call in the progress bar and passes all of them to the watch."""
@@ -208,7 +214,7 @@ class WritingPass(Pass):
         )
         self.best: Best | None = memory.get("best")
         self.scores: dict[str, str] = {}  # the last ones, as the bar shows them
-        self.bar = progress.bar(initial=step, total=self.schedule.total_steps, delay=0)
+        self.bar = progress.bar(what=COMPILING, initial=step, total=self.schedule.total_steps, delay=0)
 
     def __exit__(self, *exception: object) -> None:
         self.bar.close()
@@ -220,6 +226,7 @@ class WritingPass(Pass):
         """Starts measuring a call."""
         self.recorder.clock.start()
         if self.bar.n == self.bar.initial:
+            self.bar.set_description("training", refresh=False)
             self.bar.unpause()  # leaves compilation out of the estimated time left
 
     def take(self, step: int, metrics: Mapping[str, Any]) -> list[Alarm]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxgan import systems
 from jaxgan.data.examples import Examples
+from jaxgan.host import progress
 from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.settings import SystemSettings, unquote
 from jaxgan.systems.system import System
@@ -53,7 +54,8 @@ def load(
     described = read_description(workdir)
     random_settings.check_same(Workdir(workdir).path, described.random)
     system = system or system_of(workdir)
-    found, state = (_exported if Workdir(workdir).weights.is_file() else _restored)(workdir, step, system)
+    with progress.ticking("reading the run"):
+        found, state = (_exported if Workdir(workdir).weights.is_file() else _restored)(workdir, step, system)
     if require_finite:
         check_finite(workdir, system, state, found)
     return Run(system, state, found, described)

@@ -29,6 +29,7 @@ class Description:
       condition_names: the meaning of each element of a condition; () without conditions.
       digest: the digest of the pictures and their conditions.
       random: the settings of JAX's random numbers; {} in a run of before these were kept.
+      pictures: how many there are, of several sources the longest; 0 where it is not known.
     """
 
     dataset: str
@@ -36,6 +37,7 @@ class Description:
     condition_names: tuple[str, ...]
     digest: str
     random: dict[str, Any] = dataclasses.field(default_factory=dict)
+    pictures: int = 0
 
 
 def write_description(
@@ -95,8 +97,11 @@ def read_description(workdir: str | Path) -> Description:
         names, (height, width, channels) = found["condition_names"], found["shape"]
         if all(isinstance(name, str) for name in names) and height == width and channels in (1, 3) and found["sha256"]:
             shape = (height, width, channels)
-            return Description(str(found.get("dataset")), shape, tuple(names), found["sha256"], _random(found))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            pictures = max(part.get("pictures", 0) for part in (found, *found.get("sources", {}).values()))
+            return Description(
+                str(found.get("dataset")), shape, tuple(names), found["sha256"], _random(found), int(pictures)
+            )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise UserError(f"{path}: not the description of a run's pictures")
 

@@ -79,6 +79,16 @@ class Workdir:
         """A plot of the metrics."""
         return self.path / "losses.png"
 
+    def in_use(self) -> bool:
+        """Whether the process of this machine that last wrote there is alive; another machine's is not known."""
+        try:
+            os.kill(int((self.path / ".lock").read_bytes()), 0)
+        except PermissionError:
+            return True  # a process of another user
+        except (OSError, ValueError, OverflowError):
+            return False
+        return True
+
     def __enter__(self) -> "Workdir":
         """Creates the directory, locks it, and removes unfinished files of a process that died.
 

@@ -1,10 +1,10 @@
-"""The drop-downs for what a conditional model should draw: hair and eyes, or a class."""
+"""The inputs that several tabs have: what a conditional model should draw, seeds, and how far latents spread."""
 
 from typing import Any
 
 import gradio as gr
 
-from experiments.page.requests import ANY
+from experiments.page.requests import ANY, LARGEST_SEED, LARGEST_STD
 from jaxgan.data import tags
 from jaxgan.data.conditions import are_tags
 
@@ -26,3 +26,20 @@ def fitting(names: tuple[str, ...]) -> list[dict[str, Any]]:
         gr.update(visible=tagged, value=ANY),
         gr.update(visible=bool(names) and not tagged, choices=[ANY, *names], value=ANY),
     ]
+
+
+def seed(label: str, value: int, **options: Any) -> gr.Number:
+    """Makes a field for a seed."""
+    return gr.Number(value, label=label, precision=0, minimum=0, maximum=LARGEST_SEED, min_width=120, **options)
+
+
+def spread() -> gr.Slider:
+    """Makes a slider for the standard deviation of latents."""
+    return gr.Slider(
+        0,
+        LARGEST_STD,
+        value=1,
+        step=0.05,
+        label="Spread",
+        info="Below 1: pictures more alike, often better. Above 1: more unusual ones.",
+    )
