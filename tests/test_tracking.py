@@ -189,7 +189,7 @@ def test_a_client_that_fails_stops_no_training(client, tmp_path, capfd, fails):
     client(fails)
     tracked(tmp_path, 20)
     said = capfd.readouterr().err
-    assert said.count("Weights & Biases: no network. Training goes on without it.") == 1
+    assert said.count("Weights & Biases: ConnectionError: no network. Training goes on without it.") == 1
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
 
 

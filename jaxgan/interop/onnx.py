@@ -7,7 +7,9 @@ spectral normalisation, is computed. onnxruntime and its like then run it, witho
 
 import contextlib
 import importlib
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -27,14 +29,19 @@ def pack(program: Program) -> bytes:
     """Packs a program of a network, see `jaxgan.interop.programs`, with its weights.
 
     Raises:
-      UserError: if the converter is not installed, or lacks an operation of the network.
+      UserError: if the converter is not installed or lacks an operation of the network, or if the network needs to know
+        the number of pictures.
     """
-    try:
-        converter: Any = importlib.import_module("jax2onnx")
-    except ImportError:
-        raise UserError("--format=onnx: needs the converter; run pip install 'jaxgan[onnx]'") from None
-    (count,) = export.symbolic_shape("n")
-    inputs = [jax.ShapeDtypeStruct((count, *shape), dtype) for _, shape, dtype in program.inputs]
+    with _quiet():
+        try:
+            converter: Any = importlib.import_module("jax2onnx")
+        except ImportError:
+            raise UserError("--format=onnx: needs the converter; run pip install 'jaxgan[onnx]'") from None
+        return _converted(program, converter)
+
+
+def _converted(program: Program, converter: Any) -> bytes:
+    inputs = program.symbolic_inputs()
     written = jax.make_jaxpr(lambda *arguments: _simplified(program, arguments))(*inputs)
     try:
         model = converter.to_onnx(
@@ -48,6 +55,22 @@ def pack(program: Program) -> bytes:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"--format=onnx: the converter cannot write this network ({reason})") from error
     return bytes(model.SerializeToString())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what the converter says of layers of other libraries, and of shapes that it works out later."""
+    loggers = [logging.getLogger(name) for name in ("jax2onnx", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _simplified(program: Program, arguments: Sequence[jax.Array]) -> jax.Array:
@@ -94,6 +117,8 @@ def _outputs(equation: core.JaxprEqn, inputs: Sequence[Any]) -> Sequence[Any]:
         return [_pad(*inputs, params["padding_config"])]
     if primitive is lax.conv_general_dilated_p:
         return [_convolve(*inputs, **params)]
+    if primitive.name == "stack":
+        return [lax.concatenate([lax.expand_dims(part, [params["axis"]]) for part in inputs], params["axis"])]
     if primitive.name in _CALLS:  # the operations of a function in its place
         return _evaluated(params.get("jaxpr") or params["call_jaxpr"], inputs)
     found = primitive.bind(*inputs, **params)
@@ -113,19 +138,15 @@ def _pad(x: jax.Array, value: jax.Array, config: Sequence[tuple[int, int, int]])
 
 def _framed(x: jax.Array, value: jax.Array, axis: int, before: int, after: int) -> jax.Array:
     """Adds so many values before and after an axis, or takes as many away."""
-    cuts = (
-        [max(0, -before), x.shape[axis] - max(0, -before) - max(0, -after), max(0, -after)]
-        if min(before, after) < 0
-        else []
-    )
-    if cuts:
-        pieces = lax.split(x, [cut for cut in cuts if cut], axis)
-        x = pieces[1 if cuts[0] else 0]
-    sides = [
-        lax.full((*x.shape[:axis], count, *x.shape[axis + 1 :]), value, x.dtype) if count > 0 else None
-        for count in (before, after)
-    ]
-    parts = [part for part in (sides[0], x, sides[1]) if part is not None]
+    if before < 0 or after < 0:
+        first, last = max(0, -before), max(0, -after)
+        sizes = [size for size in (first, x.shape[axis] - first - last, last) if size]
+        x = lax.split(x, sizes, axis)[1 if first else 0]
+    parts = [x]
+    if before > 0:
+        parts.insert(0, lax.full((*x.shape[:axis], before, *x.shape[axis + 1 :]), value, x.dtype))
+    if after > 0:
+        parts.append(lax.full((*x.shape[:axis], after, *x.shape[axis + 1 :]), value, x.dtype))
     return lax.concatenate(parts, axis) if len(parts) > 1 else x
 
 

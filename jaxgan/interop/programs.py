@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgan.host.errors import UserError
 from jaxgan.models import Network, inference
 from jaxgan.ops import pixels
 
@@ -24,6 +25,23 @@ class Program:
     function: Callable[..., jax.Array]
     inputs: tuple[tuple[str, tuple[int, ...], Any], ...]
     output: str
+
+    def symbolic_inputs(self) -> list[jax.ShapeDtypeStruct]:
+        """Returns what the function takes, for any number n of pictures.
+
+        Raises:
+          UserError: if the function needs to know the number.
+        """
+        (count,) = jax.export.symbolic_shape("n")
+        inputs = [jax.ShapeDtypeStruct((count, *shape), dtype) for _, shape, dtype in self.inputs]
+        try:
+            jax.eval_shape(self.function, *inputs)
+        except jax.errors.InconclusiveDimensionOperation as error:
+            raise UserError(
+                "this network compares the pictures of a batch with each other, so no program of it takes any number of"
+                " them; export its weights, by --format=safetensors"
+            ) from error
+        return inputs
 
 
 def generator(network: Network, variables: Any, *, pixel_type: str = "float") -> Program:

@@ -11,7 +11,10 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def pack(program: Program) -> bytes:
-    """Packs a program of a network, see `jaxgan.interop.programs`, with its weights."""
-    (count,) = jax.export.symbolic_shape("n")
-    inputs = [jax.ShapeDtypeStruct((count, *shape), dtype) for _, shape, dtype in program.inputs]
+    """Packs a program of a network, see `jaxgan.interop.programs`, with its weights.
+
+    Raises:
+      UserError: if the network needs to know the number of pictures.
+    """
+    inputs = program.symbolic_inputs()
     return bytes(jax.export.export(jax.jit(program.function), platforms=PLATFORMS)(*inputs).serialize())

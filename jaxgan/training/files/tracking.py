@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
+from tqdm import tqdm
 
 from jaxgan.host import console
 from jaxgan.host.errors import UserError, named
@@ -102,5 +103,4 @@ class WandbTracker:
             action()
         except Exception as error:
             self._failed = True
-            reason = named(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-            print(f"Weights & Biases: {reason}. Training goes on without it.", file=console.err, flush=True)
+            tqdm.write(f"Weights & Biases: {named(error)}. Training goes on without it.", file=console.err)
