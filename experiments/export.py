@@ -3,11 +3,13 @@
     python -m experiments.export --workdir=W --out=faces.safetensors                        # every network's weights
     python -m experiments.export --workdir=W --format=stablehlo --out=faces.stablehlo       # the generator
     python -m experiments.export --workdir=W --format=stablehlo --network=discriminator --out=judge.stablehlo
+    python -m experiments.export --workdir=W --format=onnx --out=faces.onnx                 # the generator, for others
     python -m experiments.export --workdir=W --format=folder --half --out=faces             # to be passed on
 
 A .safetensors holds arrays with names such as `generator.params.Dense_0.kernel`, and the run's facts as metadata. A
 .stablehlo holds a network with its weights, for any number of pictures, on CPU, CUDA and TPU;
-`jax.export.deserialize(content).call(latents)` runs it, with JAX alone. A folder holds weights, flags and a
+`jax.export.deserialize(content).call(latents)` runs it, with JAX alone. A .onnx holds the same for onnxruntime and
+whatever else reads that format; writing it needs `pip install 'jaxgan[onnx]'`. A folder holds weights, flags and a
 description of the pictures: sample, evaluate and demo take it for a --workdir, and training for --init_from. Beside
 the file, or in the folder, a model card (.md) says what it is and how to use it. The generator is what
 `experiments.sample` draws with: its moving average, if the run keeps one.
@@ -21,11 +23,11 @@ import jax
 
 from experiments.cli import command, schema
 from experiments.run import pretrained
-from experiments.run.model_card import flags_of, model_card
+from experiments.run.model_card import model_card
 from experiments.run.restore import TrainedRun, load_run
 from jaxgan.host.errors import UserError, named
 from jaxgan.host.files import replace_atomically, write_text
-from jaxgan.interop import safetensors, stablehlo
+from jaxgan.interop import onnx, programs, safetensors, stablehlo
 from jaxgan.systems.players import Player
 from jaxgan.systems.settings import flag_lines, option
 from jaxgan.training.files.description import description_text, read_description
@@ -40,7 +42,7 @@ class Export:
     workdir: str | None = option(None, "Directory of the run", path=True)
     pretrained: str | None = option(None, pretrained.HELP)
     step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
-    format: str = option("safetensors", "What to write", ("safetensors", "stablehlo", "folder"))
+    format: str = option("safetensors", "What to write", ("safetensors", "stablehlo", "onnx", "folder"))
     half: bool = option(False, "Round the weights of a folder to half precision: half the bytes")
     network: str = option(
         "generator",
@@ -76,7 +78,8 @@ def write_file(run: TrainedRun, path: Path, asked: Export) -> str:
     if asked.format == "safetensors":
         kind, content = "safetensors", safetensors.pack(weights(run), facts(run))
     else:
-        kind, content = asked.network, program(run, asked.network, asked.pixels)
+        pack = {"stablehlo": stablehlo.pack, "onnx": onnx.pack}[asked.format]
+        kind, content = f"{asked.format}_{asked.network}", pack(program(run, asked.network, asked.pixels))
     card = path.with_suffix(".md")
     replace_atomically(path, lambda file: file.write(content))
     write_text(card, model_card(run, path.name, kind, asked.pixels))
@@ -122,11 +125,11 @@ def facts(run: TrainedRun) -> dict[str, Any]:
         "image_shape": list(run.system.image_shape),
         "latent_dim": run.system.outputs.latent.network.latent_dim if run.system.outputs.latent else 0,
         "condition_names": list(run.condition_names),
-        "flags": flags_of(run),
+        "flags": run.recipe.values_to_share,
     }
 
 
-def program(run: TrainedRun, network: str, pixel_type: str) -> bytes:
+def program(run: TrainedRun, network: str, pixel_type: str) -> programs.Program:
     """Returns the generator or the discriminator of a run as a program.
 
     Raises:
@@ -134,9 +137,9 @@ def program(run: TrainedRun, network: str, pixel_type: str) -> bytes:
     """
     if network == "generator":
         latent = run.latent
-        return stablehlo.pack_generator(latent.network, latent.variables(run.state), pixel_type=pixel_type)
+        return programs.generator(latent.network, latent.variables(run.state), pixel_type=pixel_type)
     score = run.system.outputs.require("score", run.recipe.model)
-    return stablehlo.pack_discriminator(score.network, score.variables(run.state), pixel_type=pixel_type)
+    return programs.discriminator(score.network, score.variables(run.state), pixel_type=pixel_type)
 
 
 if __name__ == "__main__":

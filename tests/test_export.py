@@ -11,12 +11,14 @@ from flax import traverse_util
 from safetensors.numpy import load as load_arrays
 
 from experiments import export
-from experiments.run.model_card import flags_of, model_card
+from experiments.run.model_card import model_card
 from experiments.run.recipes import resolve
 from experiments.run.restore import TrainedRun
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
-from jaxgan.interop import safetensors
+from jaxgan.interop import safetensors, stablehlo
+from jaxgan.interop.programs import Program
+from jaxgan.models.minibatch import standard_deviations
 from jaxgan.training.fitting import initial_state
 
 NAMES = ("hair", "eyes", "mouth")
@@ -69,7 +71,7 @@ def test_other_bytes_are_refused_in_a_line():
 
 def test_programs_draw_and_judge_as_the_run_does(run):
     for pixel_type, scale in (("float", 127.5), ("bytes", 1.0)):
-        generator = jax.export.deserialize(bytearray(export.program(run, "generator", pixel_type)))
+        generator = jax.export.deserialize(bytearray(stablehlo.pack(export.program(run, "generator", pixel_type))))
         assert set(generator.platforms) == {"cpu", "cuda", "tpu"}
         for count in (1, 3):
             z = run.latent.latents(jax.random.key(1), count)
@@ -84,15 +86,15 @@ def test_programs_draw_and_judge_as_the_run_does(run):
         with pytest.raises(UserError, match="vae_mlp has no discriminator"):
             export.program(run, "discriminator", "bytes")
     else:
-        judge = jax.export.deserialize(bytearray(export.program(run, "discriminator", "bytes")))
+        judge = jax.export.deserialize(bytearray(stablehlo.pack(export.program(run, "discriminator", "bytes"))))
         expected = run.system.outputs.score.scores(run.state, drawn, *given)
         np.testing.assert_allclose(judge.call(drawn, *given), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_program_runs_without_flax_and_jaxgan(tmp_path):
     run = run_of("mlp_b")
-    (tmp_path / "g.stablehlo").write_bytes(export.program(run, "generator", "float"))
-    (tmp_path / "read.py").write_text(code_of(model_card(run, "g.stablehlo", "generator", "float")))
+    (tmp_path / "g.stablehlo").write_bytes(stablehlo.pack(export.program(run, "generator", "float")))
+    (tmp_path / "read.py").write_text(code_of(model_card(run, "g.stablehlo", "stablehlo_generator", "float")))
     program = (
         "import sys\nsys.path.pop(0)\nexec(open('read.py').read())\n"
         "assert not {'flax', 'jaxgan', 'experiments'} & set(sys.modules)\nassert images.shape == (64, 16, 16, 3)"
@@ -105,14 +107,31 @@ def code_of(card):
     return card.partition("```python\n")[2].partition("\n```")[0]
 
 
+def test_a_network_that_compares_the_pictures_of_a_batch_is_refused_in_a_line():
+    program = Program(lambda x: standard_deviations(x, 4), (("images", (3,), np.float32),), "logits")
+    with pytest.raises(UserError, match=r"compares the pictures of a batch with each other, .*; export its weights"):
+        stablehlo.pack(program)
+
+
+@pytest.mark.parametrize(
+    "model", ["cgan_anime", *(pytest.param(name, marks=pytest.mark.slow) for name in ("infogan_faces", "ssgan_mnist"))]
+)
+def test_every_discriminator_takes_any_number_of_pictures(model):
+    program = export.program(run_of(model), "discriminator", "float")
+    inputs = program.symbolic_inputs()
+    assert jax.eval_shape(program.function, *inputs).shape == inputs[0].shape[:1]
+
+
 def test_the_card_says_what_the_run_is_and_nothing_of_the_machine(tmp_path):
     run = run_of("cgan_mnist", workdir=tmp_path)
     (tmp_path / "metrics.jsonl").write_text('{"step": 5, "d_loss": 1.0, "fid": 12.5}\n{"step": 7, "d_loss": 0.5}\n')
-    card = model_card(run, "g.stablehlo", "generator", "bytes")
+    card = model_card(run, "g.stablehlo", "stablehlo_generator", "bytes")
     assert card.startswith("# cgan_mnist, step 7\n") and "16×16×3, digest `0123456789abcdef`" in card
     assert "hair (0), eyes (1), mouth (2)" in card and "| fid | 12.5 |" in card and "d_loss" not in card
     assert str(tmp_path) not in card and "/home/me" not in card
-    assert not {"workdir", "data_dir"} & set(flags_of(run)) and flags_of(run)["latent_dim"] == 4
+    assert (
+        not {"workdir", "data_dir"} & set(run.recipe.values_to_share) and run.recipe.values_to_share["latent_dim"] == 4
+    )
     assert "generator.call(z, condition)  # from 0 to 255, uint8" in code_of(card)
 
 

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from test_training import bad_until_branched, files_of, lines_of, make_job, run, several_steps
+from test_training import REPORT, bad_until_branched, files_of, lines_of, make_job, run, several_steps
 
 from jaxgan.host.errors import UserError
 from jaxgan.host.files import AppendedFile
@@ -29,7 +29,9 @@ def full_disk(*arguments):
 @pytest.fixture
 def recorder(tmp_path):
     with Workdir(tmp_path) as workdir:
-        yield Recorder(workdir, 0, {}, examples_before=lambda step: step, data_wait=lambda: 0.0)
+        yield Recorder(
+            workdir, 0, {}, examples_before=lambda step: step, data_wait=lambda: 0.0, report=REPORT, settings={}
+        )
 
 
 def test_the_pictures_of_another_run_in_its_place_are_left_alone(tmp_path, monkeypatch):
@@ -106,7 +108,9 @@ def test_what_is_half_written_goes_from_the_run_and_from_its_samples(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.touch()
     with Workdir(tmp_path) as workdir:
-        Recorder(workdir, 0, {}, examples_before=lambda step: step, data_wait=lambda: 0.0).close()
+        Recorder(
+            workdir, 0, {}, examples_before=lambda step: step, data_wait=lambda: 0.0, report=REPORT, settings={}
+        ).close()
     assert not any(path.exists() for path in half)
 
 
@@ -140,7 +144,9 @@ def test_the_rate_counts_the_examples_that_passed(tmp_path, monkeypatch):
     schedule = BatchSchedule(4, 5, warmup=True, later_phases=(Phase(30, 2),))
     with Workdir(tmp_path) as workdir:
         examples_before = schedule.examples_before
-        recorder = Recorder(workdir, 20, {}, examples_before=examples_before, data_wait=lambda: 0.0)
+        recorder = Recorder(
+            workdir, 20, {}, examples_before=examples_before, data_wait=lambda: 0.0, report=REPORT, settings={}
+        )
         with contextlib.closing(recorder):
             for count in (4, 6):  # to step 24, all in the warm-up, and to step 30
                 seconds[0] += 5.0
@@ -183,7 +189,9 @@ def test_only_the_grids_of_the_run_are_cut_off(tmp_path):
     for name in names:
         (tmp_path / "samples" / name).write_bytes(b"")
     with Workdir(tmp_path) as workdir:
-        recorder = Recorder(workdir, 10, {}, examples_before=lambda step: step, data_wait=lambda: 0.0)
+        recorder = Recorder(
+            workdir, 10, {}, examples_before=lambda step: step, data_wait=lambda: 0.0, report=REPORT, settings={}
+        )
         recorder.save_grid(12, np.zeros((2, 4, 4, 3), np.uint8), 2)
         recorder.close()
     kept = {*names, "00000012.png"} - {"00000051.png", "123456789.png"}

@@ -1,8 +1,5 @@
 """The page that goes with an exported model: what it is, how it came about, how to use it."""
 
-import dataclasses
-from typing import Any
-
 from experiments.run.restore import TrainedRun
 from jaxgan.data import DRAWN
 from jaxgan.training.files.metrics_log import read
@@ -18,19 +15,29 @@ networks = run.system.networks(run.state)""",
     "safetensors": """from safetensors.numpy import load_file
 
 arrays = load_file("{file}")  # names such as generator.params.Dense_0.kernel""",
-    "generator": """from pathlib import Path
+    "stablehlo_generator": """from pathlib import Path
 
 import jax
 
 generator = jax.export.deserialize(Path("{file}").read_bytes())
 z = {std} * jax.random.normal(jax.random.key(0), (64, {latent_dim})){condition}
 images = generator.call(z{given})  # {pixels}""",
-    "discriminator": """from pathlib import Path
+    "stablehlo_discriminator": """from pathlib import Path
 
 import jax
 
 discriminator = jax.export.deserialize(Path("{file}").read_bytes())
 logits = discriminator.call(images{given})  # of images (n, {shape}), {pixels}""",
+    "onnx_generator": """import numpy as np
+import onnxruntime
+
+generator = onnxruntime.InferenceSession("{file}")
+z = {std} * np.random.default_rng(0).standard_normal((64, {latent_dim}), np.float32){numpy_condition}
+(images,) = generator.run(None, {{"latents": z{named}}})  # {pixels}""",
+    "onnx_discriminator": """import onnxruntime
+
+discriminator = onnxruntime.InferenceSession("{file}")
+(logits,) = discriminator.run(None, {{"images": images{named}}})  # of images (n, {shape}), {pixels}""",
 }
 OWN = "The pictures were drawn by jaxgan itself, and carry no rights of others."
 LICENCES = {
@@ -42,20 +49,13 @@ OTHERS = "What may be done with the weights depends on the rights in the picture
 PIXELS = {"float": "in [−1, 1], float32", "bytes": "from 0 to 255, uint8"}
 
 
-def flags_of(run: TrainedRun) -> dict[str, Any]:
-    """Returns the flags that repeat the run, without the paths of the machine that it was trained on."""
-    fields = [field for field in dataclasses.fields(run.recipe) if not field.metadata["path"]]
-    given = {field.name: getattr(run.recipe, field.name) for field in fields}
-    return {name: value for name, value in given.items() if value is not None}
-
-
 def model_card(run: TrainedRun, file: str, kind: str, pixel_type: str = "float") -> str:
     """Returns the card of an exported file or folder, in Markdown.
 
     Args:
       run: the run that was exported.
       file: the name of the file.
-      kind: what it holds; safetensors, folder, or the program of a generator or a discriminator.
+      kind: what it holds; one of `LOADING`.
       pixel_type: how a program has pictures; float or bytes.
     """
     height, width, channels = run.system.image_shape
@@ -67,7 +67,7 @@ def model_card(run: TrainedRun, file: str, kind: str, pixel_type: str = "float")
     if run.condition_dim:
         parts.append(f"A condition is float32 (n, {run.condition_dim}), 1 for what is asked: {_listed(run)}.")
     parts += ["## Use", f"```python\n{_loading(run, file, kind, pixel_type)}\n```"]
-    flags = "\n".join(f"--{name}={value}" for name, value in flags_of(run).items())
+    flags = "\n".join(f"--{name}={value}" for name, value in run.recipe.values_to_share.items())
     repeats = f"`python -m experiments.{run.recipe.family.command}` with these flags, in a file, repeats the run."
     parts += ["## Training", repeats, f"```\n{flags}\n```"]
     scores = _scores(run)
@@ -91,6 +91,10 @@ def _loading(run: TrainedRun, file: str, kind: str, pixel_type: str) -> str:
         condition=f"\ncondition = jax.nn.one_hot(jax.numpy.zeros(64), {run.condition_dim})"
         if run.condition_dim
         else "",
+        numpy_condition=f"\ncondition = np.eye({run.condition_dim}, dtype=np.float32)[np.zeros(64, int)]"
+        if run.condition_dim
+        else "",
+        named=', "condition": condition' if run.condition_dim else "",
         given=", condition" if run.condition_dim else "",
         shape=", ".join(map(str, run.system.image_shape)),
         pixels=PIXELS[pixel_type],

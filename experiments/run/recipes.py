@@ -78,6 +78,9 @@ class RunOptions:
     on_collapse: str = option(
         "warn", "What to do when training goes wrong", ("warn", "stop", "rollback"), group="Run", may_change=True
     )
+    wandb_project: str | None = option(
+        None, "Project of Weights & Biases to log to, by its client; default: none", group="Run", may_change=True
+    )
     evaluate_every: int | None = option(
         None, "Log a few scores, such as FID, every this many steps; default: never", group="Scores", may_change=True
     )
@@ -147,6 +150,13 @@ class Recipe(RunOptions, SystemSettings):
     def takes_conditions(self) -> bool:
         """Whether the networks take a condition with each picture."""
         return self.family.conditional or self.conditional
+
+    @property
+    def values_to_share(self) -> dict[str, Any]:
+        """What is set, by name, without what belongs to the user's machine and account."""
+        private = {field.name for field in dataclasses.fields(self) if field.metadata["path"]} | {"wandb_project"}
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value is not None and name not in private}
 
     @property
     def picture_size(self) -> int:

@@ -23,6 +23,7 @@ from jaxgan.systems.system import System
 from jaxgan.training import parallel
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.description import check_same_examples, has_checkpoints, write_description
+from jaxgan.training.files.tracking import WandbTracker
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.fitting import Devices, train_system
 from jaxgan.training.job import Schedule
@@ -70,8 +71,12 @@ def train(recipe: Recipe, processes: Processes) -> None:
     """Trains to the end of the recipe, from where the workdir is; of several processes the first alone writes there."""
     devices = _checked_devices(recipe, processes)
     workdir = Workdir(str(recipe.workdir))
+    tracks = recipe.wandb_project is not None and processes.writes
+    tracker = WandbTracker(str(recipe.wandb_project), workdir, recipe.values_to_share) if tracks else None
     begins_with_others = recipe.init_from is not None and not has_checkpoints(workdir)
-    with workdir if processes.writes else contextlib.nullcontext():
+    with contextlib.ExitStack() as held:
+        if processes.writes:
+            held.enter_context(workdir)
         pictures = load_sources(recipe)
         if processes.writes:
             check_same_examples(workdir, pictures)
@@ -113,6 +118,8 @@ def train(recipe: Recipe, processes: Processes) -> None:
             ),
             evaluate=evaluation.during_training(recipe, system) if evaluates else None,
             prepare=functools.partial(begin_with, str(recipe.init_from)) if begins_with_others else lambda state: state,
+            settings=recipe.values_to_share,
+            tracker=held.enter_context(tracker) if tracker is not None else None,
         )
 
 

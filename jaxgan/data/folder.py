@@ -21,7 +21,9 @@ from jaxgan.data.workers import Chunk
 from jaxgan.host.errors import UserError, printable
 
 TAG_FILE = "tags.csv"
-WRITTEN_BY_A_RUN = frozenset({"samples", "real.png", "losses.png", "evolution.gif", "checkpoints", "tensorboard"})
+WRITTEN_BY_A_RUN = frozenset(
+    {"samples", "real.png", "losses.png", "evolution.gif", "checkpoints", "tensorboard", "wandb"}
+)
 """What a workdir holds of pictures and of directories; it may lie in a folder of pictures, or be one."""
 
 WORST_SHARE = 0.1

@@ -78,7 +78,8 @@ class AnimeDiscriminator(ConvolutionalNetwork):
         for factor in (1, 2, 4, 6):
             x = leaky_relu(self.conv(x, factor * self.width, *HALVE))
         conditions = y.astype(x.dtype).reshape(-1, 1, 1, y.shape[-1])
-        x = jnp.repeat(x, len(conditions) // x.shape[0], axis=0)
+        if y.ndim == 3:
+            x = jnp.repeat(x, y.shape[1], axis=0)
         tiled = jnp.broadcast_to(conditions, (*x.shape[:3], y.shape[-1]))
         x = leaky_relu(self.conv(jnp.concatenate([x, tiled], axis=-1), 6 * self.width, 1, 1, 0))
         return Dense(1, dtype=self.dtype)(x).reshape(y.shape[:-1])

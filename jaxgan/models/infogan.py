@@ -142,9 +142,9 @@ class Discriminator(Network):
         x = (x + 1.0) / 2.0  # The source has pixels in [0, 1], and pads with 0: black.
         x = leaky_relu(_conv(self, x, self.width), self.negative_slope)
         x = leaky_relu(_norm(self, _conv(self, x, 2 * self.width), train), self.negative_slope)
-        x = _dense(self, x.reshape(len(x), -1), 16 * self.width)
+        x = _dense(self, x.reshape(x.shape[0], -1), 16 * self.width)
         x = leaky_relu(_norm(self, x, train), self.negative_slope)
-        logits = _dense(self, x, 1).reshape(len(x))
+        logits = _dense(self, x, 1).reshape(x.shape[0])
         if not read_codes and not self.is_initializing():
             return logits
         x = _norm(self, _dense(self, x, 2 * self.width), train)
@@ -167,10 +167,10 @@ class FacesDiscriminator(dcgan.Discriminator):
         x = leaky_relu(self.conv(x, self.widths[0], *self.head))
         for width in self.widths[1:]:
             x = self.down(x, width, *dcgan.HALVE, train)
-        logits = self.conv(x, 1, *self.tail).reshape(len(x))
+        logits = self.conv(x, 1, *self.tail).reshape(x.shape[0])
         if not read_codes and not self.is_initializing():
             return logits
-        features = self.down(x, 2 * min(self.widths), *self.tail, train).reshape(len(x), -1)
+        features = self.down(x, 2 * min(self.widths), *self.tail, train).reshape(x.shape[0], -1)
         outputs = _dense(self, features, self.codes.outputs)
         return (logits, belief(outputs, self.codes)) if read_codes else logits
 

@@ -165,7 +165,7 @@ class Discriminator(Network):
           classify: see above.
           calibrate: whether to set the layers' scales and biases from these pictures; see `WeightNormDense`.
         """
-        x = (x.reshape(len(x), -1) + 1.0) / 2.0  # the source has pixels in [0, 1]
+        x = (x.reshape(x.shape[0], -1) + 1.0) / 2.0  # the source has pixels in [0, 1]
         sizes = (x.shape[1], *self.widths)
         parts: list[Any] = [None] * len(sizes)
         if train and noise is not None:

@@ -16,6 +16,7 @@ from jaxgan.systems.system import System, initial_key
 from jaxgan.training import parallel, slow_gradients, watch
 from jaxgan.training.distributed.processes import Processes
 from jaxgan.training.files.description import GRID, check_same_examples, write_description
+from jaxgan.training.files.tracking import Tracker
 from jaxgan.training.files.workdir import Workdir
 from jaxgan.training.input_pipeline import InputPipeline, usual_placement
 from jaxgan.training.job import Job, OnCollapse, Schedule
@@ -108,15 +109,17 @@ def fit(
         keep_every=keep_checkpoints_every,
         on_collapse=on_collapse,
     )
-    flags = None
+    flags, settings = None, {}
     if system.settings is not None:
         flags = flag_lines(system.settings) + f"--dataset={ARRAYS}\n--steps={steps}\n"
+        settings = {**dataclasses.asdict(system.settings), "dataset": ARRAYS, "steps": steps}
     if workdir is None:
         return train_system(system, examples, schedule, None, devices=devices or Devices())
     with Workdir(workdir) as locked:
         check_same_examples(locked, examples)
         begin = functools.partial(write_description, locked, ARRAYS, examples, flags, system.sources(examples))
-        return train_system(system, examples, schedule, locked, devices=devices or Devices(), begin=begin)
+        used = devices or Devices()
+        return train_system(system, examples, schedule, locked, devices=used, begin=begin, settings=settings)
 
 
 def train_system(
@@ -130,6 +133,8 @@ def train_system(
     begin: Callable[[], None] = lambda: None,
     evaluate: Callable[[Any], Mapping[str, float]] | None = None,
     prepare: Callable[[Any], Any] = lambda state: state,
+    settings: Mapping[str, Any] | None = None,
+    tracker: Tracker | None = None,
 ) -> Any:
     """Compiles a system's step and trains to the end of a schedule.
 
@@ -143,6 +148,8 @@ def train_system(
       begin: called once by the process that writes, after all checks have passed.
       evaluate: state -> scores for the log, by name; None: the log has none.
       prepare: initial state -> the state that a new run begins with, of the same shapes.
+      settings: the settings of the run by name, for TensorBoard.
+      tracker: gets the lines of the log and the grids, too; None: nobody does.
 
     Returns:
       The state at the end.
@@ -176,6 +183,8 @@ def train_system(
         branch=lambda state, count: state.replace(key=jax.random.fold_in(state.key, count)),
         data_wait=lambda: pipeline.waited,
         begin=begin,
+        settings=settings or {},
+        tracker=tracker,
     )
     schedule = dataclasses.replace(schedule, steps_per_call=steps_per_call)
     real = np.asarray(first_source(examples).images[:GRID])

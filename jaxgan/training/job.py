@@ -1,11 +1,12 @@
 """The training job and its schedule."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jaxgan.host.errors import UserError
 from jaxgan.systems.system import Report
+from jaxgan.training.files.tracking import Tracker
 from jaxgan.training.watch import Watch
 
 OnCollapse = Literal["warn", "stop", "rollback"]
@@ -34,6 +35,8 @@ class Job:
         compilation does not count towards the time of a step. The state may be donated.
       data_wait: returns the seconds spent waiting for data since the process began.
       begin: called once by the process that writes, after all checks have passed and before it writes anything else.
+      settings: the settings of the run by name, for TensorBoard.
+      tracker: gets the lines of the log and the grids, too; None: nobody does.
     """
 
     description: str
@@ -48,6 +51,8 @@ class Job:
     compile: Callable[[Any, int], Any] = lambda state, first_step: state
     data_wait: Callable[[], float] = lambda: 0.0
     begin: Callable[[], None] = lambda: None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tracker: Tracker | None = None
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,9 @@ class WritingPass(Pass):
             memory.get("recorder", {}),
             examples_before=self.job.examples_before,
             data_wait=self.job.data_wait,
+            report=self.job.report,
+            settings=self.job.settings,
+            tracker=self.job.tracker,
         )
         self.best: Best | None = memory.get("best")
         self.scores: dict[str, str] = {}  # the last ones, as the bar shows them

@@ -11,10 +11,16 @@ from jaxgan.host import images
 from jaxgan.host.captions import captioned_grid
 from jaxgan.host.errors import UserError
 from jaxgan.systems.system import Report
-from jaxgan.training.files import metrics_log, plots
+from jaxgan.training.best import SCORES
+from jaxgan.training.files import metrics_log, plots, tensorboard
 from jaxgan.training.files.metrics_log import Line, MetricsLog
 from jaxgan.training.files.tensorboard import EventLog
+from jaxgan.training.files.tracking import Tracker
 from jaxgan.training.files.workdir import Workdir
+
+SPEED = ("images_per_sec", "data_wait")
+PARTS_OF_LOSSES = ("loss", "penalty", "nats", "difference")
+"""Words in the label of a panel of losses."""
 
 
 class Recorder:
@@ -29,6 +35,9 @@ class Recorder:
       memory: the result of `memory` at that step; empty at the start.
       examples_before: step -> the number of examples that all steps before it take, for `images_per_sec`.
       data_wait: returns the seconds spent waiting for data since the process began.
+      report: the names of the metrics, and what kind of numbers they are.
+      settings: the settings of the run by name, for TensorBoard.
+      tracker: gets the scalars and the grids, too; None: nobody does.
     """
 
     def __init__(
@@ -39,8 +48,12 @@ class Recorder:
         *,
         examples_before: Callable[[int], int],
         data_wait: Callable[[], float],
+        report: Report,
+        settings: Mapping[str, Any],
+        tracker: Tracker | None = None,
     ) -> None:
-        self._workdir = workdir
+        self._workdir, self._tracker = workdir, tracker
+        self._groups = groups_of(report)
         self._sums: dict[str, float] = dict(memory.get("sums", {}))
         self._steps: int = memory.get("steps", 0)
         self._examples_before, self._step = examples_before, step
@@ -49,7 +62,9 @@ class Recorder:
         with writing_to(workdir):
             _cut_samples(workdir, step)
             self._log = MetricsLog(workdir.metrics, step)
-            self._events = EventLog(workdir.tensorboard, step)
+            flags = workdir.flags.read_text(encoding="utf-8") if workdir.flags.exists() else ""
+            compared = [*map(self._tag, (*report.metrics, *SPEED)), *map(self._tag, SCORES)]
+            self._events = EventLog(workdir.tensorboard, step, tensorboard.describe(flags, settings, compared))
 
     def memory(self) -> dict[str, Any]:
         """Returns the unfinished sums, as JSON can hold them."""
@@ -76,7 +91,10 @@ class Recorder:
         values = {name: total / self._steps for name, total in self._sums.items()}
         values |= {**self.clock.rates(), **(scores or {})}
         line = self._log.append(step, values)
-        self._events.add_scalars(step, {name: line[name] for name in values if name in line})
+        scalars = {self._tag(name): line[name] for name in values if name in line}
+        self._events.add_scalars(step, scalars)
+        if self._tracker is not None:
+            self._tracker.add_scalars(step, scalars)
         self._sums, self._steps = {}, 0
         return line
 
@@ -94,6 +112,8 @@ class Recorder:
         with suppress(OSError):
             self._save_grids()
         self._events.add_image(step, "samples", grid)
+        if self._tracker is not None:
+            self._tracker.add_image(step, "samples", grid)
 
     def sync(self) -> None:
         """Waits until everything is on disk, so that no checkpoint is ahead of the files.
@@ -105,6 +125,9 @@ class Recorder:
         self._log.sync()
         self._events.sync()
 
+    def _tag(self, name: str) -> str:
+        return f"{'speed' if name in SPEED else self._groups.get(name, 'scores')}/{name}"
+
     def _save_grids(self) -> None:
         self._workdir.confirm()  # Never write into another directory that has taken the place of this one.
         for step in list(self._unsaved_grids):
@@ -115,6 +138,15 @@ class Recorder:
         """Closes both files, even if one of them cannot be completed."""
         with writing_to(self._workdir), closing(self._events), closing(self._log):
             pass
+
+
+def groups_of(report: Report) -> dict[str, str]:
+    """Returns metric -> "losses" for the terms of a loss, "training" for everything else, such as opinions of D."""
+    return {
+        name: "losses" if any(word in panel.label for word in PARTS_OF_LOSSES) else "training"
+        for panel in report.panels
+        for name in panel.curves
+    }
 
 
 class Clock:

@@ -8,7 +8,7 @@ operating system as soon as it is added, and opening the file at a step cuts off
 import os
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,14 +30,18 @@ class EventLog:
     Args:
       directory: the directory for `tensorboard --logdir`; created if it is missing.
       last_step: the step from which the run continues: later events and an incomplete last one are cut off.
+      beginning: what a new file begins with, as events of step 0; see `describe`.
     """
 
-    def __init__(self, directory: str | Path, last_step: int) -> None:
+    def __init__(self, directory: str | Path, last_step: int, beginning: Sequence[summary.Summary] = ()) -> None:
         path = Path(directory) / _FILE_NAME
         kept = _size_up_to(path, last_step)
         if not kept:
-            first = Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()
-            replace_atomically(path, lambda file: file.write(_frame(first)))
+            now = time.time()
+            events = [Event(wall_time=now, file_version="brain.Event:2")]
+            events += [Event(wall_time=now, summary=content) for content in beginning]
+            whole = b"".join(_frame(event.SerializeToString()) for event in events)
+            replace_atomically(path, lambda file: file.write(whole))
         elif path.stat().st_size != kept:
             os.truncate(path, kept)
         self._file = AppendedFile(path)
@@ -76,6 +80,23 @@ class EventLog:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def describe(flags: str, settings: Mapping[str, Any], metrics: Sequence[str]) -> list[summary.Summary]:
+    """Describes a run for the tabs Text and HParams.
+
+    Args:
+      flags: the flags of the run, a line each, for the tab Text; "" if there are none.
+      settings: the hyperparameters by name; None where one is not set.
+      metrics: names of the scalars to compare runs by.
+    """
+    text = [summary.text("flags", "\n".join(f"    {line}" for line in flags.splitlines()))] if flags else []
+    if not settings:
+        return text
+    plain = {name: value if isinstance(value, bool | int | float) else str(value) for name, value in settings.items()}
+    known = {name: value for name, value in plain.items() if settings[name] is not None}
+    experiment, session, _ = summary.hparams(known, dict.fromkeys(metrics))
+    return [*text, experiment, session]
 
 
 def read_records(path: str | Path) -> Iterator[bytes]:

@@ -61,6 +61,11 @@ class Workdir:
         return self.path / "tensorboard"
 
     @property
+    def wandb(self) -> Path:
+        """What the client of Weights & Biases keeps; see `jaxgan.training.files.tracking`."""
+        return self.path / "wandb"
+
+    @property
     def samples(self) -> Path:
         """The directory of grids from fixed noise, one file per step."""
         return self.path / "samples"
