@@ -10,6 +10,7 @@ another random seed. Pictures of equal distance may look unlike each other, so l
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +27,7 @@ from jaxgan.host import images
 from jaxgan.host.captions import captioned_grid
 from jaxgan.metrics import features
 from jaxgan.metrics.classifier_maps import classifier_maps
+from jaxgan.metrics.classifiers import ClassifierRecipe
 from jaxgan.models import feature_maps
 from jaxgan.models.feature_maps import FeatureMaps
 from jaxgan.ops import pixels
@@ -34,8 +36,10 @@ from jaxgan.systems import style, style_losses
 from jaxgan.systems.feed_forward_style import losses_of
 from jaxgan.systems.style_losses import Objective
 
-FACES = (3, 8)
+FACES = (3,)
 HELD_OUT_SEED = 100
+SCALE = 2  # of the figure
+TAUGHT, TESTED, EPOCHS = 3000, 500, 4  # of the classifier: a seventh of what `experiments.evaluate` shows it
 
 
 def main() -> None:
@@ -43,8 +47,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", help="a .png of the search with each feature network")
     parser.add_argument("--workdir", help="a run of experiments.style, which is compared with the search")
-    parser.add_argument("--size", type=int, default=64, help="height and width of the pictures")
-    parser.add_argument("--steps", type=int, default=200, help="of each search")
+    parser.add_argument("--size", type=int, default=48, help="height and width of the pictures")
+    parser.add_argument("--steps", type=int, default=100, help="of each search")
     parser.add_argument("--style_weight", type=float, default=style.StyleSettings().style_weight)
     parser.add_argument("--num", type=int, default=4, help="with --workdir: how many pictures")
     asked = parser.parse_args()
@@ -60,10 +64,12 @@ def networks(size: int) -> dict[str, FeatureMaps]:
     """Returns the feature networks that need no download; trains the classifier of avatars if the cache lacks it."""
     shape = (size, size, 3)
     recipe = resolve({"model": "style", "image_size": size}, ("style",))
-    arrays, _ = features.trained_arrays("avatars", *teaching_pictures(recipe))
+    train, test = teaching_pictures(recipe)
+    train, test = train.part(0, TAUGHT), test.part(0, TESTED)
+    arrays, accuracy = features.trained_arrays("avatars", train, test, recipe=ClassifierRecipe(epochs=EPOCHS))
+    print(json.dumps({"classifier": accuracy}))
     return {
         "random VGG": feature_maps.build("random_vgg", shape),
-        "random VGG, maxima": feature_maps.build("random_vgg", shape, pool="max"),
         "random filters": feature_maps.build("random_filters", shape),
         "classifier": classifier_maps(arrays),
     }
@@ -94,8 +100,10 @@ def compare(size: int, steps: int, style_weight: float) -> tuple[dict[str, Any],
                     },
                 }
                 shown.append(result.picture)
+                print(name, pattern, found[f"{name}, {pattern}, face {face}"], file=sys.stderr, flush=True)
     heads = ("face", "style", *known)
-    return found, captioned_grid(np.stack(shown), len(heads), heads=heads, apart=2)
+    larger = np.stack(shown).repeat(SCALE, axis=1).repeat(SCALE, axis=2)
+    return found, captioned_grid(larger, len(heads), heads=heads, apart=2)
 
 
 def distance(network: FeatureMaps, picture: np.ndarray, example: np.ndarray) -> float:

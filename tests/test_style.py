@@ -154,9 +154,12 @@ def test_weights_that_are_of_no_use_are_refused(tmp_path):
     ("settings", "named"),
     [
         ({"features": "classifier"}, "features=classifier: is trained by experiments.style"),
-        ({"feature_weights": "x"}, "feature_weights: random_vgg has random weights"),
+        ({"feature_weights": "x"}, "feature_weights: random_filters has random weights"),
         ({"features": "vgg19", "feature_weights": "x", "feature_width": 3}, "feature_width: vgg19 has the width"),
-        ({"content_layers": "relu9_9"}, "content_layers=relu9_9: a random VGG-19 of width 32 has the layers conv1_1"),
+        (
+            {"content_layers": "relu9_9", "features": "random_vgg"},
+            "content_layers=relu9_9: a random VGG-19 of width 32 has",
+        ),
         ({"style_layers": " , "}, "style_layers="),
         ({"style_weight": -1.0}, "style_weight=-1.0"),
         ({"style_weight": 0.0, "content_weight": 0.0}, "style_weight=0.0: nothing is asked"),
@@ -226,14 +229,14 @@ def test_a_whole_picture_keeps_its_proportions():
 
 @pytest.mark.parametrize("optimizer", [pytest.param("lbfgs", marks=pytest.mark.slow), "adam"])
 def test_a_search_lowers_the_loss_and_begins_where_it_is_told_to(optimizer):
-    content, example = (patterns.draw(name, 8, 12) for name in ("tiles", "waves"))
+    content, example = patterns.draw("tiles", 8, 12) // 4 + 191, patterns.draw("waves", 8, 12)
     features = feature_maps.build("random_filters", (8, 12, 3), width=3)
     objective = Objective(features.content, features.style, content_weight=1e-3)
     reported = []
     found = stylise(content, example, features, objective, optimizer=optimizer, steps=8, report=reported.append)
     assert found.picture.shape == (8, 12, 3) and found.before["content"] < 1e-9
-    assert found.losses[-1] < 0.9 * found.losses[0] == 0.9 * reported[0] and len(reported) == 8
-    assert found.after["style"] < 0.9 * found.before["style"]
+    assert found.losses[-1] < 0.8 * found.losses[0] == 0.8 * reported[0] and len(reported) == 8
+    assert found.after["style"] < 0.8 * found.before["style"]
     if optimizer == "adam":
         alike = stylise(content, example, features, objective, init="style", optimizer=optimizer, steps=1)
         assert alike.before["style"] < 1e-9 < alike.before["content"]

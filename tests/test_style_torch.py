@@ -212,9 +212,13 @@ def test_three_steps_are_pytorchs():
 
 
 def _without_inert(params):
-    """Leaves out the biases that an instance normalisation removes, whose gradients are rounding alone."""
+    """Leaves out what an instance normalisation removes, whose gradients are rounding alone.
+
+    That is the biases of convolutions before one, and the shifts of a block's end, which lead to others.
+    """
+    kept = {name: dict(layer) for name, layer in params.items()}
     last = max((name for name in params if name.startswith("Conv")), key=lambda name: int(name.partition("_")[2]))
-    return {
-        name: {"kernel": layer["kernel"]} if name.startswith("Conv") and name != last else layer
-        for name, layer in params.items()
-    }
+    for name in kept:
+        if (name.startswith("Conv") and name != last) or name == "InstanceNorm_4":  # of the only block
+            del kept[name]["bias"]
+    return kept

@@ -52,7 +52,7 @@ WIDER = {
     "stylegan2": STYLES,
     "stylegan2_auto": STYLES,
     "stargan": {"discriminator_layers": 1, "blocks": 0, "width": 2, "critic_steps": 2},
-    "style": {"features": "random_filters", "feature_width": 2, "blocks": 0, "width": 2},
+    "style": {"feature_width": 2, "blocks": 0, "width": 2},
 }
 OF_PICTURES = 11
 

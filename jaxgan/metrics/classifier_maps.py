@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from jaxgan import ops
 from jaxgan.models.feature_maps import FeatureMaps, Maps
+from jaxgan.models.frozen import frozen_conv
 
 EPSILON = 1e-5  # of its batch normalisation
 
@@ -31,7 +31,7 @@ def _maps(variables: Any, x: jax.Array, layers: tuple[str, ...]) -> Maps:
     for number in range(count):
         kernel = jnp.asarray(variables["params"][f"Conv_{number}"]["kernel"])
         norm, statistics = (variables[part][f"BatchNorm_{number}"] for part in ("params", "batch_stats"))
-        x = ops.conv(x, kernel.astype(x.dtype), stride=2 if number < count - 1 else 1, padding=1)
+        x = frozen_conv(x, kernel.astype(x.dtype), stride=2 if number < count - 1 else 1, padding=1)
         scale = norm["scale"] / jnp.sqrt(statistics["var"] + EPSILON)
         x = jax.nn.relu((x - statistics["mean"]) * scale + norm["bias"])
         found[f"relu{number + 1}"] = x

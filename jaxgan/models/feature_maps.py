@@ -28,7 +28,7 @@ from jaxgan.host.arrays import parse_arrays
 from jaxgan.host.errors import UserError, printable
 from jaxgan.models import random_filters, vgg
 
-RANDOM = ("random_vgg", "random_filters")
+RANDOM = ("random_filters", "random_vgg")
 FROM_FILE = ("vgg16", "vgg19")
 NAMES = (*RANDOM, *FROM_FILE)
 

@@ -10,6 +10,7 @@ import jax
 from flax import linen as nn
 
 from jaxgan.host.errors import UserError
+from jaxgan.models.frozen import frozen_conv
 from jaxgan.models.layers import Conv
 
 SIZES = (3, 5, 7, 11, 15, 23, 37, 55)
@@ -43,18 +44,7 @@ class RandomFilters(nn.Module):
         return {tap: nn.relu(self._filters(known[tap], tap)(x)) for tap in self.taps}
 
     def _filters(self, size: int, name: str) -> Conv:
-        return Conv(self.features, dtype=self.dtype, kernel_size=size, operation=convolved, name=name)
-
-
-def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Convolves pictures (N, H, W, in) with a kernel of an odd size at their own size, with zeros around them.
-
-    The library's own convolution would copy all patches on a CPU: gigabytes for the largest filters. XLA's serves
-    here, since filters that are not trained need no gradient.
-    """
-    margin = kernel.shape[0] // 2
-    pads = ((margin, margin), (margin, margin))
-    return jax.lax.conv_general_dilated(x, kernel, (1, 1), pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        return Conv(self.features, dtype=self.dtype, kernel_size=size, operation=frozen_conv, name=name)
 
 
 def sizes_for(side: int) -> tuple[int, ...]:

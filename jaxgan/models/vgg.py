@@ -22,6 +22,7 @@ import numpy as np
 from flax import linen as nn
 
 from jaxgan.host.errors import UserError
+from jaxgan.models.frozen import frozen_conv
 from jaxgan.models.layers import Conv
 
 BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -36,7 +37,7 @@ STD = (0.229, 0.224, 0.225)
 
 
 class VGG(nn.Module):
-    """The convolutional part of a VGG network.
+    """The convolutional part of a VGG network, which is not trained: its kernels have slow gradients on a CPU.
 
     Attributes:
       taps: the layers whose maps are returned.
@@ -67,7 +68,7 @@ class VGG(nn.Module):
         for name in names[: max(map(names.index, self.taps)) + 1]:
             block = int(name.partition("_")[0][-1])
             if name.startswith("conv"):
-                x = Conv(CHANNELS[block - 1] * self.width, dtype=self.dtype, padding=1, name=name)(x)
+                x = Conv(CHANNELS[block - 1] * self.width, dtype=self.dtype, operation=frozen_conv, name=name)(x)
             elif name.startswith("relu"):
                 x = nn.relu(x)
             else:

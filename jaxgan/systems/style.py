@@ -61,8 +61,8 @@ class StyleSettings(SystemSettings):
         "waves", "Style that the library draws, where --style is not given", patterns.NAMES, group="Style"
     )
     features: str = option(
-        "random_vgg",
-        "Network whose maps are compared: with random weights, VGG-19 or one layer of filters of many sizes; the"
+        "random_filters",
+        "Network whose maps are compared: with random weights, one layer of filters of many sizes or VGG-19; the"
         " classifier that experiments.evaluate trains, for single pictures alone; VGG-16 or VGG-19 with"
         " --feature_weights",
         (*feature_maps.RANDOM, TRAINED, *feature_maps.FROM_FILE),
