@@ -206,7 +206,7 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
         found += ["conditions", "one_noise"] if run.condition_dim else []
     if outputs.reconstruct:
         found.append("reconstructions")
-    if run.recipe.family.paired or run.recipe.family.unpaired or outputs.translate_to:
+    if outputs.translate or outputs.translate_to:
         found.append("translations")
     return (*found, *outputs.exhibits)
 

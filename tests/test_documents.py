@@ -125,7 +125,12 @@ def test_a_command_is_understood(command):
         return
     family = systems.families()[name]
     recipe = recipe_class(family.settings)
-    given = parsed([recipe, Start, Cluster], flag_files.expand(arguments))
+    own = [
+        kind
+        for kind in vars(importlib.import_module(module)).values()
+        if dataclasses.is_dataclass(kind) and kind.__module__ == module  # such as those of a single picture
+    ]
+    given = parsed([recipe, Start, Cluster, *own], flag_files.expand(arguments))
     fields = {field.name for field in dataclasses.fields(recipe)}
     resolve({key: value for key, value in given.items() if key in fields}, family.models).check()
 

@@ -41,6 +41,10 @@ EXPERIMENTS = {
         "stargan.flags",
         [*SMALL, "--width=2", "--blocks=0", "--discriminator_layers=2", "--image_size=16", "--batch_size=2"],
     ),
+    "style": (
+        "style.flags",
+        ["--train", *SMALL, "--width=2", "--blocks=0", "--feature_width=2", "--image_size=16", "--batch_size=2"],
+    ),
 }
 
 
@@ -83,7 +87,7 @@ def test_twenty_steps_and_on(command, tmp_path):
         assert f"to {steps}, in" in done.stdout
     assert inspected(tmp_path / "run")["step"] == 25
     assert [line["step"] for line in logged(tmp_path / "run")] == [5, 10, 15, 20, 25]
-    shown = ["--show=translations"] if command in ("pix2pix", "cyclegan", "stargan") else []
+    shown = ["--show=translations"] if command in ("pix2pix", "cyclegan", "stargan", "style") else []
     done = run("sample", f"--workdir={tmp_path / 'run'}", *shown, "--num=6", f"--out={tmp_path / 'six.npz'}")
     assert done.returncode == 0, done.stderr
     arrays = arrays_of(tmp_path / "six.npz")

@@ -18,7 +18,7 @@ from experiments.cli import command, schema
 from experiments.run.recipes import read_recipe_flags, recipe_class, resolve
 from jaxgan import interop, models, systems
 from jaxgan.data import cache, decode, folder, own_tags, tags
-from jaxgan.host import images
+from jaxgan.host import arrays, images
 from jaxgan.host.digest import digest, digest_leaves
 from jaxgan.host.errors import UserError, one_line
 from jaxgan.metrics import store
@@ -490,6 +490,6 @@ def test_an_npz_file_that_unpacks_to_too_much_is_refused(monkeypatch):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, a=np.zeros(10_000, np.uint8))
     assert len(buffer.getvalue()) < 1000 and store.parse_arrays(buffer.getvalue())["a"].shape == (10_000,)
-    monkeypatch.setattr(store, "LARGEST", 10_000)
+    monkeypatch.setattr(arrays, "LARGEST", 10_000)
     with pytest.raises(ValueError, match=r"take 10128 bytes, and more than 10000 are not unpacked"):
         store.parse_arrays(buffer.getvalue())

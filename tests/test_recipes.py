@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import demo, evaluate, inspect, sample
+from experiments import demo, evaluate, inspect, sample, style
 from experiments.cli import command, schema
 from experiments.run import merge, restore
 from experiments.run.cluster import Cluster
@@ -23,6 +23,7 @@ from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.gan import AdversarialSettings
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import flag_lines
+from jaxgan.systems.style import StyleSettings
 
 ALL = systems.names()
 DCGAN = systems.families()["dcgan"]
@@ -189,6 +190,8 @@ PATHS = {
     inspect.Inspect: ("workdir", "metrics"),
     evaluate.Evaluate: ("workdir", "data_dir", "feature_weights"),
     demo.Demo: ("workdir",),
+    style.Paint: ("content", "out"),
+    recipe_class(StyleSettings): ("workdir", "data_dir", "init_from", "style", "feature_weights"),
 }
 NOT_PATHS = {
     "": "is empty",

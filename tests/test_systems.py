@@ -39,6 +39,7 @@ SIZES = {
     "stylegan2": 8,
     "stylegan2_auto": 8,
     "stargan": 8,
+    "style": 8,
 }
 STYLES = {"channel_base": 32, "channel_max": 4, "mapping_layers": 1, "path_every": 2, "penalty_every": 2}
 WIDER = {
@@ -51,6 +52,7 @@ WIDER = {
     "stylegan2": STYLES,
     "stylegan2_auto": STYLES,
     "stargan": {"discriminator_layers": 1, "blocks": 0, "width": 2, "critic_steps": 2},
+    "style": {"feature_width": 2, "blocks": 0, "width": 2},
 }
 OF_PICTURES = 11
 
@@ -91,7 +93,7 @@ LONG = (
     *("cgan_mnist", "infogan_mnist", "resnet_gan", "sngan_32", "sndcgan", *SAME),
     "progan",  # whose restarts and phases tests/test_progan.py proves
 )
-SLOW_TO_LOWER = (*RESIDUAL, "cyclegan", "stargan", "progan", *systems.families()["stylegan"].models)
+SLOW_TO_LOWER = (*RESIDUAL, "cyclegan", "stargan", "style", "progan", *systems.families()["stylegan"].models)
 LOWERED = tuple(name for name in systems.names() if name not in SLOW_TO_LOWER)
 
 

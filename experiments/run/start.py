@@ -35,6 +35,12 @@ def main(name: str) -> None:
     Args:
       name: of the command, such as "dcgan".
     """
+    tables = define_flags(name)
+    command.run(lambda: train_asked(name), *tables)
+
+
+def define_flags(name: str) -> tuple[schema.FlagTable, ...]:
+    """Defines the flags of the command that trains the systems of a family; returns what `command.run` takes."""
     if name not in systems.families():
         raise ValueError(f"no family has the command {name}: name its module in MODULES of jaxgan/systems/__init__.py")
     family = systems.families()[name]
@@ -44,8 +50,12 @@ def main(name: str) -> None:
         return default_recipe(asked if asked in family.models else family.models[0])
 
     settings = schema.define_flags(recipe_class(family.settings), helps={"model": model}, defaults_of=defaults_of)
-    tables = (schema.define_flags(Start), schema.define_flags(Cluster))
-    command.run(lambda: _train_together(family), settings, *tables)
+    return settings, schema.define_flags(Start), schema.define_flags(Cluster)
+
+
+def train_asked(name: str) -> None:
+    """Trains what the flags of a family's command ask for, or only says what it would do."""
+    _train_together(systems.families()[name])
 
 
 @dataclasses.dataclass(frozen=True)

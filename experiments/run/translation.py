@@ -132,6 +132,9 @@ def translations(run: TrainedRun, count: int, seed: int, direction: str | None =
     translate = _direction(run, direction)
     if run.recipe.family.unpaired:
         return _there_and_back(run, split, count, seed, direction)
+    if not run.recipe.family.paired:
+        images = reference_pictures(run.recipe, split, max(1, count // 2), seed).images
+        return _below((images, translate(run.state, images)), ("input", "output"))
     found = reference_pictures(run.recipe, split, max(1, count // 3), seed)
     inputs, truths = found.arrays["input"], found.images
     return _below((inputs, translate(run.state, inputs), truths), ("input", "output", "truth"))

@@ -67,6 +67,32 @@ def decode(
             return _pixels(_upright(square, picture))
 
 
+def decode_whole(path: str | os.PathLike | IO[bytes], short_side: int, channels: int) -> np.ndarray:
+    """Reads the first frame of a picture file as an upright rectangle over white, with its own proportions.
+
+    Args:
+      path: a JPEG, PNG, WebP, BMP, GIF or TIFF file, or one that is open.
+      short_side: of the result, in pixels. The long side is at most 16 times as long.
+      channels: 1 for grey or 3 for RGB.
+
+    Returns:
+      (height, width, channels) uint8.
+
+    Raises:
+      Exception: if the file cannot be read, or is too long for its width.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged metadata, whose pixels may be intact
+        with Image.open(path, formats=_FORMATS) as picture:
+            _check_decodable(picture)
+            whole = _upright(_over_white(picture).convert("L" if channels == 1 else "RGB"), picture)
+    if max(whole.size) > 16 * min(whole.size):
+        raise ValueError(f"{whole.size[0]} by {whole.size[1]} pixels are too long a strip")
+    width, height = (max(1, round(side * short_side / min(whole.size))) for side in whole.size)
+    resized = whole.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized).reshape(height, width, channels)
+
+
 def decode_halves(path: str | os.PathLike, image_size: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Reads the left and the right half of a picture file, each as `decode` reads a picture of its own.
 

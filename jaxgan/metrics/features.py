@@ -91,6 +91,29 @@ def load(
       UserError: if the pictures have no labels and are not square, or are too few, or the cache cannot be written.
       ValueError: if training and test pictures differ in shape or in the names of their labels.
     """
+    arrays, accuracy = trained_arrays(dataset_name, train, test, recipe=recipe, cache_dir=cache_dir, progress=progress)
+    heads = heads_of(train.condition_names)
+    return FeatureNetwork(
+        name=f"{dataset_name}-classifier" if heads else f"{dataset_name}-rotations",
+        digest=digest_leaves(arrays),
+        apply=partial(
+            _apply, traverse_util.unflatten_dict(arrays, sep="/"), train.image_shape, len(train.condition_names)
+        ),
+        heads=heads,
+        accuracy=accuracy,
+    )
+
+
+def trained_arrays(
+    dataset_name: str,
+    train: Examples,
+    test: Examples,
+    *,
+    recipe: ClassifierRecipe | None = None,
+    cache_dir: str | Path | None = None,
+    progress: bool = True,
+) -> tuple[store.Arrays, Mapping[str, float]]:
+    """Returns the arrays of the classifier that `load` makes a feature network of, by path, and its accuracy."""
     if train.image_shape != test.image_shape or train.condition_names != test.condition_names:
         raise ValueError("training and test pictures differ in shape or labels")
     seen = len(train) if train.conditions is not None else min(len(train), _PICTURES_TURNED)
@@ -112,16 +135,7 @@ def load(
         variables, accuracy = _train(train, test, recipe, progress)
         found = store.write(entry, traverse_util.flatten_dict(variables, sep="/"), {"accuracy": accuracy, **settings})
     arrays, facts = found
-    heads = heads_of(train.condition_names)
-    return FeatureNetwork(
-        name=f"{dataset_name}-classifier" if heads else f"{dataset_name}-rotations",
-        digest=digest_leaves(arrays),
-        apply=partial(
-            _apply, traverse_util.unflatten_dict(arrays, sep="/"), train.image_shape, len(train.condition_names)
-        ),
-        heads=heads,
-        accuracy=facts["accuracy"],
-    )
+    return arrays, facts["accuracy"]
 
 
 def from_function(

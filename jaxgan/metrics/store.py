@@ -13,17 +13,14 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.cache import cache_directory
+from jaxgan.host.arrays import parse_arrays
 from jaxgan.host.digest import digest_leaves
 from jaxgan.host.errors import UserError, printable
 from jaxgan.host.files import replace_atomically, write_text
 
+__all__ = ["parse_arrays", "path_of", "read", "write"]
+
 Arrays = dict[str, np.ndarray]
-
-LARGEST = 1 << 30
-"""Maximum unpacked size of an .npz file in bytes, since a small file can claim any size.
-
-Inception v3 needs a tenth of it.
-"""
 
 
 def path_of(name: str, settings: Mapping[str, Any], cache_dir: str | os.PathLike | None = None) -> Path:
@@ -87,22 +84,6 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
         way_out = "choose another directory by $JAXGAN_CACHE_DIR"
         raise UserError(f"cannot keep the feature network in {path.parent}: {error.strerror}; {way_out}") from error
     return arrays, facts
-
-
-def parse_arrays(data: bytes) -> Arrays:
-    """Returns the named arrays of an .npz file's bytes. Pickled objects are refused.
-
-    Raises:
-      ValueError: if the bytes are not a complete .npz file of plain arrays.
-    """
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            size = sum(member.file_size for member in file.zip.infolist())
-            if size > LARGEST:
-                raise ValueError(f"its arrays take {size} bytes, and more than {LARGEST} are not unpacked")
-            return {name: file[name] for name in file.files}
-    except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
-        raise ValueError(f"no whole .npz file of plain arrays: {printable(error)}") from error
 
 
 def _files(path: Path) -> tuple[Path, Path]:

@@ -28,6 +28,7 @@ MODULES = (  # one line a system: a module with FAMILIES
     "jaxgan.systems.progan",
     "jaxgan.systems.stylegan2",
     "jaxgan.systems.stargan",
+    "jaxgan.systems.style",
 )
 
 
