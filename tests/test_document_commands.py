@@ -66,11 +66,12 @@ def read(name, arguments, run=None):
 
 def shrunk(recipe, places, workdir, run=None):
     """The same recipe at the smallest size, on small data of the same kind."""
-    size = SIZES.get(recipe.model, 12)
+    drawn = str(recipe.dataset).startswith("avatars")
+    size = max(SIZES.get(recipe.model, 12), 16 if drawn else 0)  # no smaller ones are drawn
     wanted = SMALLER | SMALL | WIDER.get(recipe.model, {}) | {"image_size": size, "workdir": str(workdir)}
     fields = {field.name: field for field in dataclasses.fields(recipe)}
     changes = {name: value for name, value in wanted.items() if name in fields}
-    if not str(recipe.dataset).startswith("avatars"):
+    if not drawn:
         kind = recipe.dataset if recipe.dataset in FOLDERS else "arrays"
         place = places[kind if kind != "folder_pairs" or recipe.pair in ("left", "right") else "folder_domains"]
         changes |= {"dataset": "folder" if kind == "arrays" else kind, "data_dir": str(place)}
