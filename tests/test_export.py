@@ -13,12 +13,13 @@ from safetensors.numpy import load as load_arrays
 from experiments import export
 from experiments.run.model_card import model_card
 from experiments.run.recipes import resolve
-from experiments.run.restore import TrainedRun
+from experiments.run.restore import TrainedRun, workdir_recipe
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.interop import safetensors, stablehlo
 from jaxgan.interop.programs import Program
 from jaxgan.models.minibatch import standard_deviations
+from jaxgan.systems.settings import flag_lines
 from jaxgan.training.fitting import initial_state
 
 NAMES = ("hair", "eyes", "mouth")
@@ -133,6 +134,17 @@ def test_the_card_says_what_the_run_is_and_nothing_of_the_machine(tmp_path):
         not {"workdir", "data_dir"} & set(run.recipe.values_to_share) and run.recipe.values_to_share["latent_dim"] == 4
     )
     assert "generator.call(z, condition)  # from 0 to 255, uint8" in code_of(card)
+
+
+def test_an_exported_run_of_a_folder_of_pictures_is_read_without_them(tmp_path):
+    recipe = dataclasses.replace(
+        run_of("pix2pix", discriminator_layers=1).recipe, dataset="folder_pairs", data_dir=None
+    )
+    (tmp_path / "flags.txt").write_text(flag_lines(recipe))
+    with pytest.raises(UserError, match="dataset=folder_pairs: name the folder"):
+        workdir_recipe(str(tmp_path))
+    (tmp_path / "weights.npz").touch()
+    assert workdir_recipe(str(tmp_path)).data_dir == str(tmp_path / "pictures")
 
 
 @pytest.mark.torch

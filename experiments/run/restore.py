@@ -5,6 +5,7 @@ from typing import Any
 
 from experiments.run.recipes import Recipe, read_recipe_flags, resolve
 from jaxgan import systems
+from jaxgan.data import FOLDERS
 from jaxgan.host.errors import UserError, printable
 from jaxgan.systems.outputs import LatentOutput
 from jaxgan.systems.system import System
@@ -94,4 +95,7 @@ def workdir_recipe(path: str) -> Recipe:
         there = f"one of those in it: {', '.join(map(printable, runs))}" if runs else "that of a training command"
         raise UserError(f"--workdir={path}: holds no run (there is no flags.txt); name {there}")
     values = read_recipe_flags(workdir.flags)
+    if workdir.weights.is_file() and values.get("dataset") in FOLDERS:
+        # An exported run names no folder of the machine it was trained on: its pictures may be put beside its weights.
+        values.setdefault("data_dir", str(workdir.path / "pictures"))
     return dataclasses.replace(resolve(values, systems.names()), workdir=path)

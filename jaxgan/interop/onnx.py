@@ -106,7 +106,8 @@ def _needed(jaxpr: core.Jaxpr) -> list[core.JaxprEqn]:
 
 def _is_constant(equation: core.JaxprEqn, inputs: Sequence[Any]) -> bool:
     """Whether an equation is of the weights alone, and of a size that is known."""
-    dimensions = [side for output in equation.outvars for side in output.aval.shape]
+    results: list[Any] = [output.aval for output in equation.outvars]
+    dimensions = [side for result in results for side in result.shape]
     known = not any(isinstance(value, jax.core.Tracer) for value in inputs)
     return known and equation.primitive.name not in _LATER and not any(map(export.is_symbolic_dim, dimensions))
 
@@ -114,7 +115,8 @@ def _is_constant(equation: core.JaxprEqn, inputs: Sequence[Any]) -> bool:
 def _outputs(equation: core.JaxprEqn, inputs: Sequence[Any]) -> Sequence[Any]:
     primitive, params = equation.primitive, equation.params
     if primitive is lax.pad_p:
-        return [_pad(*inputs, params["padding_config"])]
+        x, value = inputs
+        return [_pad(x, value, params["padding_config"])]
     if primitive is lax.conv_general_dilated_p:
         return [_convolve(*inputs, **params)]
     if primitive.name == "stack":
