@@ -280,8 +280,8 @@ def _measure(rules: Rules, params: Any, images: jax.Array) -> dict[str, jax.Arra
 
     def terms(maps: Any, image: jax.Array) -> Any:
         def alone(maps: Any, image: jax.Array, content: Any) -> Any:
-            one = [jax.tree.map(lambda part: part[None], part) for part in (maps, image, content)]
-            return objective(*one, grams)[1]
+            maps, image, content = jax.tree.map(lambda part: part[None], (maps, image, content))
+            return objective(maps, image, content, grams)[1]
 
         return jax.vmap(alone)(maps, image, before)
 
