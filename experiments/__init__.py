@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from experiments import loading
+from experiments.cli import loading
 
 
 def leave(number: int, frame: object) -> None:

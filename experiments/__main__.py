@@ -5,7 +5,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from experiments import loading
+from experiments.cli import loading
 from experiments.cli.help_page import filled
 from experiments.cli.process import accept_any_character
 from jaxgan import systems

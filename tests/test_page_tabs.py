@@ -25,7 +25,7 @@ NARROW = {"generator_width": 2, "discriminator_width": 2}
 KINDS = {
     "plain": ("none", {"model": "dcgan_64", **NARROW, "latent_dim": 4}),
     "codes": ("none", {"model": "infogan_faces", **NARROW, "noise_dim": 3}),
-    "both": ("none", {"model": "cyclegan", "width": 2, "blocks": 1}),
+    "both": ("none", {"model": "cyclegan", "width": 2, "blocks": 1, "discriminator_layers": 1}),
     "classes": ("tags", {"model": "stargan", "width": 2, "blocks": 1, "discriminator_width": 2, "kinds": "hair"}),
 }
 

@@ -12,8 +12,7 @@ import jax
 from absl import app, flags
 
 import experiments
-from experiments import loading
-from experiments.cli import flag_files, help_page
+from experiments.cli import flag_files, help_page, loading
 from experiments.cli.messages import in_words
 from experiments.cli.process import accept_any_character, set_up_process
 from experiments.cli.schema import FlagTable

@@ -26,6 +26,11 @@ SEE = "() => document.getElementById('created')?.scrollIntoView({block: 'nearest
 """JavaScript that brings the pictures into view, which are below the button on a narrow screen."""
 
 
+COMMAND = "The same from the command line"
+NAME_COMMAND = f"() => document.querySelector('#command textarea')?.setAttribute('aria-label', '{COMMAND}')"
+"""JavaScript that names the command for screen readers: beside a button to copy it Gradio leaves the name away."""
+
+
 class CreateTab(NamedTuple):
     """The tab, and what the page draws on it that nobody has asked for yet.
 
@@ -73,7 +78,7 @@ def build(shelf: Shelf, name: gr.Dropdown, item: gr.Tab, directory: Path, drawin
         with gr.Column(scale=3, min_width=300):
             shown = gr.HTML(elem_id="created", js_on_load=pictures.TELL_PICK, apply_default_css=False)
             caption = gr.Textbox(
-                label="The same from the command line",
+                label=COMMAND,
                 buttons=["copy"],
                 interactive=False,
                 lines=2,

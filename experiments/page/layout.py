@@ -46,6 +46,7 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
       first: the run that it opens with; None: the first by name.
     """
     names = shelf.names()
+    able = _abilities(shelf, first or names[0])
     with gr.Blocks(title="jaxgan", analytics_enabled=False, delete_cache=(KEEP_FILES, KEEP_FILES)) as page:
         gr.Markdown(WELCOME, elem_id="welcome")
         with gr.Row(equal_height=True):
@@ -55,9 +56,9 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
             )
         drawing = {"concurrency_id": "drawing", "concurrency_limit": 1}
         with gr.Tabs(overflow_behavior="wrap") as tabs:
-            with gr.Tab("Create", id="create") as item:
+            with gr.Tab("Create", id="create", visible=able.draws) as item:
                 create = create_tab.build(shelf, name, item, directory, drawing)
-            with gr.Tab("Explore", id="explore") as item:
+            with gr.Tab("Explore", id="explore", visible=able.draws) as item:
                 explore = explore_tab.build(shelf, name, item, drawing)
             others = []
             for words, other in OTHERS:
@@ -71,7 +72,9 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
         fitted = [component for tab in every for component in tab.fitted]
         for event in (page.load, name.change):
             done = event(fit, name, fitted, api_visibility="private", show_progress="hidden")
-            done.then(create.draw, create.inputs, create.shown, api_visibility="private", **drawing)
+            done.then(create.draw, create.inputs, create.shown, api_visibility="private", **drawing).then(
+                None, js=create_tab.NAME_COMMAND, api_visibility="private"
+            )
             event(show, inputs, outputs, api_visibility="private", show_progress="hidden")
         _take_to_explore(shelf, name, tabs, create, explore)
         known = gr.State(names)
@@ -92,11 +95,15 @@ OTHERS: tuple[tuple[str, Callable[..., Tab]], ...] = (
 
 def _fit(shelf: Shelf, tabs: list[Tab], chosen: Any) -> list[Any]:
     """Fits the tabs to a run, and empties what was drawn of another; of a broken one the status line tells."""
-    try:
-        able = shelf.abilities(chosen)
-    except UserError:
-        able = Abilities()
+    able = _abilities(shelf, chosen)
     return [update for tab in tabs for update in tab.fit(able)]
+
+
+def _abilities(shelf: Shelf, name: Any) -> Abilities:
+    try:
+        return shelf.abilities(name)
+    except UserError:
+        return Abilities()
 
 
 def _take_to_explore(shelf: Shelf, name: gr.Dropdown, tabs: gr.Tabs, create: CreateTab, explore: ExploreTab) -> None:

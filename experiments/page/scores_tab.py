@@ -2,6 +2,7 @@
 
 import functools
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -74,7 +75,7 @@ def _measure(shelf: Shelf, name: Any) -> str:
     return pictures.note(heading) + shown + pictures.command(command)
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Formats words as a table with a head."""
     head = "".join(f'<th scope="col">{pictures.text(words)}</th>' for words in heads)
     body = "".join("<tr>" + "".join(f"<td>{pictures.text(words)}</td>" for words in row) + "</tr>" for row in rows)

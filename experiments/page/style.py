@@ -8,6 +8,7 @@ CSS = """
 .gradio-container main, .gradio-container .contain {width: 100%}
 .gradio-container .fillable {max-width: 100% !important}
 :focus-visible {outline: 3px solid var(--color-accent) !important; outline-offset: 2px}
+#status {overflow: visible !important}
 .pictures {display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); gap: 4px; max-width: 620px}
 .pictures {margin: 0 auto; align-items: end}
 .pictures img, #face img, #stations img, #grid img {width: 100%; display: block; image-rendering: pixelated}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SECONDS = 2.0  # between two looks at the run
 GRID = "Preview"  # samples from fixed latents, or what else the system shows
-NOTHING = ("", 0)  # what has been seen: the signature of the run, and how many grids it had
+NOTHING = ("", 0, 1)  # what has been seen: the signature of the run, how many grids it had, and which one is shown
 
 
 def build(shelf: Shelf, name: gr.Dropdown, status: gr.Markdown) -> tuple[Any, list[Any], list[Any]]:
@@ -42,34 +42,34 @@ def build(shelf: Shelf, name: gr.Dropdown, status: gr.Markdown) -> tuple[Any, li
             grid = gr.HTML(elem_id="grid", apply_default_css=False)
             place = gr.Slider(1, 2, value=1, step=1, precision=0, label="Grid", elem_id="place")
     looking = {"api_visibility": "private", "show_progress": "hidden"}
-    inputs, outputs = [name, seen, place], [seen, status, curves, place, grid]
+    inputs, outputs = [name, seen], [seen, status, curves, place, grid]
     gr.Timer(SECONDS).tick(functools.partial(_follow, shelf), inputs, outputs, **looking)
     show = show_user_errors(functools.partial(_show, shelf))
-    place.input(show, [name, place], grid, trigger_mode="always_last", **looking)
+    place.input(show, [name, place, seen], [grid, seen], trigger_mode="always_last", **looking)
     return functools.partial(_open, shelf), [name], outputs
 
 
 def _open(shelf: Shelf, name: Any) -> tuple[Any, ...]:
     """Everything about a run, at its newest grid; of a broken one, what is wrong, and nothing of another run."""
     try:
-        return _look(shelf, name, NOTHING, 1)
+        return _look(shelf, name, NOTHING)
     except UserError as error:
         said = f"**{html.escape(printable(name))}** cannot be shown: {html.escape(error.as_flags)}"
         return NOTHING, said, None, gr.update(maximum=2, value=1, interactive=False), None
 
 
-def _follow(shelf: Shelf, name: Any, seen: Any, index: Any) -> tuple[Any, ...]:
+def _follow(shelf: Shelf, name: Any, seen: Any) -> tuple[Any, ...]:
     """What has changed since the last look: nothing, mostly, or when the run is gone."""
     try:
-        return _look(shelf, name, seen, index)
+        return _look(shelf, name, seen)
     except UserError:
         return (gr.skip(),) * 5
 
 
-def _look(shelf: Shelf, name: Any, seen: tuple[str, int], index: Any) -> tuple[Any, ...]:
+def _look(shelf: Shelf, name: Any, seen: tuple[str, int, int]) -> tuple[Any, ...]:
     """What was seen, the status, the curves, the slider and its grid; a slider at the newest grid stays there."""
     workdir = shelf.workdir(name)
-    signature, number = seen
+    signature, number, index = seen
     now = status.signature(workdir)
     if now == signature:
         return (gr.skip(),) * 5
@@ -78,10 +78,11 @@ def _look(shelf: Shelf, name: Any, seen: tuple[str, int], index: Any) -> tuple[A
     newest = len(found.grids)
     if newest != number or not number:
         slider = gr.update(maximum=max(newest, 2), interactive=newest > 1)
-        if requests.position(index, newest or 1) >= number:
-            slider = {**slider, "value": max(newest, 1)}
+        if index >= number:
+            index = max(newest, 1)
+            slider = {**slider, "value": index}
             grid = _grid(found.grids, newest)
-    return (now, newest), status.describe(workdir, found), _curves(workdir, found), slider, grid
+    return (now, newest, index), status.describe(workdir, found), _curves(workdir, found), slider, grid
 
 
 def _curves(workdir: Workdir, found: status.RunStatus) -> str:
@@ -102,10 +103,11 @@ def _png(figure: "Figure | None") -> bytes | None:
     return file.getvalue()
 
 
-def _show(shelf: Shelf, name: Any, index: Any) -> Any:
-    """One grid of a run, by its place in time."""
+def _show(shelf: Shelf, name: Any, index: Any, seen: tuple[str, int, int]) -> tuple[Any, tuple[str, int, int]]:
+    """One grid of a run, by its place in time, and what has been seen now."""
     grids = images.grids(shelf.workdir(name).samples)
-    return _grid(grids, requests.position(index, len(grids) or 1))
+    place = requests.position(index, len(grids) or 1)
+    return _grid(grids, place), (*seen[:2], place)
 
 
 def _grid(grids: list[tuple[int, Path]], index: int) -> Any:

@@ -16,6 +16,7 @@ class _Ticking(tqdm):
 
     def __init__(self, *arguments: Any, ticks: bool, **options: Any) -> None:
         self._ended = threading.Event()
+        self.delay: float
         super().__init__(*arguments, **options)
         if ticks and not self.disable:
             threading.Thread(target=self._tick, daemon=True).start()
