@@ -317,7 +317,9 @@ def test_pictures_follow_their_conditions():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("proof", [conformance.state_is_a_template, conformance.resumes_to_the_bit], ids=lambda proof: proof.__name__)
+@pytest.mark.parametrize(
+    "proof", [conformance.state_is_a_template, conformance.resumes_to_the_bit], ids=lambda proof: proof.__name__
+)
 def test_a_conditional_system_conforms(proof, tmp_path):
     system, examples = conditional(path_every=2, penalty_every=2)
     proof(system, examples, *([tmp_path] if proof is conformance.resumes_to_the_bit else []))

@@ -92,6 +92,7 @@ LONG = (
     *("mlp_a", "mlp_keras", "autoencoder", "dcgan_mnist_a", "dcgan_mnist_keras", "dcgan_anime_b", "dcgan_64"),
     *("cgan_mnist", "infogan_mnist", "resnet_gan", "sngan_32", "sndcgan", *SAME),
     "progan",  # whose restarts and phases tests/test_progan.py proves
+    "style",  # one network and one optimiser, as an autoencoder has
 )
 SLOW_TO_LOWER = (*RESIDUAL, "cyclegan", "stargan", "style", "progan", *systems.families()["stylegan"].models)
 LOWERED = tuple(name for name in systems.names() if name not in SLOW_TO_LOWER)
