@@ -33,7 +33,7 @@ from jaxgan.systems.system import check_distinct_seed
 SHORT_SIDE = 256  # of a picture, where --image_size is not given
 TAUGHT_AT = 64  # pixels of the pictures from which the classifier learns, at most
 
-OF_A_PICTURE = tuple(field.name for field in dataclasses.fields(StyleSettings)) + (
+OF_A_PICTURE = tuple(field.name for field in dataclasses.fields(StyleSettings) if field.name != "style_sha256") + (
     "dataset",
     "data_dir",
     "num_examples",
@@ -59,6 +59,8 @@ class Paint:
             raise UserError(f"--num_steps={self.num_steps}: must be from 1 to {LARGEST:,}")
         if not 0 < self.step_size <= 2:
             raise UserError(f"--step_size={self.step_size}: must be above 0, and at most 2")
+        if self.step_size != Paint.step_size and self.optimizer != "adam":
+            raise UserError(f"--step_size={self.step_size}: is of --optimizer=adam; give that too, or leave it out")
         if not self.out.endswith(".png"):
             raise UserError(f"--out={self.out}: choose a file that ends with .png")
 
@@ -141,6 +143,9 @@ def features_of(recipe: Recipe, image_shape: tuple[int, int, int]) -> FeatureMap
     settings: StyleSettings = recipe.settings
     if settings.features != style.TRAINED:
         return style.build_features(settings, image_shape)
+    for name in ("feature_weights", "feature_width"):
+        if getattr(settings, name) is not None:
+            raise UserError(f"--{name}: is not of --features={style.TRAINED}; leave it out")
     taught = dataclasses.replace(recipe, image_size=min(TAUGHT_AT, settings.image_size or SHORT_SIDE))
     arrays, _ = features.trained_arrays(str(recipe.dataset), *teaching_pictures(taught))
     return classifier_maps(arrays)

@@ -33,6 +33,8 @@ SMALLER = {
         "initial_size": 4,
         "noise_dim": 2,
         "attention_size": None,
+        "style": None,
+        "feature_width": 1,
     },
 }
 APART = ("--pair=second --image_size", "--pair=left", "folder_domains", "--kinds=eyes", "--dry_run", "init_from", "=W/")
@@ -45,7 +47,8 @@ def training_commands():
     found = {}
     for command, (module, *arguments) in COMMANDS.items():
         name = module.removeprefix("experiments.")
-        apart = {"--help", "--distributed"} & {*arguments} or any("--coordinator" in one for one in arguments)
+        of_others = ("--coordinator", "--content=")  # several processes, and a single picture
+        apart = {"--help", "--distributed"} & {*arguments} or any(one.startswith(of_others) for one in arguments)
         if name not in OTHERS and not apart:
             found[command] = (name, arguments)
     return found
@@ -56,6 +59,7 @@ def read(name, arguments, run=None):
     family = systems.families()[name]
     recipe = recipe_class(family.settings)
     arguments = [one.replace("=W/flags.txt", f"={run}/flags.txt") if run else one for one in arguments]
+    arguments = [one for one in arguments if one != "--train"]  # a flag of experiments.style alone
     values = flags.FlagValues()
     for table in (recipe, Start, Cluster):
         values.append_flag_values(schema.flag_values(table))

@@ -19,6 +19,7 @@ from experiments.run.recipes import read_recipe_flags, recipe_class, resolve
 from jaxgan import interop, models, systems
 from jaxgan.data import cache, decode, folder, own_tags, tags
 from jaxgan.host import arrays, images
+from jaxgan.host.arrays import parse_arrays
 from jaxgan.host.digest import digest, digest_leaves
 from jaxgan.host.errors import UserError, one_line
 from jaxgan.metrics import store
@@ -362,7 +363,7 @@ def npz_files(_directory):
 
     def check(data):
         try:
-            assert all(isinstance(array, np.ndarray) for array in store.parse_arrays(data).values())
+            assert all(isinstance(array, np.ndarray) for array in parse_arrays(data).values())
         except ValueError as error:
             is_clear(" ".join(str(error).split()))
 
@@ -489,7 +490,7 @@ def test_many_damaged_inputs(name, tmp_path, monkeypatch):
 def test_an_npz_file_that_unpacks_to_too_much_is_refused(monkeypatch):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, a=np.zeros(10_000, np.uint8))
-    assert len(buffer.getvalue()) < 1000 and store.parse_arrays(buffer.getvalue())["a"].shape == (10_000,)
+    assert len(buffer.getvalue()) < 1000 and parse_arrays(buffer.getvalue())["a"].shape == (10_000,)
     monkeypatch.setattr(arrays, "LARGEST", 10_000)
     with pytest.raises(ValueError, match=r"take 10128 bytes, and more than 10000 are not unpacked"):
-        store.parse_arrays(buffer.getvalue())
+        parse_arrays(buffer.getvalue())

@@ -165,7 +165,7 @@ def test_weights_that_are_of_no_use_are_refused(tmp_path):
         ({"style_weight": 0.0, "content_weight": 0.0}, "style_weight=0.0: nothing is asked"),
         ({"blocks": -1}, "blocks=-1"),
         ({"feature_seed": -1}, "feature_seed=-1"),
-        ({"feature_sha256": "0"}, "feature_sha256: is that of feature_weights"),
+        ({"feature_sha256": "0"}, "feature_sha256: is that of the weights of features=vgg16"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, named):
@@ -199,6 +199,27 @@ def test_the_style_is_read_when_a_step_is_traced_and_not_for_painting(tmp_path):
     assert jax.eval_shape(lambda state: system.networks(state), state).keys() == {"transformer"}
     with pytest.raises(UserError, match=r"^style=.*none.png: cannot be read as a picture"):
         jax.eval_shape(system.step, state, {"image": np.zeros((2, 8, 8, 3), np.uint8)})
+
+
+def test_a_run_knows_its_style_picture_again(tmp_path):
+    path = write(tmp_path / "style.png")
+    begun = dataclasses.replace(SETTINGS, style=str(path)).with_digests()
+    assert len(begun.style_sha256) == 64 and begun.with_digests() == begun
+    kept = style.style_picture(begun, 8, 3)
+    write(path, "waves")
+    with pytest.raises(UserError, match=r"^style=.*style.png: is another file than at the start of the run"):
+        style.style_picture(begun, 8, 3)
+    assert (
+        np.abs(style.style_picture(dataclasses.replace(begun, style_sha256=None), 8, 3).astype(int) - kept).max() > 50
+    )
+    # An exported folder has no paths: what needs the picture is refused, not measured against another style.
+    with pytest.raises(UserError, match=r"^style: the style picture did not come with this run"):
+        style.style_picture(dataclasses.replace(begun, style=None), 8, 3)
+    weights = tmp_path / "vgg19.npz"
+    weights.write_bytes(b"weights")
+    vgg = dataclasses.replace(SETTINGS, features="vgg19", feature_weights=str(weights)).with_digests()
+    assert len(vgg.feature_sha256) == 64
+    dataclasses.replace(vgg, feature_weights=None).check()  # of an exported folder, which paints
 
 
 # Patterns and pictures.
@@ -253,7 +274,7 @@ def test_what_cannot_be_searched_for_is_refused():
         search(Objective(features.content, features.style), init="x")
     with pytest.raises(ValueError, match="same C"):
         stylise(content, content[..., :1], features, Objective(features.content, features.style))
-    with pytest.raises(UserError, match=r"^style_weight: the loss is not finite after 0 steps"):
+    with pytest.raises(UserError, match=r"^style_weight: the picture is not finite after 0 steps"):
         search(Objective(features.content, features.style, style_weight=math.inf))
 
 

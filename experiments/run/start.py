@@ -80,7 +80,7 @@ def _train_together(family: Family) -> None:
 def train(recipe: Recipe, processes: Processes) -> None:
     """Trains to the end of the recipe, from where the workdir is; of several processes the first alone writes there."""
     devices = _checked_devices(recipe, processes)
-    workdir = Workdir(str(recipe.workdir))
+    recipe, workdir = recipe.with_digests(), Workdir(str(recipe.workdir))
     tracks = recipe.wandb_project is not None and processes.writes
     tracker = WandbTracker(str(recipe.wandb_project), workdir, recipe.values_to_share) if tracks else None
     begins_with_others = recipe.init_from is not None and not has_checkpoints(workdir)

@@ -21,7 +21,7 @@ def draw(name: str, height: int, width: int) -> np.ndarray:
       width: in pixels.
 
     Returns:
-      (height, width, 3) uint8. Details have the same pixels at every size: a larger picture shows more of the pattern.
+      (height, width, 3) uint8. Details are as large at every size of the picture, which then has more of them.
     """
     down, right = np.mgrid[: height * _OVERSAMPLED, : width * _OVERSAMPLED] / _OVERSAMPLED + 0.5 / _OVERSAMPLED
     fine = _DRAWN[name](down, right)
@@ -46,10 +46,15 @@ def _tiles(down: np.ndarray, right: np.ndarray) -> np.ndarray:
     nearest, second = np.full(down.shape, np.inf), np.full(down.shape, np.inf)
     found = np.zeros((*down.shape, 3))
     for (y, x), colour in zip(points, colours, strict=True):
-        distance = np.hypot(down - y, right - x)
-        nearer = distance < nearest
-        second = np.where(nearer, nearest, np.minimum(second, distance))
-        nearest, found = np.where(nearer, distance, nearest), np.where(nearer[..., None], colour, found)
+        # The two nearest points of any place are in its cell and the cells beside it, so no further away than this.
+        near = tuple(
+            slice(max(0, int((at - 25) * _OVERSAMPLED)), max(0, int((at + 25) * _OVERSAMPLED))) for at in (y, x)
+        )
+        distance = np.hypot(down[near] - y, right[near] - x)
+        nearer = distance < nearest[near]
+        second[near] = np.where(nearer, nearest[near], np.minimum(second[near], distance))
+        nearest[near] = np.where(nearer, distance, nearest[near])
+        found[near] = np.where(nearer[..., None], colour, found[near])
     return np.where((second - nearest < 1.6)[..., None], np.asarray(_GROUT, np.float64), found)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import uuid
@@ -100,6 +101,16 @@ def sync(path: Path) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Writes a text file atomically, in UTF-8."""
     replace_atomically(path, lambda file: file.write(text.encode()))
+
+
+def sha256_of(path: str | Path) -> str:
+    """Returns the SHA-256 of a file, hexadecimal.
+
+    Raises:
+      OSError: if it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_temporaries(directory: Path) -> None:

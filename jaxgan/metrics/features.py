@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from jaxgan.data.examples import Examples
 from jaxgan.data.heads import Head, heads_of
+from jaxgan.host.arrays import parse_arrays
 from jaxgan.host.digest import digest_leaves
 from jaxgan.host.errors import UserError
 from jaxgan.metrics import store
@@ -189,7 +190,7 @@ def from_file(
             f"the weights {path} have sha256 {digest}, not {sha256}: get the right file, or name its digest"
         )
     try:
-        function = build(store.parse_arrays(data))
+        function = build(parse_arrays(data))
     except ValueError as error:
         raise UserError(f"cannot use the weights {path}: {error}") from None
     return from_function(function, name=name, digest=digest, batch_size=batch_size)

@@ -18,8 +18,6 @@ from jaxgan.host.digest import digest_leaves
 from jaxgan.host.errors import UserError, printable
 from jaxgan.host.files import replace_atomically, write_text
 
-__all__ = ["parse_arrays", "path_of", "read", "write"]
-
 Arrays = dict[str, np.ndarray]
 
 
@@ -64,7 +62,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
     are never read.
 
     Args:
-      path: see `entry`.
+      path: see `path_of`.
       arrays: the arrays by name.
       facts: facts about them; their digest is added.
 

@@ -26,6 +26,8 @@ INITS = ("content", "noise", "style")
 OPTIMIZERS = ("lbfgs", "adam")
 MEMORY = 20  # former gradients that L-BFGS keeps
 
+_DIVERGED = "--style_weight: the picture is not finite after {} steps; give smaller weights, or --normalize_layers"
+
 
 class Stylisation(NamedTuple):
     """Result of a search.
@@ -75,7 +77,7 @@ def stylise(
       report: called after each step with the loss before it.
 
     Raises:
-      UserError: if the objective becomes infinite.
+      UserError: if the objective or the picture becomes infinite.
       ValueError: for an unknown word, or pictures of other shapes.
     """
     if init not in INITS or optimizer not in OPTIMIZERS or steps < 1:
@@ -92,11 +94,10 @@ def stylise(
         image, state, loss = _step(features, objective, optimizer, learning_rate, image, state, variables, targets)
         losses.append(float(loss))
         if not np.isfinite(losses[-1]):
-            raise UserError(
-                f"--style_weight: the loss is not finite after {len(losses) - 1} steps; give smaller weights, or"
-                " --normalize_layers"
-            )
+            raise UserError(_DIVERGED.format(len(losses) - 1))
         report(losses[-1])
+    if not bool(jnp.isfinite(image).all()):
+        raise UserError(_DIVERGED.format(steps))
     picture = np.asarray(pixels.quantize(image[0]))
     after = _terms(features, objective, pixels.normalize(jnp.asarray(picture))[None], variables, targets)
     return Stylisation(

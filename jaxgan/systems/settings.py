@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import jax
 
@@ -60,6 +60,10 @@ class SystemSettings:
     def conditional(self) -> bool:
         """Whether the settings ask for a condition with each picture, where the family does not need one."""
         return False
+
+    def with_digests(self) -> Self:
+        """Returns the settings with the digests of the files that they name, by which a run knows them again."""
+        return self
 
     @property
     def stand_in_conditions(self) -> tuple[str, ...]:

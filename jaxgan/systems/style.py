@@ -7,7 +7,7 @@ losses in `jaxgan.systems.style_losses`. `jaxgan.sampling.stylisation` paints a 
 import dataclasses
 import functools
 import math
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from jaxgan.data import patterns
 from jaxgan.data.decode import decode
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError, printable
+from jaxgan.host.files import sha256_of
 from jaxgan.models import feature_maps
 from jaxgan.models.feature_maps import FeatureMaps
 from jaxgan.models.inference import chunks
@@ -59,6 +60,9 @@ class StyleSettings(SystemSettings):
     style: str | None = option(None, "Picture file whose style is taken; default: --pattern", group="Style", path=True)
     pattern: str = option(
         "waves", "Style that the library draws, where --style is not given", patterns.NAMES, group="Style"
+    )
+    style_sha256: str | None = option(
+        None, "SHA-256 that the --style file must have; default: any, and then that of the run's start", group="Style"
     )
     features: str = option(
         "random_filters",
@@ -111,8 +115,24 @@ class StyleSettings(SystemSettings):
             )
         if not 0 <= self.feature_seed < 2**63:
             raise UserError(f"--feature_seed={self.feature_seed}: must be from 0 to 2^63 - 1")
-        if self.feature_sha256 is not None and self.feature_weights is None:
-            raise UserError("--feature_sha256: is that of --feature_weights; give that too")
+        if self.feature_sha256 is not None and self.features not in feature_maps.FROM_FILE:
+            raise UserError("--feature_sha256: is that of the weights of --features=vgg16 or vgg19; leave it out")
+
+    def with_digests(self) -> Self:
+        """Returns the settings with the digests of the files that they name, by which a run knows them again.
+
+        Raises:
+          UserError: for a file that cannot be read.
+        """
+        found = {}
+        for file, digest in (("style", "style_sha256"), ("feature_weights", "feature_sha256")):
+            path = getattr(self, file)
+            if path is not None and getattr(self, digest) is None:
+                try:
+                    found[digest] = sha256_of(path)
+                except OSError as error:
+                    raise UserError(f"--{file}={printable(path)}: cannot be read ({error.strerror})") from error
+        return dataclasses.replace(self, **found)
 
 
 def build(settings: StyleSettings, examples: Examples) -> System:
@@ -208,17 +228,26 @@ def style_picture(settings: StyleSettings, size: int, channels: int) -> np.ndarr
     """Returns the picture whose style is taken, (size, size, channels) uint8: the middle of a file, or a pattern.
 
     Raises:
-      UserError: if the file cannot be read as a picture.
+      UserError: if the file cannot be read as a picture, or is another than at the start of the run.
     """
     if settings.style is None:
+        if settings.style_sha256 is not None:
+            raise UserError(
+                "--style: the style picture of this run did not come with it; without it the run only paints"
+            )
         drawn = patterns.draw(settings.pattern, size, size)
         return drawn if channels == 3 else drawn.mean(axis=-1, keepdims=True).round().astype(np.uint8)
     try:
-        return decode(settings.style, size, channels)
+        picture, digest = decode(settings.style, size, channels), sha256_of(settings.style)
     except Exception as error:  # Pillow raises almost anything for a damaged file
         raise UserError(
             f"--style={printable(settings.style)}: cannot be read as a picture ({printable(error)})"
         ) from error
+    if settings.style_sha256 is not None and settings.style_sha256.lower() != digest:
+        raise UserError(
+            f"--style={printable(settings.style)}: is another file than at the start of the run; bring that one back"
+        )
+    return picture
 
 
 def build_preview(painted: Any, examples: Examples) -> Preview:
