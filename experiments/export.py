@@ -96,11 +96,12 @@ def write_folder(run: TrainedRun, path: Path, *, half: bool) -> str:
         raise UserError(f"--out={path}: is there already; name a new folder")
     folder = Workdir(path)
     described = read_description(str(run.recipe.workdir))
-    paths: dict[str, Any] = {field.name: None for field in dataclasses.fields(run.recipe) if field.metadata["path"]}
+    shared = run.recipe.values_to_share
+    private: dict[str, Any] = {field.name: None for field in dataclasses.fields(run.recipe) if field.name not in shared}
     write_weights(folder.weights, run.state, run.step, half=half)
     write_text(folder.path / "README.md", model_card(run, path.name, "folder"))
     write_text(folder.dataset, description_text(described))
-    write_text(folder.flags, flag_lines(dataclasses.replace(run.recipe, **paths)))
+    write_text(folder.flags, flag_lines(dataclasses.replace(run.recipe, **private)))
     return f"{folder.weights.stat().st_size:,} bytes of weights: {path}"
 
 

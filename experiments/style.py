@@ -1,18 +1,23 @@
 """Paints a picture in the style of another, or trains a network that does so at once for any picture.
 
-python -m experiments.style --content=PICTURE --style=PICTURE --out=painted.png       # search for one picture
-python -m experiments.style --content=PICTURE --pattern=tiles --num_steps=500
-python -m experiments.style --train --flagfile=style.flags                            # then experiments.sample --input
-python -m experiments.style --train --style=PICTURE --data_dir=FOLDER
+    python -m experiments.style --content=PICTURE --style=PICTURE --out=painted.png    # search for one picture
+    python -m experiments.style --content=PICTURE --pattern=tiles --num_steps=500
+    python -m experiments.style --train --flagfile=style.flags                         # then experiments.sample --input
+    python -m experiments.style --train --style=PICTURE --data_dir=FOLDER
+
+Without --content it trains, also where --train is left out.
 """
 
 import dataclasses
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.cli import command, schema
 from experiments.run import start
+from experiments.run.cluster import Cluster
 from experiments.run.recipes import Recipe, recipe_class, resolve
 from experiments.run.references import teaching_pictures
 from jaxgan import systems
@@ -45,13 +50,13 @@ OF_A_PICTURE = tuple(field.name for field in dataclasses.fields(StyleSettings) i
 class Paint:
     """The flags of a single picture."""
 
-    train: bool = option(False, "Train a network on pictures of the data set, instead of painting --content")
+    train: bool = option(False, "Train a network on pictures of the data set, as is done without --content, too")
     content: str | None = option(None, "Picture file to paint", group="Single picture", path=True)
     out: str = option("painted.png", "Output: a .png file", group="Single picture", path=True)
-    init: str = option("content", "Picture that the search begins with", INITS, group="Single picture")
-    optimizer: str = option("lbfgs", "Way of the search", OPTIMIZERS, group="Single picture")
+    init: str = option("content", "Initial picture of the search", INITS, group="Single picture")
+    optimizer: str = option("lbfgs", "Search algorithm", OPTIMIZERS, group="Single picture")
     num_steps: int = option(200, "Steps of the search", group="Single picture")
-    step_size: float = option(0.02, "With --optimizer=adam: its rate, of pixels in [-1, 1]", group="Single picture")
+    step_size: float = option(0.02, "Learning rate of --optimizer=adam, for pixels in [-1, 1]", group="Single picture")
 
     def check(self) -> None:
         """Raises a UserError for a value out of range."""
@@ -63,21 +68,25 @@ class Paint:
             raise UserError(f"--step_size={self.step_size}: is of --optimizer=adam; give that too, or leave it out")
         if not self.out.endswith(".png"):
             raise UserError(f"--out={self.out}: choose a file that ends with .png")
+        if not os.access(Path(self.out).parent, os.W_OK):
+            raise UserError(f"--out={self.out}: its folder is not there or cannot be written to; choose another")
 
 
 def main() -> None:
     """Trains a network, or paints a picture."""
     given = schema.given_flags(Paint)
     asked = Paint(**given)
-    if asked.train:
+    if asked.train or asked.content is None:
         beside = sorted(given.keys() - {"train"})
         if beside:
-            raise UserError(f"--{beside[0]}: is of a single picture; leave it out, or leave out --train")
+            remedy = "leave out --train" if asked.train else "name a picture to paint by --content"
+            raise UserError(f"--{beside[0]}: is of a single picture; leave it out, or {remedy}")
         start.train_asked("style")
         return
-    if asked.content is None:
-        raise UserError("--content: name a picture to paint, or give --train to train a network for all")
     asked.check()
+    for table in (start.Start, Cluster):
+        for name in schema.given_flags(table):
+            raise UserError(f"--{name}: is of training; leave it out, or leave out --content")
     recipe = recipe_of(schema.given_flags(recipe_class(StyleSettings)))
     found = paint(asked, recipe)
     try:
@@ -98,7 +107,7 @@ def recipe_of(given: dict[str, Any]) -> Recipe:
         given.keys() - set(OF_A_PICTURE) | given.keys() & {"width", "blocks", "learning_rate", "batch_size"}
     )
     if trained:
-        raise UserError(f"--{trained[0]}: is of training; give --train too, or leave it out")
+        raise UserError(f"--{trained[0]}: is of training; leave it out, or leave out --content")
     return resolve(given, systems.families()["style"].models)
 
 

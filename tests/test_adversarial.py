@@ -105,6 +105,7 @@ def test_running_statistics_move_once_for_each_batch_that_is_judged():
         np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_discriminators_gradient_does_not_depend_on_the_generator_being_differentiated():
     """With SGD the new parameters show the gradient: the same whether or not G learns, and as computed without G."""
     before, after, _ = one_step(PLAIN)
@@ -212,6 +213,7 @@ def test_joint_batch_takes_statistics_over_both_halves():
     np.testing.assert_allclose(*values, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_moving_average_covers_the_whole_variable_tree():
     how = rules(average_decay=0.9)
     before, after, _ = one_step(how)

@@ -55,6 +55,7 @@ def test_pictures_keep_their_type_where_numbers_may_be_long(dtype):
         assert augment.build(flip=True, rotation=20.0)(jax.random.key(1), images, None).dtype == dtype
 
 
+@pytest.mark.slow
 def test_who_is_mirrored_says_nothing_of_the_angle():
     ramp = jnp.broadcast_to(jnp.linspace(-1, 1, 17)[None, None, :, None], (400, 17, 17, 1))
     changed = np.asarray(augment.build(flip=True, rotation=20.0)(jax.random.key(4), ramp, None))

@@ -133,7 +133,7 @@ def test_each_option_looks_different(name, options, least):
     assert distance[~np.eye(len(pictures), dtype=bool)].min() > least
 
 
-@pytest.fixture(scope="module", params=[48, 64, 96])
+@pytest.fixture(scope="module", params=[48, *(pytest.param(size, marks=pytest.mark.slow) for size in (64, 96))])
 def drawn(request):
     faces = [avatars.draw(77, index, request.param) for index in range(300)]
     return np.stack([face.image for face in faces]), [face.hair for face in faces], [face.eyes for face in faces]

@@ -46,6 +46,7 @@ def test_learns_every_head(trained):
         assert np.mean(logits[:, head.columns].argmax(1) == head.labels(conditions)) > 0.99
 
 
+@pytest.mark.slow
 def test_a_picture_does_not_depend_on_its_batch(trained):
     images, _ = bars(9, seed=2)
     together, _ = apply(trained, images)

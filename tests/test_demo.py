@@ -155,7 +155,9 @@ def test_the_length_of_a_run_and_the_time_that_is_left_are_told(tmp_path, monkey
     told = [status.describe(workdir, status.read(workdir))]
     with workdir:  # a process that trains
         told.append(status.describe(workdir, status.read(workdir)))
+    told.append(status.describe(workdir, status.read(workdir)))
     batch = status.system_of(workdir.path).schedule.batch_size
+    assert "left" not in told[2]  # though this process goes on
     assert "step 400 of 1,000" in told[0] and "left" not in told[0]
     assert f"about {round(600 * batch / 64 / 60)} min left" in told[1]
 
@@ -458,8 +460,9 @@ def test_the_guard_lets_through_what_the_page_needs_and_nothing_else(path, refus
         ([(b"content-length", b"9" * 5000)], 413),
         ([(b"content-length", b"-1")], 411),
         ([(b"transfer-encoding", b"chunked")], 411),
+        ([(b"content-length", b"10"), (b"transfer-encoding", b"chunked")], 411),  # of which the second counts
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_the_guard_refuses_what_is_larger_than_a_picture(headers, status):
     sent = []

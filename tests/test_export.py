@@ -58,6 +58,7 @@ def test_arrays_come_back_to_the_bit_under_their_names(run):
     np.testing.assert_array_equal(load_arrays(content)[f"generator.{name}"], first[1])
 
 
+@pytest.mark.slow
 def test_networks_that_neither_draw_nor_score_are_whole_too():
     networks = export.weights(run_of("pix2pix", discriminator_layers=1))
     assert set(networks) == {"generator", "discriminator"}
@@ -92,6 +93,7 @@ def test_programs_draw_and_judge_as_the_run_does(run):
         np.testing.assert_allclose(judge.call(drawn, *given), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_program_runs_without_flax_and_jaxgan(tmp_path):
     run = run_of("mlp_b")
     (tmp_path / "g.stablehlo").write_bytes(stablehlo.pack(export.program(run, "generator", "float")))

@@ -28,6 +28,7 @@ def test_path_length_limits_and_scaling():
     assert twice.value == pytest.approx(4 * smooth.value, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_path_length_agrees_with_the_derivative():
     # The limit of small steps is E |d features / d fraction|², which automatic differentiation gives.
     def network(z):

@@ -98,10 +98,14 @@ def test_work_of_unknown_length_ticks_and_leaves_nothing(monkeypatch):
     assert shown.rpartition("\r")[0].rpartition("\r")[2].strip() == ""  # the last thing was to wipe it out
 
 
-def test_a_log_file_gets_no_ticks(capsys):
+def test_a_log_file_gets_no_ticks(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "TICK", 0.005)
     with progress.ticking("compiling"):
-        time.sleep(0.01)
+        time.sleep(0.1)
     assert capsys.readouterr().err == ""
+    with progress.bar(what="counting", total=3, delay=0.005):
+        time.sleep(0.1)
+    assert capsys.readouterr().err.count("counting") <= 2  # its beginning and its end
 
 
 def _wait_for(condition):

@@ -209,9 +209,8 @@ def test_a_run_knows_its_style_picture_again(tmp_path):
     write(path, "waves")
     with pytest.raises(UserError, match=r"^style=.*style.png: is another file than at the start of the run"):
         style.style_picture(begun, 8, 3)
-    assert (
-        np.abs(style.style_picture(dataclasses.replace(begun, style_sha256=None), 8, 3).astype(int) - kept).max() > 50
-    )
+    other = style.style_picture(dataclasses.replace(begun, style_sha256=None), 8, 3)
+    assert np.abs(other.astype(int) - kept).max() > 50
     # An exported folder has no paths: what needs the picture is refused, not measured against another style.
     with pytest.raises(UserError, match=r"^style: the style picture did not come with this run"):
         style.style_picture(dataclasses.replace(begun, style=None), 8, 3)
@@ -300,25 +299,29 @@ def test_a_rectangle_is_painted_in_the_style_of_another_picture(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "given", "named"),
     [
-        ({}, {}, "content: name a picture to paint, or give train"),
+        ({"num_steps": 3}, {}, "num_steps: is of a single picture; leave it out, or name a picture"),
+        ({"content": "x", "step_size": 0.1}, {}, "step_size=0.1: is of optimizer=adam"),
+        ({"content": "x", "out": "nowhere/x.png"}, {}, "out=nowhere/x.png: its folder is not there"),
         ({"train": True, "content": "x"}, {}, "content: is of a single picture"),
         ({"content": "x", "num_steps": 0}, {}, "num_steps=0"),
         ({"content": "x", "step_size": 0.0}, {}, "step_size=0.0"),
         ({"content": "x", "out": "x.jpg"}, {}, "out=x.jpg: choose a file that ends with .png"),
-        ({"content": "x"}, {"workdir": "y"}, "workdir: is of training; give train too"),
+        ({"content": "x"}, {"workdir": "y"}, "workdir: is of training; leave it out, or leave out content"),
         ({"content": "x"}, {"blocks": 3}, "blocks: is of training"),
         ({"content": "nowhere.png"}, {}, "content=nowhere.png: cannot be read as a picture"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(monkeypatch, asked, given, named):
-    monkeypatch.setattr(painting.schema, "given_flags", lambda kind: asked if kind is painting.Paint else given)
+    tables = {painting.Paint: asked, painting.start.Start: {}, painting.Cluster: {}}
+    monkeypatch.setattr(painting.schema, "given_flags", lambda kind: tables.get(kind, given))
     with pytest.raises(UserError, match=f"^{named}"):
         painting.main()
 
 
-def test_training_is_what_the_other_commands_do(monkeypatch):
+@pytest.mark.parametrize("given", [{"train": True}, {}])
+def test_training_is_what_the_other_commands_do(monkeypatch, given):
     begun = []
-    monkeypatch.setattr(painting.schema, "given_flags", lambda kind: {"train": True})
+    monkeypatch.setattr(painting.schema, "given_flags", lambda kind: given)
     monkeypatch.setattr(painting.start, "train_asked", begun.append)
     painting.main()
     assert begun == ["style"]

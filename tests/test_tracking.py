@@ -1,5 +1,6 @@
 """What a run tells TensorBoard and Weights & Biases: in groups, with its settings, and never to its own harm."""
 
+import importlib
 import json
 import sys
 import types
@@ -98,6 +99,9 @@ class Client(types.ModuleType):
         super().__init__("wandb")
         self.fails, self.sessions, self.lines, self.ended, self.step_metrics = set(fails), [], [], [], []
 
+    def login(self, timeout):
+        self._fail("login")
+
     def init(self, **options):
         self._fail("init")
         self.sessions.append(options)
@@ -184,7 +188,7 @@ def test_a_resumed_run_is_the_same_one_there(client, tmp_path):
     assert min(line["step"] for line in second.lines[:2]) > 10
 
 
-@pytest.mark.parametrize("fails", ["init", "log", "finish"])
+@pytest.mark.parametrize("fails", ["login", "init", "log", "finish"])
 def test_a_client_that_fails_stops_no_training(client, tmp_path, capfd, fails):
     client(fails)
     tracked(tmp_path, 20)
@@ -200,9 +204,22 @@ def test_nothing_is_begun_before_there_is_something_to_log(client, tmp_path):
     assert not wandb.sessions and not (tmp_path / "wandb").exists()
 
 
-def test_without_the_client_a_line_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "wandb", None)
+@pytest.mark.parametrize("found", [None, types.ModuleType("wandb")], ids=["nothing", "a folder of that name"])
+def test_without_the_client_a_line_says_what_to_install(monkeypatch, tmp_path, found):
+    monkeypatch.setitem(sys.modules, "wandb", found)
     with pytest.raises(UserError, match=r"wandb_project=faces: needs the client; run pip install 'jaxgan\[wandb\]'"):
+        WandbTracker("faces", Workdir(tmp_path), {})
+
+
+@pytest.mark.parametrize("error", [TypeError("another protobuf"), ModuleNotFoundError("no yaml", name="yaml")])
+def test_a_client_that_cannot_be_loaded_is_told_in_a_line(monkeypatch, tmp_path, error):
+    def fail(name):
+        raise error
+
+    monkeypatch.setattr(importlib, "import_module", fail)
+    with pytest.raises(
+        UserError, match=r"wandb_project=faces: the client cannot be loaded .*wandb_project=none trains"
+    ):
         WandbTracker("faces", Workdir(tmp_path), {})
 
 

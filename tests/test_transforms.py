@@ -44,6 +44,7 @@ def test_the_bound_holds_exactly_and_what_lies_inside_is_left_alone(params, upda
         np.testing.assert_allclose(after, np.clip(moved, -bound, bound), rtol=0, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_the_bound_holds_over_many_steps_from_the_bound_itself():
     optimizer = optax.chain(optax.rmsprop(5e-3), transforms.clip_params(0.01))
     params = jax.random.uniform(jax.random.key(0), (1000,), jnp.float32, -0.01, 0.01)

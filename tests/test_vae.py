@@ -213,6 +213,7 @@ def test_the_bound_is_below_the_likelihood_of_a_decoder_that_uses_no_latent(like
     np.testing.assert_allclose(found, -expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_bound_is_of_black_and_white_pictures_and_has_a_weight_of_one():
     given, params = rules("vae_mlp", kl_weight=7.0), start("vae_mlp")[1].autoencoder.params
     grey, key = jnp.asarray(images(5, (8, 8, 1))), jax.random.key(1)

@@ -52,6 +52,7 @@ def test_it_is_the_clip_that_holds_them(played):
     assert bounds.shape[1] == 14 and (bounds == CLIP).any(axis=0).sum() >= 12
 
 
+@pytest.mark.slow
 def test_the_initial_critic_is_bounded():
     gan = models.build("wgan_anime", **SIZES)
     state = jax.jit(lambda key: adversarial.init_state(key, jax_training.rules_of(gan)))(jax.random.key(0))

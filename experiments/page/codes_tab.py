@@ -37,11 +37,14 @@ def build(shelf: Shelf, name: gr.Dropdown, item: gr.Tab, drawing: dict[str, Any]
     inputs = [name, seed, *classes, *values]
     dragged = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last", **drawing}
     draw_codes = functools.partial(_draw, shelf)
-    for event in (item.select, name.change):
-        event(empty_on_user_errors(draw_codes), inputs, shown, **dragged)
+
+    def arrive(event: Any) -> Any:
+        return event(empty_on_user_errors(draw_codes), inputs, shown, **dragged)
+
+    arrive(item.select)
     for one in inputs[1:]:
         one.input(show_user_errors(draw_codes), inputs, shown, **dragged)
-    return Tab([item, *classes, *values, shown], _fit)
+    return Tab([item, *classes, *values, shown], _fit, arrive)
 
 
 def _fit(able: Abilities) -> list[Any]:

@@ -63,11 +63,11 @@ def build(shelf: Shelf, name: gr.Dropdown, item: gr.Tab, drawing: dict[str, Any]
 
     fraction.change(show_user_errors(functools.partial(_walk, shelf)), [*ends, fraction], face, **dragged)
     # The status line tells what is wrong with a run that is chosen; here its pictures are empty.
-    arrive(name.change, empty_on_user_errors)
-    arrive(item.select, empty_on_user_errors)
+    quietly = functools.partial(arrive, wrap=empty_on_user_errors)
+    quietly(item.select)
     for end in ends[1:]:
         arrive(end.input)
-    return ExploreTab(Tab([item, *choices], _fit), [first, first_number, std, *choices], arrive)
+    return ExploreTab(Tab([item, *choices], _fit, quietly), [first, first_number, std, *choices], arrive)
 
 
 def _fit(able: Abilities) -> list[Any]:

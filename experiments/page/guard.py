@@ -34,14 +34,18 @@ class Guard:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        """Answers one connection; see the ASGI specification. A server passes on no more than `content-length` says."""
+        """Answers one connection; see the ASGI specification.
+
+        Without a transfer encoding, a server passes on no more than `content-length` says.
+        """
         if scope["type"] == "http":
             if is_refused(scope["path"]):
                 await _refuse(send, 403, b"This page takes numbers and choices only.")
                 return
             if scope.get("method") in ("POST", "PUT", "PATCH"):
-                length = dict(scope["headers"]).get(b"content-length", b"")
-                if not length.isdigit():
+                headers = dict(scope["headers"])
+                length = headers.get(b"content-length", b"")
+                if b"transfer-encoding" in headers or not length.isdigit():
                     await _refuse(send, 411, b"Say how long the request is.")
                     return
                 if int(length[:20]) > LARGEST:

@@ -75,6 +75,10 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
             done.then(create.draw, create.inputs, create.shown, api_visibility="private", **drawing).then(
                 None, js=create_tab.NAME_COMMAND, api_visibility="private"
             )
+            if event is name.change:
+                for tab in every:
+                    if tab.arrive is not None:
+                        tab.arrive(done.then)
             event(show, inputs, outputs, api_visibility="private", show_progress="hidden")
         _take_to_explore(shelf, name, tabs, create, explore)
         known = gr.State(names)

@@ -12,7 +12,9 @@ class Tab(NamedTuple):
     Attributes:
       fitted: the components that depend on what a run can do.
       fit: what a run can do -> an update of each of them; they also empty what was drawn of another run.
+      arrive: draws what the tab shows of another run, once it fits that run: takes an event, such as `done.then`.
     """
 
     fitted: list[Any]
     fit: Callable[[Abilities], list[Any]]
+    arrive: Callable[[Callable[..., Any]], Any] | None = None

@@ -90,12 +90,13 @@ class Evaluator:
         """Draws the pictures that are measured, uint8 (n, H, W, C)."""
         latent = self.system.outputs.require("latent", self.system.name)
         parts = [slice(start, start + _SLAB) for start in range(0, len(self.z), _SLAB)]
-        return np.concatenate(
-            [
-                latent.images(state, self.z[part], None if self.conditions is None else self.conditions[part])
-                for part in bar(parts, "drawing pictures", unit="k", shown=self.progress)
-            ]
-        )
+        with bar(parts, "drawing pictures", unit="k", shown=self.progress) as watched:
+            return np.concatenate(
+                [
+                    latent.images(state, self.z[part], None if self.conditions is None else self.conditions[part])
+                    for part in watched
+                ]
+            )
 
     def path_length(self, state: Any) -> dict[str, Any]:
         """Measures how smooth the generator's latent space is, as a score."""
@@ -283,7 +284,8 @@ def _with_progress(network: FeatureNetwork) -> FeatureNetwork:
 
     def apply(images: Any) -> Embedding:
         parts = [slice(start, start + _SLAB) for start in range(0, len(images), _SLAB)]
-        embeddings = [network.apply(images[part]) for part in bar(parts, "looking at pictures", unit="k")]
+        with bar(parts, "looking at pictures", unit="k") as watched:
+            embeddings = [network.apply(images[part]) for part in watched]
         if len(embeddings) == 1:
             return embeddings[0]
         logits = None if embeddings[0].logits is None else np.concatenate([e.logits for e in embeddings])

@@ -79,7 +79,10 @@ class RunOptions:
         "warn", "What to do when training goes wrong", ("warn", "stop", "rollback"), group="Run", may_change=True
     )
     wandb_project: str | None = option(
-        None, "Project of Weights & Biases to log to, by its client; default: none", group="Run", may_change=True
+        None,
+        "Project of Weights & Biases to log to, by its client, or none; default: none",
+        group="Run",
+        may_change=True,
     )
     evaluate_every: int | None = option(
         None, "Log a few scores, such as FID, every this many steps; default: never", group="Scores", may_change=True

@@ -81,7 +81,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
     """Trains to the end of the recipe, from where the workdir is; of several processes the first alone writes there."""
     devices = _checked_devices(recipe, processes)
     recipe, workdir = recipe.with_digests(), Workdir(str(recipe.workdir))
-    tracks = recipe.wandb_project is not None and processes.writes
+    tracks = recipe.wandb_project not in (None, "none") and processes.writes
     tracker = WandbTracker(str(recipe.wandb_project), workdir, recipe.values_to_share) if tracks else None
     begins_with_others = recipe.init_from is not None and not has_checkpoints(workdir)
     with contextlib.ExitStack() as held:

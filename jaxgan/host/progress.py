@@ -30,7 +30,9 @@ class _Ticking(tqdm):
         if not self._ended.wait(max(self.delay, TICK)):
             self.delay = 0  # it is shown, and is to be taken away at its end
         while not self._ended.wait(TICK):
-            self.refresh()
+            with self.get_lock():  # as `close` draws the end; after it nothing may be drawn
+                if not self._ended.is_set():
+                    self.display()
 
 
 def bar(

@@ -130,9 +130,10 @@ def train_classifier(
     state = TrainingState(key, variables, optimizer_state)
     learning_rate = _learning_rate(recipe, steps)
     batches = _batches(images, conditions, recipe, steps)
-    for number, batch in enumerate(bar(batches, "training the feature network", total=steps, shown=progress)):
-        rate = np.float32(learning_rate(number))
-        state = _train_step(module, tuple(heads), recipe, state, number, rate, *batch)
+    with bar(batches, "training the feature network", total=steps, shown=progress) as watched:
+        for number, batch in enumerate(watched):
+            rate = np.float32(learning_rate(number))
+            state = _train_step(module, tuple(heads), recipe, state, number, rate, *batch)
     return jax.device_get(state.variables)
 
 

@@ -45,7 +45,7 @@ MEASURED_AT_ONCE = 16  # pictures: features take more memory than what they are 
 REPORT = Report(
     (
         Panel("loss", {"loss": "weighted sum"}),
-        Panel("terms", {"content": "content", "style": "style", "total_variation": "total variation"}),
+        Panel("terms of the loss", {"content": "content", "style": "style", "total_variation": "total variation"}),
     ),
     bar=("loss", "content", "style"),
     diverse_preview=False,  # every other row is given
@@ -124,7 +124,7 @@ class StyleSettings(SystemSettings):
         Raises:
           UserError: for a file that cannot be read.
         """
-        found = {}
+        found: dict[str, Any] = {}
         for file, digest in (("style", "style_sha256"), ("feature_weights", "feature_sha256")):
             path = getattr(self, file)
             if path is not None and getattr(self, digest) is None:
@@ -232,9 +232,7 @@ def style_picture(settings: StyleSettings, size: int, channels: int) -> np.ndarr
     """
     if settings.style is None:
         if settings.style_sha256 is not None:
-            raise UserError(
-                "--style: the style picture of this run did not come with it; without it the run only paints"
-            )
+            raise UserError("--style: the style picture did not come with this run, which can only paint without it")
         drawn = patterns.draw(settings.pattern, size, size)
         return drawn if channels == 3 else drawn.mean(axis=-1, keepdims=True).round().astype(np.uint8)
     try:

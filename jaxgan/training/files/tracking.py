@@ -1,6 +1,7 @@
 """Trackers, which get what a run logs besides its own files; that of Weights & Biases, by its public client."""
 
 import importlib
+import os
 import secrets
 from collections.abc import Mapping
 from types import TracebackType
@@ -37,14 +38,27 @@ class WandbTracker:
       settings: the settings of the run by name.
 
     Raises:
-      UserError: if the client is not installed.
+      UserError: if the client is not installed, or cannot be loaded.
     """
 
     def __init__(self, project: str, workdir: Workdir, settings: Mapping[str, Any]) -> None:
+        without = "--wandb_project=none trains without it"
         try:
             self._client: Any = importlib.import_module("wandb")
-        except ImportError:
-            raise UserError(f"--wandb_project={project}: needs the client; run pip install 'jaxgan[wandb]'") from None
+        except ImportError as error:
+            self._client = None
+            if error.name not in (None, "wandb"):
+                raise UserError(
+                    f"--wandb_project={project}: the client cannot be loaded ({named(error)}); {without}"
+                ) from error
+        except Exception as error:  # what the client needs may raise anything in another version
+            raise UserError(
+                f"--wandb_project={project}: the client cannot be loaded ({named(error)}); {without}"
+            ) from error
+        if not hasattr(self._client, "init"):  # a mere folder of that name, which the client makes, can be imported too
+            raise UserError(
+                f"--wandb_project={project}: needs the client; run pip install 'jaxgan[wandb]', or {without}"
+            )
         self._project, self._workdir, self._settings = project, workdir, dict(settings)
         self._run: Any = None
         self._failed = False
@@ -63,6 +77,9 @@ class WandbTracker:
             self._guarded(lambda: self._run.finish(exit_code=int(failed)))
 
     def __enter__(self) -> "WandbTracker":
+        """Logs in, where that is needed: later, a question would come in the midst of training."""
+        if os.environ.get("WANDB_MODE", "online") == "online":
+            self._guarded(lambda: self._client.login(timeout=60))
         return self
 
     def __exit__(

@@ -121,6 +121,8 @@ class Workdir:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._lock_file is not None
+        with contextlib.suppress(OSError):
+            self._lock_file.truncate(0)  # this process may live on, without using the directory
         self._lock_file.close()
 
     def confirm(self) -> None:
