@@ -39,7 +39,7 @@ def test_scores_stand_in_the_line_of_their_step(uninterrupted):
     assert all(line["kid"] == line["step"] for line in lines if "kid" in line)
     assert all({"d_loss", "g_loss", "d_real", "d_fake"} < set(line) for line in lines)
     events = files_of(uninterrupted)["events"]
-    assert [step for step, tag, _, _ in events if tag == "fid"] == [6, 12, 18, 20]
+    assert [step for step, tag, _, _ in events if tag == "scores/fid"] == [6, 12, 18, 20]
 
 
 def test_they_change_nothing_else(uninterrupted, tmp_path):
