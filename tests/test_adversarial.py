@@ -63,6 +63,7 @@ FROZEN_G = rules(generator_optimizer=optax.set_to_zero())
 FROZEN_D = rules(discriminator_optimizer=optax.set_to_zero())
 
 
+@pytest.mark.slow
 def test_the_discriminators_step_leaves_the_generators_parameters_alone():
     before, after, _ = one_step(FROZEN_G)
     assert same(before.generator.params, after.generator.params)
@@ -87,6 +88,7 @@ def test_a_parameter_that_is_not_finite_shows_in_the_losses(player):
         assert not np.isfinite(metrics["d_loss"]) and not np.isfinite(metrics["g_loss"])
 
 
+@pytest.mark.slow
 def test_running_statistics_move_once_for_each_batch_that_is_judged():
     """The discriminator's statistics come from the real and the generated batch, not from the generator's turn."""
     before, after, _ = one_step(FROZEN_G)
@@ -228,6 +230,7 @@ def test_moving_average_covers_the_whole_variable_tree():
     assert before.generator.variables is not None and one_step(PLAIN)[1].average is None
 
 
+@pytest.mark.slow
 def test_late_in_a_run_the_average_has_the_decay_that_was_asked_for():
     how = rules(average_decay=0.9)
     before = start(how, 0).replace(step=jnp.int32(1000))

@@ -99,6 +99,7 @@ def test_takes_any_size(shape, flat):
     assert variables["params"]["hidden"]["kernel"].shape == (flat, 128)
 
 
+@pytest.mark.slow
 def test_bytes_and_normalised_pictures_are_the_same(trained):
     images, _ = bars(9, seed=3)
     from_bytes, _ = apply(trained, images)

@@ -133,6 +133,7 @@ def test_walks_and_places_are_checked():
             requests.position(index, 3)
 
 
+@pytest.mark.slow
 def test_a_shelf_knows_runs_by_name_alone(tagged, tmp_path):
     assert Shelf(str(tagged)).names() == ["faces"]
     shelf = Shelf(str(tagged.parent))

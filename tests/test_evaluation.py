@@ -83,6 +83,7 @@ def test_the_generator_is_asked_for_what_the_real_pictures_have(evaluator):
     np.testing.assert_array_equal(evaluator.real.images[:3], [image for image, _ in drawn])
 
 
+@pytest.mark.slow
 def test_more_pictures_than_real_ones_take_their_conditions_in_turn():
     recipe = dataclasses.replace(RECIPE, num_examples=NUM)
     found = evaluation.make_evaluator(recipe, SYSTEM, num=2 * NUM, kind="thumbnails", split="train", progress=False)

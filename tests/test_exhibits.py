@@ -119,6 +119,7 @@ def test_a_walk_begins_at_its_first_station():
     assert_near(exhibit.images[3], drawn(DIGITS, z[1:2], np.eye(10)[[2]])[0])
 
 
+@pytest.mark.slow
 def test_all_faces_stand_by_hair_and_eyes():
     every = exhibits.conditions_of(FACES)
     assert every.shape == (132, 23) and len(np.unique(every, axis=0)) == 132
@@ -209,6 +210,7 @@ def test_as_many_pictures_as_whole_rows_take():
         assert len(sample._exhibit(run, sample.Sample(show="neighbours", num=num)).images) == pictures
 
 
+@pytest.mark.slow
 def test_the_best_keep_their_own_conditions(monkeypatch):
     monkeypatch.setattr(sampling, "best", lambda scores, count: np.array([3, 1]))
     state = jax.jit(DIGITS.system.init)(jax.random.key(0))

@@ -240,6 +240,7 @@ def test_statistics_are_of_what_each_network_learns_from():
     }
 
 
+@pytest.mark.slow
 def test_each_player_has_latents_of_its_own_in_every_step(monkeypatch):
     drawn = []
     monkeypatch.setattr(information, "take_step", lambda state, *arguments: drawn.append(arguments))

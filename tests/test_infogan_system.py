@@ -103,6 +103,7 @@ def near(pictures, expected):
     return np.abs(pictures.astype(int) - expected.astype(int)).max() <= 1  # other rounding in another program
 
 
+@pytest.mark.slow
 def test_the_preview_has_a_row_for_each_class(digits):
     system, state, _ = digits
     shown = system.preview.images(state)

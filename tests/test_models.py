@@ -263,6 +263,7 @@ def test_where_the_source_names_no_initial_weights_they_are_pytorchs_unless_told
         np.testing.assert_allclose(scales.std(), initial_std or 0, rtol=0.25)
 
 
+@pytest.mark.slow
 def test_a_picture_does_not_depend_on_its_companions_in_evaluation():
     gan = models.build("dcgan_64", image_size=8, generator_width=4, discriminator_width=4, latent_dim=6)
     variables = models.init(gan.generator, jax.random.key(0))
@@ -276,6 +277,7 @@ def test_a_picture_does_not_depend_on_its_companions_in_evaluation():
 
 
 @pytest.mark.parametrize("name", ["mlp_a", "mlp_b", "mlp_keras"])
+@pytest.mark.slow
 def test_dropout_in_fully_connected_discriminators_is_for_training_alone(name):
     gan = models.build(name, image_size=8, discriminator_width=16, dropout_rate=0.5)
     plain = models.build(name, image_size=8, discriminator_width=16)

@@ -242,6 +242,7 @@ def test_the_preview_is_of_pairs_that_are_not_trained_on():
     np.testing.assert_array_equal(again[0, 2, :6], pairs().images[[19, 18, 17, 19, 18, 17]])
 
 
+@pytest.mark.slow
 def test_a_translation_does_not_depend_on_the_pictures_beside_it():
     (system, state), inputs = small(), pairs().arrays["input"]
     translate = system.outputs.translate["input_to_image"]

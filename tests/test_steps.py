@@ -54,6 +54,7 @@ def test_a_step_is_read_or_those_there_are_named(twice):
             load_run(str(twice), step)
 
 
+@pytest.mark.slow
 def test_the_best_step_is_that_which_the_newest_checkpoint_remembers(twice, tmp_path):
     for step in ("best", "worst", "1.5"):
         said = "has kept none; a run trained with evaluate_every and keep_best" if step == "best" else "must be a whole"

@@ -208,6 +208,7 @@ def run():
     return system, jax.jit(system.init)(jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_a_step_with_every_augmentation_has_the_metrics_of_its_report():
     examples = data.from_arrays(np.zeros((8, 8, 8, 3), np.uint8))
     system = systems.build("stylegan2_small", examples, **SMALL, ada=True, flip=True, diffaugment="color,cutout")
