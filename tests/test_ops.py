@@ -46,7 +46,10 @@ GEOMETRIES = {
     "k2 s3, gaps": (9, 3, 3, 4, 2, 3, 0),
     "negative padding": (12, 16, 5, 16, 3, 2, ((-1, 0), (1, -2))),
 }
-all_geometries = pytest.mark.parametrize("name", GEOMETRIES)
+SLOW = ("k7 s1 valid, colour", "k7 s1 valid, to colour", "k7 s1, to grey", "k5 s3", "k4 s2, more padding than it needs")
+all_geometries = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in GEOMETRIES]
+)
 
 # What is tested is the arithmetic: no time is spent on making it fast.
 quick_jit = functools.partial(
@@ -168,7 +171,7 @@ def test_values_and_gradients_of_transformed(name, outputs, dtype, transformed):
     check(lax_reference, *example(name), [dtype])
 
 
-@pytest.mark.parametrize("name", ["k4 s2, tiles of two", "k3 s1"])
+@pytest.mark.parametrize("name", ["k4 s2, tiles of two", pytest.param("k3 s1", marks=pytest.mark.slow)])
 def test_values_and_gradients_part_by_part(name, transformed, monkeypatch):
     monkeypatch.setattr(winograd, "_parts", lambda batch, *_: batch // 2)
     check(lax_reference, *example(name, batch=6), ["float32", "float64"])
