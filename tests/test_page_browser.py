@@ -305,8 +305,8 @@ def test_a_picture_is_translated_and_compared_with_what_it_was(tmp_path_factory)
         choose(window, "Run", "parts")
         window.wait("return document.querySelector('#status')?.innerText.includes('pix2pix')")
         window.click("button[role=tab]", "Translate")
-        tabs = "return [...document.querySelectorAll('button[role=tab]')].map(one => one.innerText.trim())"
-        assert window.run(tabs) == ["Translate", "Scores", "Training"]
+        tabs = "[...document.querySelectorAll('button[role=tab]')].map(one => one.innerText.trim()).join()"
+        window.wait(f"return {tabs} === 'Translate,Scores,Training'", seconds=20)  # fitted one after another
         window.type("#translation-file", str(folder / "mine.png"))
         window.click("#translate")
         _, (after, before) = drawn(window, element="#translation")

@@ -22,7 +22,10 @@ from experiments.page.tab import Tab
 from jaxgan.data.conditions import name_of
 from jaxgan.host.errors import UserError
 
-SEE = "() => document.getElementById('created')?.scrollIntoView({block: 'nearest'})"
+SEE = """() => {
+  const shown = document.getElementById('created'), box = shown?.getBoundingClientRect();
+  if (box && (box.top < 0 || box.bottom > innerHeight)) shown.scrollIntoView({block: 'start'});
+}"""
 """JavaScript that brings the pictures into view, which are below the button on a narrow screen."""
 
 

@@ -101,7 +101,7 @@ def read_description(workdir: str | Path) -> Description:
             return Description(
                 str(found.get("dataset")), shape, tuple(names), found["sha256"], _random(found), int(pictures)
             )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         pass
     raise UserError(f"{path}: not the description of a run's pictures")
 
