@@ -46,7 +46,6 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
       first: the run that it opens with; None: the first by name.
     """
     names = shelf.names()
-    able = _abilities(shelf, first or names[0])
     with gr.Blocks(title="jaxgan", analytics_enabled=False, delete_cache=(KEEP_FILES, KEEP_FILES)) as page:
         gr.Markdown(WELCOME, elem_id="welcome")
         with gr.Row(equal_height=True):
@@ -56,9 +55,9 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
             )
         drawing = {"concurrency_id": "drawing", "concurrency_limit": 1}
         with gr.Tabs(overflow_behavior="wrap") as tabs:
-            with gr.Tab("Create", id="create", visible=able.draws) as item:
+            with gr.Tab("Create", id="create", visible=False) as item:  # Gradio hides none that began visible
                 create = create_tab.build(shelf, name, item, directory, drawing)
-            with gr.Tab("Explore", id="explore", visible=able.draws) as item:
+            with gr.Tab("Explore", id="explore", visible=False) as item:
                 explore = explore_tab.build(shelf, name, item, drawing)
             others = []
             for words, other in OTHERS:
@@ -74,6 +73,9 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
             done = event(fit, name, fitted, api_visibility="private", show_progress="hidden")
             done.then(create.draw, create.inputs, create.shown, api_visibility="private", **drawing).then(
                 None, js=create_tab.NAME_COMMAND, api_visibility="private"
+            )
+            done.then(
+                functools.partial(_first_tab, shelf), name, tabs, api_visibility="private", show_progress="hidden"
             )
             if event is name.change:
                 for tab in every:
@@ -101,6 +103,11 @@ def _fit(shelf: Shelf, tabs: list[Tab], chosen: Any) -> list[Any]:
     """Fits the tabs to a run, and empties what was drawn of another; of a broken one the status line tells."""
     able = _abilities(shelf, chosen)
     return [update for tab in tabs for update in tab.fit(able)]
+
+
+def _first_tab(shelf: Shelf, chosen: Any) -> Any:
+    """Opens a run that draws with its pictures, whose tab could not be chosen while it was hidden."""
+    return gr.update(selected="create") if _abilities(shelf, chosen).draws else gr.skip()
 
 
 def _abilities(shelf: Shelf, name: Any) -> Abilities:
