@@ -35,7 +35,7 @@ NAME_COMMAND = f"() => document.querySelector('#command textarea')?.setAttribute
 
 
 class CreateTab(NamedTuple):
-    """The tab, and what the page draws on it that nobody has asked for yet.
+    """The tab, and what the page needs to draw its first pictures.
 
     Attributes:
       tab: what is fitted to a run.

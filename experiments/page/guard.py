@@ -1,6 +1,6 @@
-"""What Gradio's server offers to everyone and this page needs from nobody: it is refused at the door.
+"""Refuses what Gradio's server offers and this page does not use.
 
-So is a request that is larger than one with a picture in it may be.
+Requests larger than one that carries a picture are refused too.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -74,13 +74,14 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
             done.then(create.draw, create.inputs, create.shown, api_visibility="private", **drawing).then(
                 None, js=create_tab.NAME_COMMAND, api_visibility="private"
             )
-            done.then(
-                functools.partial(_first_tab, shelf), name, tabs, api_visibility="private", show_progress="hidden"
-            )
             if event is name.change:
                 for tab in every:
                     if tab.arrive is not None:
                         tab.arrive(done.then)
+            else:
+                done.then(
+                    functools.partial(_first_tab, shelf), name, tabs, api_visibility="private", show_progress="hidden"
+                )
             event(show, inputs, outputs, api_visibility="private", show_progress="hidden")
         _take_to_explore(shelf, name, tabs, create, explore)
         known = gr.State(names)
@@ -106,7 +107,7 @@ def _fit(shelf: Shelf, tabs: list[Tab], chosen: Any) -> list[Any]:
 
 
 def _first_tab(shelf: Shelf, chosen: Any) -> Any:
-    """Opens a run that draws with its pictures, whose tab could not be chosen while it was hidden."""
+    """Chooses the first tab of a run that draws; while the tab was hidden, it could not be chosen."""
     return gr.update(selected="create") if _abilities(shelf, chosen).draws else gr.skip()
 
 

@@ -44,7 +44,7 @@ def figure(image: np.ndarray, caption: str) -> str:
 
 
 def grid(cells: Sequence[str], columns: int, heads: Sequence[str] = ()) -> str:
-    """Puts HTML in rows of so many columns, below a head for each."""
+    """Arranges pieces of HTML in rows, with a heading above each column."""
     above = "".join(f'<span class="head">{text(head)}</span>' for head in heads)
     return f'<div class="pictures" style="--columns: {columns}">{above}{"".join(cells)}</div>'
 

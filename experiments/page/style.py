@@ -39,7 +39,7 @@ figcaption, .note {font-size: var(--text-sm); text-align: center; margin: 4px 0;
 .word {display: inline-block; max-width: 100%}
 .toast-wrap > :not(:last-child) {display: none}
 """
-"""The last line: of several notes the newest alone is shown."""
+"""The last line hides all notes but the newest."""
 
 
 def theme() -> gr.themes.Base:

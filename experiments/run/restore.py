@@ -96,6 +96,6 @@ def workdir_recipe(path: str) -> Recipe:
         raise UserError(f"--workdir={path}: holds no run (there is no flags.txt); name {there}")
     values = read_recipe_flags(workdir.flags)
     if workdir.weights.is_file() and values.get("dataset") in FOLDERS:
-        # An exported run names no folder of the machine it was trained on: its pictures may be put beside its weights.
+        # An exported run does not name the folder of its pictures: they are looked for beside its weights.
         values.setdefault("data_dir", str(workdir.path / "pictures"))
     return dataclasses.replace(resolve(values, systems.names()), workdir=path)

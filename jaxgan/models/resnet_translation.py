@@ -25,9 +25,9 @@ from flax import linen as nn
 from jaxgan.host.errors import UserError
 from jaxgan.models.layers import Conv, ConvTranspose, normal_init
 from jaxgan.models.network import Network
+from jaxgan.models.sides import check_pictures, check_size
 from jaxgan.models.unet import normalisation
 
-MULTIPLE, SMALLEST = 4, 8  # of a side in pixels; at 4 the blocks would see one pixel, which has no reflection
 HALVE = (3, 2, 1)  # kernel size, stride, padding
 DOUBLE = (3, 2, ((1, 0), (1, 0)))  # PyTorch's padding 1 and output_padding 1
 
@@ -55,12 +55,8 @@ class ResNetTranslator(Network):
         Raises:
           UserError: for a height or width that is no multiple of 4, or below 8.
         """
-        height, width, channels = x.shape[1:]
-        if any(side % MULTIPLE or side < SMALLEST for side in (height, width)):
-            raise UserError(
-                f"pictures of {height}×{width}: a residual translator takes multiples of {MULTIPLE} pixels, from"
-                f" {SMALLEST} on; resize them"
-            )
+        check_pictures(x, "a residual translator takes")
+        channels = x.shape[-1]
         x = self._normalised(self._convolution(self.width, (7, 1, 0))(reflected(x, 3)), train)
         for factor in (2, 4):
             x = self._normalised(self._convolution(factor * self.width, HALVE)(nn.relu(x)), train)
@@ -126,11 +122,7 @@ def resnet_translator(
     Raises:
       UserError: for a size that is no multiple of 4, or below 8.
     """
-    if image_size % MULTIPLE or image_size < SMALLEST:
-        raise UserError(
-            f"--image_size={image_size}: a residual translator takes multiples of {MULTIPLE}, from {SMALLEST} on;"
-            f" choose {max(SMALLEST, round(image_size / MULTIPLE) * MULTIPLE)}"
-        )
+    check_size(image_size, "a residual translator takes")
     return ResNetTranslator(
         dtype=dtype,
         image_shape=(image_size, image_size, channels),

@@ -39,8 +39,8 @@ from jaxgan.host.errors import UserError
 from jaxgan.models.instance_norm import InstanceNorm
 from jaxgan.models.layers import Conv, ConvTranspose, leaky_relu
 from jaxgan.models.network import Network
+from jaxgan.models.sides import SMALLEST, check_pictures
 
-MULTIPLE, SMALLEST = 4, 8  # of a generator's side in pixels; at 4 its blocks would normalise single pixels
 HALVE = (4, 2, 1)  # kernel size, stride, padding
 SLOPE = 0.01  # of the leaky ReLU
 LAYERS = 6
@@ -78,12 +78,8 @@ class StarGANGenerator(Network):
         Raises:
           UserError: for a height or width that is no multiple of 4, or below 8.
         """
-        height, width, channels = x.shape[1:]
-        if any(side % MULTIPLE or side < SMALLEST for side in (height, width)):
-            raise UserError(
-                f"pictures of {height}×{width}: StarGAN translates multiples of {MULTIPLE} pixels, from {SMALLEST} on;"
-                " resize them"
-            )
+        check_pictures(x, "StarGAN translates")
+        channels = x.shape[-1]
         planes = jnp.broadcast_to(y.astype(x.dtype)[:, None, None], (*x.shape[:3], y.shape[-1]))
         stem = functools.partial(labelled_conv, channels=channels)
         x = jnp.concatenate([x, planes], axis=-1)

@@ -21,13 +21,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jaxgan.host.errors import UserError
 from jaxgan.models.instance_norm import InstanceNorm
 from jaxgan.models.layers import Conv
 from jaxgan.models.network import Network
 from jaxgan.models.resnet_translation import reflected
-
-MULTIPLE, SMALLEST = 4, 8  # of a side in pixels; below, the stem's reflection is larger than the picture
+from jaxgan.models.sides import check_pictures, check_size
 
 
 class StyleTransformer(Network):
@@ -49,12 +47,8 @@ class StyleTransformer(Network):
         Raises:
           UserError: for a height or width that is no multiple of 4, or below 8.
         """
-        height, width, channels = x.shape[1:]
-        if any(side % MULTIPLE or side < SMALLEST for side in (height, width)):
-            raise UserError(
-                f"pictures of {height}×{width}: a style transformer takes multiples of {MULTIPLE} pixels, from"
-                f" {SMALLEST} on; resize them"
-            )
+        check_pictures(x, "a style transformer takes")
+        channels = x.shape[-1]
         x = self._active(self._convolved(x, self.width, size=9))
         for factor in (2, 4):
             x = self._active(self._convolved(x, factor * self.width, stride=2))
@@ -85,9 +79,5 @@ def style_transformer(
     Raises:
       UserError: for a size that is no multiple of 4, or below 8.
     """
-    if image_size % MULTIPLE or image_size < SMALLEST:
-        raise UserError(
-            f"--image_size={image_size}: a style transformer takes multiples of {MULTIPLE}, from {SMALLEST} on;"
-            f" choose {max(SMALLEST, round(image_size / MULTIPLE) * MULTIPLE)}"
-        )
+    check_size(image_size, "a style transformer takes")
     return StyleTransformer(dtype=dtype, image_shape=(image_size, image_size, channels), width=width, blocks=blocks)
