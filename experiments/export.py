@@ -4,6 +4,7 @@
     python -m experiments.export --workdir=W --format=stablehlo --out=faces.stablehlo       # the generator
     python -m experiments.export --workdir=W --format=stablehlo --network=discriminator --out=judge.stablehlo
     python -m experiments.export --workdir=W --format=onnx --out=faces.onnx                 # the generator, for others
+    python -m experiments.export --workdir=W --format=onnx --network=translator             # of a run that translates
     python -m experiments.export --workdir=W --format=folder --half --out=faces             # to be passed on
 
 A .safetensors holds arrays with names such as `generator.params.Dense_0.kernel`, and the run's facts as metadata. A
@@ -16,6 +17,7 @@ the file, or in the folder, a model card (.md) says what it is and how to use it
 """
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,10 @@ class Export:
     network: str = option(
         "generator",
         "Network to write as a program; a .safetensors holds all of them",
-        ("generator", "discriminator"),
+        ("generator", "discriminator", "translator"),
+    )
+    direction: str | None = option(
+        None, "With --network=translator: which way, such as b_to_a; default: the system's first"
     )
     pixels: str = option(
         "float", "How the program has pictures; float: in [−1, 1]; bytes: from 0 to 255", ("float", "bytes")
@@ -79,7 +84,8 @@ def write_file(run: TrainedRun, path: Path, asked: Export) -> str:
         kind, content = "safetensors", safetensors.pack(weights(run), facts(run))
     else:
         pack = {"stablehlo": stablehlo.pack, "onnx": onnx.pack}[asked.format]
-        kind, content = f"{asked.format}_{asked.network}", pack(program(run, asked.network, asked.pixels))
+        wanted = program(run, asked.network, asked.pixels, asked.direction)
+        kind, content = f"{asked.format}_{asked.network}", pack(wanted)
     card = path.with_suffix(".md")
     replace_atomically(path, lambda file: file.write(content))
     write_text(card, model_card(run, path.name, kind, asked.pixels))
@@ -130,17 +136,42 @@ def facts(run: TrainedRun) -> dict[str, Any]:
     }
 
 
-def program(run: TrainedRun, network: str, pixel_type: str) -> programs.Program:
-    """Returns the generator or the discriminator of a run as a program.
+def program(run: TrainedRun, network: str, pixel_type: str, direction: str | None = None) -> programs.Program:
+    """Returns the generator, the discriminator or the translator of a run as a program.
 
     Raises:
-      UserError: if the system has no such network.
+      UserError: if the system has no such network, or the translator no such direction.
     """
+    if direction is not None and network != "translator":
+        raise UserError("--direction: is of --network=translator; leave it out")
+    if network == "translator":
+        return translator_program(run, pixel_type, direction)
     if network == "generator":
+        if run.system.outputs.translators:
+            raise UserError(f"--network=generator: {run.recipe.model} translates pictures; take --network=translator")
         latent = run.latent
         return programs.generator(latent.network, latent.variables(run.state), pixel_type=pixel_type)
     score = run.system.outputs.require("score", run.recipe.model)
     return programs.discriminator(score.network, score.variables(run.state), pixel_type=pixel_type)
+
+
+def translator_program(run: TrainedRun, pixel_type: str, direction: str | None) -> programs.Program:
+    """Returns a translation as a program; None is the system's first direction.
+
+    Raises:
+      UserError: if the system does not translate, or has no such direction.
+    """
+    translators = run.system.outputs.require("translators", run.recipe.model)
+    chosen = next(iter(translators)) if direction is None else direction
+    if chosen not in translators:
+        raise UserError(f"--direction={chosen}: choose of {', '.join(translators)}")
+    found = translators[chosen]
+    return programs.translator(
+        functools.partial(found.translate, run.state),
+        run.system.image_shape,
+        len(found.conditions),
+        pixel_type=pixel_type,
+    )
 
 
 if __name__ == "__main__":

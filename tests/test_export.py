@@ -28,12 +28,14 @@ NAMES = ("hair", "eyes", "mouth")
 def run_of(model, workdir="runs/nowhere", **settings):
     """A run of a small system, before its first step."""
     small = {"width": 4, "generator_width": 2, "discriminator_width": 2, "latent_dim": 4, "image_size": 16}
-    source = "avatars_pairs" if model == "pix2pix" else "avatars"
+    source = {"pix2pix": "avatars_pairs", "cyclegan": "avatars_domains"}.get(model, "avatars")
     given = {"model": model, "workdir": str(workdir), "dataset": source, "data_dir": "/home/me"}
     options = {field.name for field in dataclasses.fields(resolve(given, (model,)))}
     recipe = resolve(given | {name: value for name, value in (small | settings).items() if name in options}, (model,))
     names = NAMES if recipe.family.conditional or recipe.family.labelled else ()
-    system = recipe.family.build(recipe.settings, Examples.described((16, 16, 3), names, ""))
+    examples = Examples.described((16, 16, 3), names, "")
+    given = {"a": examples, "b": examples} if recipe.family.unpaired else examples
+    system = recipe.family.build(recipe.settings, given)
     return TrainedRun(recipe, system, 7, initial_state(system), names, "0123456789abcdef" * 4)
 
 
@@ -91,6 +93,48 @@ def test_programs_draw_and_judge_as_the_run_does(run):
         judge = jax.export.deserialize(bytearray(stablehlo.pack(export.program(run, "discriminator", "bytes"))))
         expected = run.system.outputs.score.scores(run.state, drawn, *given)
         np.testing.assert_allclose(judge.call(drawn, *given), expected, rtol=1e-4, atol=1e-5)
+
+
+SMALL = {"discriminator_layers": 1, "blocks": 1}
+
+
+@pytest.mark.parametrize(
+    "model", ["cyclegan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("style", "stargan", "pix2pix"))]
+)
+def test_programs_translate_as_the_run_does(model):
+    run = run_of(model, **SMALL)
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    for direction, translator in run.system.outputs.translators.items():
+        program = export.program(run, "translator", "bytes", direction)
+        given = (np.eye(3, dtype=np.float32)[[0, 2, 1]],) if translator.conditions else ()
+        if given:
+            expected = run.system.outputs.translate_to.images(run.state, images, given[0])
+        else:
+            options = {"evaluate": True} if model == "pix2pix" else {}  # a program has no dropout
+            expected = run.system.outputs.translate[direction](run.state, images, **options)
+        translated = np.asarray(jax.export.deserialize(bytearray(stablehlo.pack(program))).call(images, *given))
+        assert translated.dtype == np.uint8 and np.ptp(translated) > 0
+        # A half may be rounded either way, since XLA orders the sums of a whole batch and of some otherwise.
+        np.testing.assert_allclose(translated.astype(float), expected.astype(float), atol=1.0)
+        assert np.mean(translated != expected) < 0.01
+    if model == "cyclegan":
+        assert np.any(translated != stablehlo_of(run, "a_to_b").call(images))
+    with pytest.raises(UserError, match=r"network=generator: .* translates pictures; take network=translator"):
+        export.program(run, "generator", "bytes")
+    with pytest.raises(UserError, match="direction=sideways: choose of"):
+        export.program(run, "translator", "bytes", "sideways")
+
+
+def stablehlo_of(run, direction):
+    return jax.export.deserialize(bytearray(stablehlo.pack(export.program(run, "translator", "bytes", direction))))
+
+
+def test_a_system_without_translations_is_refused_as_a_translator_and_so_is_an_idle_direction():
+    run = run_of("vae_mlp")
+    with pytest.raises(UserError, match="vae_mlp does not translate pictures"):
+        export.program(run, "translator", "float")
+    with pytest.raises(UserError, match="direction: is of network=translator"):
+        export.program(run, "generator", "float", "a_to_b")
 
 
 @pytest.mark.slow

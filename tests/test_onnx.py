@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_export import run_of
+from test_export import SMALL, run_of
 from test_systems import SIZES, WIDER
 
 from experiments import export
@@ -20,9 +20,13 @@ OF_EACH_FAMILY = (
     *("mlp_b", "dcgan_mnist_keras", "cgan_mnist", "vae_conv", "infogan_faces", "ssgan_mnist"),
     *("progan", "stylegan2_small"),
 )
+NETWORKS = ("generator", "discriminator", "translator")
+TRANSLATING = ("pix2pix", "cyclegan", "stargan", "style")
 
 
 def small_run(model):
+    if model in TRANSLATING:
+        return run_of(model, **SMALL)
     return run_of(model, image_size=SIZES.get(model, 12), **WIDER.get(model, {}))
 
 
@@ -60,7 +64,7 @@ def test_a_program_written_in_what_the_converter_knows_computes_the_same():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", OF_EACH_FAMILY)
+@pytest.mark.parametrize("model", (*OF_EACH_FAMILY, *TRANSLATING))
 def test_onnxruntime_draws_and_judges_as_the_run_does(model):
     pytest.importorskip("jax2onnx", reason="needs the converter: pip install 'jaxgan[onnx]'")
     runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'jaxgan[onnx]'")
@@ -68,8 +72,9 @@ def test_onnxruntime_draws_and_judges_as_the_run_does(model):
         pytest.skip("the newest converter that accepts this Orbax, 0.13, is older than jax 0.11")
     run = small_run(model)
     compared = 0
-    for network, output in (("generator", run.system.outputs.latent), ("discriminator", run.system.outputs.score)):
-        if output is None or (network == "discriminator" and model in ("progan", "stylegan2_small")):
+    outputs = run.system.outputs
+    for network, output in zip(NETWORKS, (outputs.latent, outputs.score, outputs.translators), strict=True):
+        if not output or (network == "discriminator" and model in ("progan", "stylegan2_small")):
             continue  # the latter compare the pictures of a batch
         for pixel_type in ("float", "bytes") if model == "cgan_mnist" else ("float",):
             program = export.program(run, network, pixel_type)

@@ -319,7 +319,9 @@ def test_pictures_follow_their_conditions():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "proof", [conformance.state_is_a_template, conformance.resumes_to_the_bit], ids=lambda proof: proof.__name__
+    "proof",
+    [conformance.state_is_a_template, pytest.param(conformance.resumes_to_the_bit, marks=pytest.mark.long)],
+    ids=lambda proof: proof.__name__,
 )
 def test_a_conditional_system_conforms(proof, tmp_path):
     system, examples = conditional(path_every=2, penalty_every=2)

@@ -28,6 +28,16 @@ import jax
 
 discriminator = jax.export.deserialize(Path("{file}").read_bytes())
 logits = discriminator.call(images{given})  # of images (n, {shape}), {pixels}""",
+    "stablehlo_translator": """from pathlib import Path
+
+import jax
+
+translator = jax.export.deserialize(Path("{file}").read_bytes())
+translated = translator.call(images{given})  # both (n, {shape}), {pixels}""",
+    "onnx_translator": """import onnxruntime
+
+translator = onnxruntime.InferenceSession("{file}")
+(translated,) = translator.run(None, {{"images": images{named}}})  # both (n, {shape}), {pixels}""",
     "onnx_generator": """import numpy as np
 import onnxruntime
 
@@ -64,8 +74,10 @@ def model_card(run: TrainedRun, file: str, kind: str, pixel_type: str = "float")
         f"Trained by jaxgan on {run.recipe.dataset} (pictures {height}×{width}×{channels}, digest"
         f" `{run.pictures_digest[:16]}`).",
     ]
-    if run.condition_dim:
-        parts.append(f"A condition is float32 (n, {run.condition_dim}), 1 for what is asked: {_listed(run)}.")
+    names = condition_names(run, kind)
+    if names:
+        listed = ", ".join(f"{name} ({index})" for index, name in enumerate(names))
+        parts.append(f"A condition is float32 (n, {len(names)}), 1 for what is asked: {listed}.")
     parts += ["## Use", f"```python\n{_loading(run, file, kind, pixel_type)}\n```"]
     flags = "\n".join(f"--{name}={value}" for name, value in run.recipe.values_to_share.items())
     repeats = f"`python -m experiments.{run.recipe.family.command}` with these flags, in a file, repeats the run."
@@ -78,24 +90,24 @@ def model_card(run: TrainedRun, file: str, kind: str, pixel_type: str = "float")
     return "\n\n".join(parts) + "\n"
 
 
-def _listed(run: TrainedRun) -> str:
-    return ", ".join(f"{name} ({index})" for index, name in enumerate(run.condition_names))
+def condition_names(run: TrainedRun, kind: str) -> tuple[str, ...]:
+    """Returns what the columns of a program's conditions stand for; a translator knows some of the run's."""
+    translators = tuple(run.system.outputs.translators.values())
+    return translators[0].conditions if translators and kind.endswith("translator") else tuple(run.condition_names)
 
 
 def _loading(run: TrainedRun, file: str, kind: str, pixel_type: str) -> str:
-    latent = run.system.outputs.latent
+    latent, condition_dim = run.system.outputs.latent, len(condition_names(run, kind))
     return LOADING[kind].format(
         file=file,
         std=latent.network.latent_std if latent else 1,
         latent_dim=latent.network.latent_dim if latent else 0,
-        condition=f"\ncondition = jax.nn.one_hot(jax.numpy.zeros(64), {run.condition_dim})"
-        if run.condition_dim
+        condition=f"\ncondition = jax.nn.one_hot(jax.numpy.zeros(64), {condition_dim})" if condition_dim else "",
+        numpy_condition=f"\ncondition = np.eye({condition_dim}, dtype=np.float32)[np.zeros(64, int)]"
+        if condition_dim
         else "",
-        numpy_condition=f"\ncondition = np.eye({run.condition_dim}, dtype=np.float32)[np.zeros(64, int)]"
-        if run.condition_dim
-        else "",
-        named=', "condition": condition' if run.condition_dim else "",
-        given=", condition" if run.condition_dim else "",
+        named=', "condition": condition' if condition_dim else "",
+        given=", condition" if condition_dim else "",
         shape=", ".join(map(str, run.system.image_shape)),
         pixels=PIXELS[pixel_type],
         shows="num=64" if latent else "show=translations",

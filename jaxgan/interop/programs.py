@@ -76,6 +76,31 @@ def discriminator(network: Network, variables: Any, *, pixel_type: str = "float"
     return Program(judge, _inputs(network, "images", jnp.uint8 if pixel_type == "bytes" else jnp.float32), "logits")
 
 
+def translator(
+    translate: Callable[..., jax.Array],
+    image_shape: tuple[int, int, int],
+    condition_dim: int = 0,
+    *,
+    pixel_type: str = "float",
+) -> Program:
+    """Makes a program of a translation: pictures (n, H, W, C), and conditions if it has any -> pictures (n, H, W, C).
+
+    Args:
+      translate: maps pictures in [−1, 1], and conditions (n, condition_dim) if there are any, to pictures in [−1, 1].
+      image_shape: (H, W, C).
+      condition_dim: numbers in a condition; 0 for no conditions.
+      pixel_type: "float" for pictures in [−1, 1], float32; "bytes" for 0 to 255, uint8: of those given and returned.
+    """
+
+    def translated(images: jax.Array, *condition: jax.Array) -> jax.Array:
+        result = translate(pixels.normalize(images) if pixel_type == "bytes" else images, *condition)
+        return pixels.quantize(result) if pixel_type == "bytes" else result.astype(jnp.float32)
+
+    conditions = (("condition", (condition_dim,), jnp.float32),) if condition_dim else ()
+    dtype = jnp.uint8 if pixel_type == "bytes" else jnp.float32
+    return Program(translated, (("images", image_shape, dtype), *conditions), "translated")
+
+
 def _inputs(network: Network, name: str, dtype: Any) -> tuple[tuple[str, tuple[int, ...], Any], ...]:
     first, *conditions = network.input_shapes
     return ((name, first, dtype), *(("condition", shape, jnp.float32) for shape in conditions))

@@ -24,7 +24,7 @@ from jaxgan.models.unet import unet
 from jaxgan.ops import pixels
 from jaxgan.systems import unpaired_translation
 from jaxgan.systems.checks import SaturatedDiscriminator
-from jaxgan.systems.outputs import Measure, Outputs, mean_measure, rows_below
+from jaxgan.systems.outputs import Measure, Outputs, Translator, mean_measure, rows_below
 from jaxgan.systems.patch_losses import LOSSES
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import Family, SystemSettings, option, require_positive, require_shares
@@ -150,6 +150,9 @@ def build(settings: CycleganSettings, examples: Sources) -> System:
         },
         outputs=Outputs(
             translate={direction: functools.partial(translate, rules.generator, direction) for direction in DIRECTIONS},
+            translators={
+                direction: Translator(functools.partial(_translator, rules, direction)) for direction in DIRECTIONS
+            },
             measure=functools.partial(measure, rules.generator),
         ),
         inputs=INPUTS,
@@ -271,6 +274,10 @@ def translate(generator: Network, direction: str, state: UnpairedState, images: 
     """Translates pictures, uint8 (N, H, W, C), in one of `DIRECTIONS`; returns the same shape."""
     params = getattr(state, direction).params
     return np.concatenate([np.asarray(_translate(generator, params, part)) for part, _ in chunks(images, None)])
+
+
+def _translator(rules: Rules, direction: str, state: UnpairedState, images: jax.Array) -> jax.Array:
+    return unpaired_translation.translate(rules.generator, getattr(state, direction).params, images)
 
 
 @functools.partial(jax.jit, static_argnums=0)

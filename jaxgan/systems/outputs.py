@@ -145,6 +145,20 @@ class TranslationOutput:
 
 
 @dataclasses.dataclass(frozen=True)
+class Translator:
+    """A translation as a function of arrays alone, for programs that are exported.
+
+    Attributes:
+      translate: (state, images (N, H, W, C) in [−1, 1], and conditions (N, c), zeros and ones, if there are any) ->
+        images of the same shape in [−1, 1].
+      conditions: what the columns of a condition stand for; () if it takes none.
+    """
+
+    translate: Callable[..., jax.Array]
+    conditions: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class ClassifyOutput:
     """Classes of pictures.
 
@@ -167,6 +181,7 @@ class Outputs:
       reconstruct: (state, uint8 images (N, H, W, C)) -> uint8 images of the same shape.
       translate: direction -> (state, uint8 images) -> uint8 images; the first direction is the usual one.
       translate_to: pictures translated into conditions, instead of in directions.
+      translators: direction -> the same translations as functions of arrays alone, without noise.
       classify: classes of pictures, which `experiments.classify` tells.
       exhibits: name -> (state, count, seed) -> Exhibit: pictures that `experiments.sample --show=NAME` shows.
       measure: (state, uint8 images, key) -> {name: Measure}, of pictures that the system has not seen; shown by
@@ -180,6 +195,7 @@ class Outputs:
     reconstruct: Callable[[Any, np.ndarray], np.ndarray] | None = None
     translate: Mapping[str, Callable[[Any, np.ndarray], np.ndarray]] = dataclasses.field(default_factory=dict)
     translate_to: TranslationOutput | None = None
+    translators: Mapping[str, Translator] = dataclasses.field(default_factory=dict)
     classify: ClassifyOutput | None = None
     exhibits: Mapping[str, Callable[..., Exhibit]] = dataclasses.field(default_factory=dict)
     measure: Callable[..., Mapping[str, Measure]] | None = None
@@ -207,6 +223,7 @@ LACKING = {
     "reconstruct": "does not reconstruct pictures",
     "translate": "does not translate pictures",
     "translate_to": "does not translate pictures into conditions",
+    "translators": "does not translate pictures",
     "classify": "does not classify pictures",
     "measure": "has no measures of its own",
 }

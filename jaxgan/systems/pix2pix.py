@@ -21,7 +21,7 @@ from jaxgan.models.patchgan import patchgan
 from jaxgan.models.unet import NORMS, unet
 from jaxgan.ops import pixels
 from jaxgan.systems import paired_translation
-from jaxgan.systems.outputs import Measure, Outputs, mean_measure, rows_below
+from jaxgan.systems.outputs import Measure, Outputs, Translator, mean_measure, rows_below
 from jaxgan.systems.paired_translation import PairedState, Rules
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import Family, SystemSettings, option, require_positive, require_shares
@@ -134,6 +134,7 @@ def build(settings: Pix2pixSettings, examples: Examples) -> System:
         networks=lambda state: {"generator": state.generator.params, "discriminator": state.discriminator.params},
         outputs=Outputs(
             translate={"input_to_image": translated},
+            translators={"input_to_image": Translator(functools.partial(_translator, rules))},
             measure=functools.partial(measure, translated),
         ),
         inputs=INPUTS,
@@ -217,6 +218,12 @@ def translate(
         for index, (part, _) in enumerate(chunks(images, None))
     ]
     return np.concatenate([np.asarray(part) for part in parts])
+
+
+def _translator(rules: Rules, state: PairedState, images: jax.Array) -> jax.Array:
+    """Translates in evaluation mode: a program that is exported has neither dropout nor a picture's own statistics."""
+    key = jax.random.key(0)  # not used in evaluation mode
+    return paired_translation.translate(rules.generator, state.generator.variables, images, key, evaluate=True)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))

@@ -19,8 +19,8 @@ from jaxgan.data.heads import Head, heads_of
 from jaxgan.host.errors import UserError, printable
 from jaxgan.models.stargan import stargan
 from jaxgan.systems import conditional_translation, stargan_outputs
-from jaxgan.systems.conditional_translation import Rules
-from jaxgan.systems.outputs import Outputs, TranslationOutput
+from jaxgan.systems.conditional_translation import ConditionalState, Rules
+from jaxgan.systems.outputs import Outputs, TranslationOutput, Translator
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import LONGEST_CALL, Family, SystemSettings, option, require_positive, require_shares
 from jaxgan.systems.system import Panel, Report, System
@@ -126,6 +126,11 @@ def build(settings: StarganSettings, examples: Examples) -> System:
         networks=lambda state: {"generator": state.generator.params, "discriminator": state.discriminator.params},
         outputs=Outputs(
             translate_to=TranslationOutput(kinds, functools.partial(stargan_outputs.translate_to, rules)),
+            translators={
+                "to_condition": Translator(
+                    functools.partial(_translator, rules), tuple(examples.condition_names[i] for i in rules.columns)
+                )
+            },
             measure=functools.partial(stargan_outputs.measure, rules),
             measure_labelled=None if binary else functools.partial(stargan_outputs.measure_labelled, rules, kinds),
         ),
@@ -133,6 +138,10 @@ def build(settings: StarganSettings, examples: Examples) -> System:
         seed=settings.seed,
         settings=settings,
     )
+
+
+def _translator(rules: Rules, state: ConditionalState, images: jax.Array, conditions: jax.Array) -> jax.Array:
+    return conditional_translation.translate(rules.generator, state.generator.params, images, conditions)
 
 
 def _check_exclusive(kinds: Sequence[Head], examples: Examples) -> None:

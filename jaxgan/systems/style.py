@@ -27,7 +27,7 @@ from jaxgan.models.vgg import POOLS
 from jaxgan.ops import pixels
 from jaxgan.systems import feed_forward_style
 from jaxgan.systems.feed_forward_style import Rules, StyleState
-from jaxgan.systems.outputs import Measure, Outputs, mean_measure, rows_below
+from jaxgan.systems.outputs import Measure, Outputs, Translator, mean_measure, rows_below
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import Family, SystemSettings, option, require_positive
 from jaxgan.systems.style_losses import Objective
@@ -156,7 +156,11 @@ def build(settings: StyleSettings, examples: Examples) -> System:
         preview=build_preview(painted, examples),
         report=REPORT,
         networks=lambda state: {"transformer": state.transformer.params},
-        outputs=Outputs(translate={"content_to_style": painted}, measure=functools.partial(measure, rules)),
+        outputs=Outputs(
+            translate={"content_to_style": painted},
+            translators={"content_to_style": Translator(functools.partial(_translator, rules))},
+            measure=functools.partial(measure, rules),
+        ),
         seed=settings.seed,
         settings=settings,
     )
@@ -266,6 +270,10 @@ def stylise(rules: Rules, state: StyleState, images: np.ndarray) -> np.ndarray:
     """Paints pictures, uint8 (N, H, W, C), in the style; returns the same shape."""
     parts = [_stylise(rules.transformer, state.transformer.params, part) for part, _ in chunks(images, None)]
     return np.concatenate([np.asarray(part) for part in parts])
+
+
+def _translator(rules: Rules, state: StyleState, images: jax.Array) -> jax.Array:
+    return feed_forward_style.stylise(rules.transformer, state.transformer.params, images)
 
 
 @functools.partial(jax.jit, static_argnums=0)
