@@ -294,6 +294,7 @@ def _arithmetic(run: TrainedRun, asked: Sample) -> Exhibit:
 def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
     """Returns the picture that was given, and the closest one that the generator makes."""
     target = given_pictures.read_one(run, str(asked.project), f"--project={printable(asked.project)}")
+    given_pictures.tell_cut("--project", [str(asked.project)])
     with progress.bar(what="descending", total=projecting.DESCENT) as bar:
         found = projecting.project(run, target, *candidates(run, asked), bar.update)
     command.answer(f"Nearest: {found.words}")

@@ -274,6 +274,24 @@ def test_a_projection_shows_the_target_and_what_was_found(tmp_path, monkeypatch)
         sample._projection(FACES, sample.Sample(project=str(tmp_path / "torn.png")))
 
 
+@pytest.mark.parametrize(("size", "corner"), [((40, 16), (12, 0)), ((16, 20), (0, 2))])
+def test_of_a_picture_that_is_not_square_the_middle_is_looked_for_and_this_is_told(
+    tmp_path, monkeypatch, capsys, size, corner
+):
+    monkeypatch.setattr(projecting, "DESCENT", 2)
+    target = drawn(FACES, noise(FACES, 1), tags.parse_condition("blue hair red eyes")[None])[0]
+    wide = Image.new("RGB", size, "white")
+    wide.paste(Image.fromarray(target), corner)
+    wide.save(tmp_path / "wide.png")
+    save_png(tmp_path / "square.png", target)
+    for name, told in (("square.png", ""), ("wide.png", f"wide.png, {size[0]} by {size[1]} pixels")):
+        asked = sample.Sample(project=str(tmp_path / name), condition="blue hair red eyes")
+        np.testing.assert_array_equal(sample._projection(FACES, asked).images[0], target)
+        said = capsys.readouterr().err
+        line = f"--project: the picture is not square ({told}): its middle square is taken\n" if told else ""
+        assert "".join(part for part in said.splitlines(True) if part.startswith("--")) == line
+
+
 def test_a_projection_has_the_condition_of_its_candidate(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(projecting, "DESCENT", 5)
     asked = sample.Sample(project=str(tmp_path / "target.png"), seed=3)
