@@ -214,8 +214,10 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
 def check_show(run: TrainedRun, show: str) -> None:
     """Raises a UserError for what a run cannot show."""
     if show not in shows(run):
+        mine = show == "samples" and "translations" in shows(run)
+        way_out = "; give --show=translations, or --input=PICTURES for yours" if mine else ""
         raise UserError(
-            f"--show={show}: this run of {run.recipe.model} has {', '.join(shows(run)) or 'nothing to show'}"
+            f"--show={show}: this run of {run.recipe.model} has {', '.join(shows(run)) or 'nothing to show'}{way_out}"
         )
 
 

@@ -202,6 +202,10 @@ def test_what_a_run_cannot_show_is_refused_with_what_it_can():
     alone = with_outputs(PLAIN, latent=None, reconstruct=lambda state, images: images)
     with pytest.raises(UserError, match=r"^show=samples: this run of dcgan_64 has reconstructions$"):
         sample.check_show(alone, "samples")
+    translates = with_outputs(PLAIN, latent=None, translate={"a_to_b": lambda state, images: images})
+    way_out = "show=samples: this run of dcgan_64 has translations; give show=translations, or input=PICTURES for yours"
+    with pytest.raises(UserError, match=f"^{way_out}$"):
+        sample.check_show(translates, "samples")
 
 
 def test_as_many_pictures_as_whole_rows_take():
