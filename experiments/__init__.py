@@ -17,6 +17,6 @@ def leave(number: int, frame: object) -> None:
 if sys.argv[:1] == ["-m"] or os.path.basename("".join(sys.argv[:1])) == "jaxgan":
     if sys.platform == "win32":  # Runs are locked by the kernel, which Windows does in another way.
         sys.exit("error: jaxgan runs on Linux and macOS; on Windows: in WSL2")
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, leave)  # before the first thread, whose start can be interrupted too
     loading.begin()
-if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, leave)

@@ -46,6 +46,7 @@ def classified(run: TrainedRun, files: list[Path]) -> Iterator[str]:
       UserError: if the system does not classify, or a picture cannot be read.
     """
     classifier = run.system.outputs.require("classify", run.recipe.model)
+    given_pictures.tell_cut("--input", files)
     for some in (files[first : first + AT_ONCE] for first in range(0, len(files), AT_ONCE)):
         probabilities = classifier.probabilities(run.state, given_pictures.read(run, some))
         for file, chances in zip(some, probabilities, strict=True):

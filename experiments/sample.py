@@ -214,8 +214,10 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
 def check_show(run: TrainedRun, show: str) -> None:
     """Raises a UserError for what a run cannot show."""
     if show not in shows(run):
+        mine = show == "samples" and "translations" in shows(run)
+        way_out = "; give --show=translations, or --input=PICTURES for yours" if mine else ""
         raise UserError(
-            f"--show={show}: this run of {run.recipe.model} has {', '.join(shows(run)) or 'nothing to show'}"
+            f"--show={show}: this run of {run.recipe.model} has {', '.join(shows(run)) or 'nothing to show'}{way_out}"
         )
 
 
@@ -294,6 +296,7 @@ def _arithmetic(run: TrainedRun, asked: Sample) -> Exhibit:
 def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
     """Returns the picture that was given, and the closest one that the generator makes."""
     target = given_pictures.read_one(run, str(asked.project), f"--project={printable(asked.project)}")
+    given_pictures.tell_cut("--project", [str(asked.project)])
     with progress.bar(what="descending", total=projecting.DESCENT) as bar:
         found = projecting.project(run, target, *candidates(run, asked), bar.update)
     command.answer(f"Nearest: {found.words}")

@@ -29,7 +29,7 @@ def by_brightness(state, images):
 TELLS = Outputs(classify=ClassifyOutput(Head("class", ("dark", "light")), by_brightness))
 
 
-def test_each_picture_has_a_line_with_its_class_and_how_sure_that_is(tmp_path, monkeypatch):
+def test_each_picture_has_a_line_with_its_class_and_how_sure_that_is(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(classify, "AT_ONCE", 2)
     for name, value in (("c/ä", 255), ("a", 0), ("b", 51)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -37,6 +37,9 @@ def test_each_picture_has_a_line_with_its_class_and_how_sure_that_is(tmp_path, m
     found = [json.loads(line) for line in classify.classified(run(TELLS), given_pictures.files_of(str(tmp_path)))]
     assert [one["file"] for one in found] == [str(tmp_path / f"{name}.png") for name in ("a", "b", "c/ä")]
     assert [(one["class"], one["confidence"]) for one in found] == [("dark", 1.0), ("dark", 0.8), ("light", 1.0)]
+    told = capsys.readouterr().err.splitlines()  # once, not with every AT_ONCE pictures
+    assert len(told) == 1
+    assert told[0].startswith("--input: 3 of 3 pictures are not square (a.png, 20 by 24 pixels; b.png,"), told
 
 
 def test_what_cannot_be_classified_is_refused_in_a_line(tmp_path):

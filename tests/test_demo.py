@@ -143,9 +143,10 @@ def test_a_shelf_knows_runs_by_name_alone(tagged, tmp_path):
     for wrong in ("", ".", "..", "empty", "../runs/faces", str(tagged), "faces/", "faces\0", None, 0, ["faces"]):
         with pytest.raises(UserError, match="run: there is none"):
             shelf.run(wrong)
-    for folder in (tmp_path, tmp_path / "x"):
-        with pytest.raises(UserError, match=r"workdir.*holds no run"):
-            Shelf(str(folder))
+    with pytest.raises(UserError, match=r"workdir.*holds no run \(no flags.txt in it"):
+        Shelf(str(tmp_path))
+    with pytest.raises(UserError, match=rf"workdir.*holds no run \(there is no directory {tmp_path}/x\)"):
+        Shelf(str(tmp_path / "x"))
 
 
 def test_the_length_of_a_run_and_the_time_that_is_left_are_told(tmp_path, monkeypatch):

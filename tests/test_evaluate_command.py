@@ -123,6 +123,7 @@ def test_a_projection_shows_the_target_and_the_nearest(scored, tmp_path):
     pair = arrays_of(tmp_path / "pair.npz")["images"]
     assert pair.shape == (2, 16, 16, 3) and (pair[0] == 128).all()
     assert "root mean square difference" in done.stdout
+    assert "--project: the picture is not square (grey.png, 30 by 20 pixels): its middle square" in done.stderr
 
 
 @pytest.mark.slow

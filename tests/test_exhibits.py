@@ -202,6 +202,10 @@ def test_what_a_run_cannot_show_is_refused_with_what_it_can():
     alone = with_outputs(PLAIN, latent=None, reconstruct=lambda state, images: images)
     with pytest.raises(UserError, match=r"^show=samples: this run of dcgan_64 has reconstructions$"):
         sample.check_show(alone, "samples")
+    translates = with_outputs(PLAIN, latent=None, translate={"a_to_b": lambda state, images: images})
+    way_out = "show=samples: this run of dcgan_64 has translations; give show=translations, or input=PICTURES for yours"
+    with pytest.raises(UserError, match=f"^{way_out}$"):
+        sample.check_show(translates, "samples")
 
 
 def test_as_many_pictures_as_whole_rows_take():
@@ -272,6 +276,24 @@ def test_a_projection_shows_the_target_and_what_was_found(tmp_path, monkeypatch)
     (tmp_path / "torn.png").write_bytes((tmp_path / "target.png").read_bytes()[:40])
     with pytest.raises(UserError, match=r"project=\S+torn.png"):
         sample._projection(FACES, sample.Sample(project=str(tmp_path / "torn.png")))
+
+
+@pytest.mark.parametrize(("size", "corner"), [((40, 16), (12, 0)), ((16, 20), (0, 2))])
+def test_of_a_picture_that_is_not_square_the_middle_is_looked_for_and_this_is_told(
+    tmp_path, monkeypatch, capsys, size, corner
+):
+    monkeypatch.setattr(projecting, "DESCENT", 2)
+    target = drawn(FACES, noise(FACES, 1), tags.parse_condition("blue hair red eyes")[None])[0]
+    wide = Image.new("RGB", size, "white")
+    wide.paste(Image.fromarray(target), corner)
+    wide.save(tmp_path / "wide.png")
+    save_png(tmp_path / "square.png", target)
+    for name, told in (("square.png", ""), ("wide.png", f"wide.png, {size[0]} by {size[1]} pixels")):
+        asked = sample.Sample(project=str(tmp_path / name), condition="blue hair red eyes")
+        np.testing.assert_array_equal(sample._projection(FACES, asked).images[0], target)
+        said = capsys.readouterr().err
+        line = f"--project: the picture is not square ({told}): its middle square is taken\n" if told else ""
+        assert "".join(part for part in said.splitlines(True) if part.startswith("--")) == line
 
 
 def test_a_projection_has_the_condition_of_its_candidate(tmp_path, monkeypatch, capsys):

@@ -182,6 +182,15 @@ def test_the_card_says_what_the_run_is_and_nothing_of_the_machine(tmp_path):
     assert "generator.call(z, condition)  # from 0 to 255, uint8" in code_of(card)
 
 
+def test_a_workdir_that_is_not_there_is_told_with_its_whole_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # another folder than that in which the run was trained
+    with pytest.raises(UserError, match=rf"workdir=runs/a: holds no run \(there is no directory {tmp_path}/runs/a\)"):
+        workdir_recipe("runs/a")
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"holds no run \(there is no flags\.txt\)"):
+        workdir_recipe("runs/a")
+
+
 def test_an_exported_run_of_a_folder_of_pictures_is_read_without_them(tmp_path):
     recipe = dataclasses.replace(
         run_of("pix2pix", discriminator_layers=1).recipe, dataset="folder_pairs", data_dir=None

@@ -132,6 +132,10 @@ def test_a_flag_file_in_utf_16_is_refused_in_words(tmp_path, capsys, encoding):
         (b"--seed=1\n--workdir=caf\xe9\n", "{file}: line 2 is not UTF-8; save it as UTF-8"),
         (b"--seed=1\n" * 200_000, "{file}: it is no flag file: it has more than 1,000,000 bytes"),
         (b"--flagfile=other\n", "--flagfile=other: No such file or directory"),
+        (
+            b"--flagfile=mnist_beter.flag\n",
+            "--flagfile=mnist_beter.flag: No such file or directory; did you mean --flagfile=mnist_better.flags?",
+        ),
         (b"--flagfile\n", "--flagfile=: is empty"),
         (b"--seed 1\n", "--seed 1: write --seed=1"),
     ],

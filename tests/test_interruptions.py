@@ -11,7 +11,7 @@ import pytest
 from conftest import REPOSITORY
 
 import experiments
-from experiments.cli import command
+from experiments.cli import command, loading
 from jaxgan.training import signals
 
 
@@ -76,6 +76,19 @@ def test_devices_that_are_not_there_are_a_line(monkeypatch, capsys):
     said = capsys.readouterr().err
     assert said.startswith("error: JAX_PLATFORMS=cpu: JAX finds no such device here; choose another, such as cpu")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("program", ["-m", "/usr/bin/jaxgan"])
+def test_ctrl_c_is_a_line_before_the_first_thread_is_started(monkeypatch, program):
+    handlers = []
+    monkeypatch.setattr(sys, "argv", [program])
+    monkeypatch.setattr(loading, "begin", lambda: handlers.append(signal.getsignal(signal.SIGINT)))
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        importlib.reload(experiments)
+        assert handlers == [experiments.leave]
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def test_windows_is_told_what_to_take(monkeypatch):

@@ -293,6 +293,22 @@ def test_the_page_fits_a_telephone(page):
         window.click("button[role=tab]", tab)
         width = window.run("return document.documentElement.scrollWidth")
         assert width <= 390, f"{tab} is {width} pixels wide"
+    # Nothing is cut off, nor so narrow that it cannot be read: the command, the scores, and the curves, which scroll.
+    window.click("button[role=tab]", "Create")
+    cut = "const text = document.querySelector('#command textarea'); return text.scrollHeight - text.clientHeight"
+    assert window.run(cut) <= 2
+    window.click("button[role=tab]", "Scores")
+    cells = window.wait("""
+        const cells = [...document.querySelectorAll('#scores td')].filter(one => one.offsetParent);
+        return cells.length && cells.map(one => [one.getBoundingClientRect().right, one.offsetHeight]);
+    """)
+    assert all(right <= 390 and height < 60 for right, height in cells), cells
+    window.click("button[role=tab]", "Training")
+    curves = window.wait("""
+        const curves = document.querySelector('#curves'), image = curves.querySelector('img');
+        return image?.clientWidth && [image.clientWidth, curves.clientWidth, getComputedStyle(curves).overflowX];
+    """)
+    assert curves[0] >= 500 and curves[1] < 390 and curves[2] == "auto", curves
 
 
 def test_a_picture_is_translated_and_compared_with_what_it_was(tmp_path_factory):

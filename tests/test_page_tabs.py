@@ -4,6 +4,7 @@ import base64
 import importlib.util
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -119,7 +120,9 @@ def test_what_was_logged_is_shown_with_what_it_says(shelf):
     lines = [{"step": 10, "d_loss": 1.0, "fid": 5.0}, {"step": 20, "d_loss": 1.0, "fid": 4.25}]
     shelf.workdir("plain").metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
     shown = scores_tab._logged(shelf, "plain")
-    assert "<td>4.25</td><td>20</td><td>lower</td><td>distance from real pictures" in shown
+    cells = re.findall(r'<td role="cell" data-head="([^"]*)">([^<]*)</td>', shown)
+    named = [("value", "4.25"), ("at step", "20"), ("better", "lower")]
+    assert cells[1:4] == named and cells[4][1].startswith("distance from real pictures")
     assert scores_tab._logged(shelf, "nothing") == ""
 
 

@@ -164,8 +164,10 @@ def test_files_that_are_no_pair_are_counted_and_left_out(tmp_path, capsys):
     assert len(load(root)) == 19 and "1 of 20 pairs" in capsys.readouterr().err
     picture(root / "04.png", RED, size=(8, 8))  # not wider than high
     (root / "05.png").write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"3 of 20 pairs .*03\.png, 04\.png, 05\.png.*; repair or remove them"):
+    with pytest.raises(UserError, match=r"3 of 20 pairs .*03\.png, 04\.png, 05\.png.*; repair or remove") as caught:
         load(root)
+    # Pictures that are no pairs at all are a newcomer's mistake more often than damage.
+    assert "(--pair=left takes files of two pictures side by side, --pair=first or" in caught.value.as_flags
 
 
 def test_two_subfolders_need_two_subfolders(tmp_path):

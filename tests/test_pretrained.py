@@ -121,7 +121,9 @@ def test_a_folder_begins_a_run_but_is_none_to_go_on_with(folder, capsys):
 
 
 def test_one_of_workdir_and_pretrained_is_named():
-    assert pretrained.folder_of("w", None) == "w" and pretrained.folder_of(None, None) is None
+    assert pretrained.folder_of("w", None) == "w"
+    with pytest.raises(UserError, match=r"^workdir: name the directory of a run, or give pretrained, .*digits"):
+        pretrained.folder_of(None, None)
     with pytest.raises(UserError, match="give one of the two"):
         pretrained.folder_of("w", "digits")
     with pytest.raises(UserError, match=r"pretrained=digit: there is none of this name; choose .*digits"):

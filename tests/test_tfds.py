@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 
 from jaxgan import data
 from jaxgan.data import tfds
@@ -190,6 +191,34 @@ def test_pictures_of_16_bits_are_refused(load, tmp_path):
         load()
 
 
+@pytest.mark.parametrize("place", ["a.png", "faces/a.JPG"])
+def test_nothing_is_downloaded_into_a_folder_of_pictures(load, tmp_path, monkeypatch, place):
+    import tensorflow_datasets
+
+    asked = []
+    monkeypatch.setattr(
+        tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", lambda self, **_: asked.append(self.name)
+    )
+    (tmp_path / "tfds" / place).parent.mkdir(parents=True)
+    (tmp_path / "tfds" / place).write_bytes(b"a picture")
+    with pytest.raises(UserError, match=r"dataset=mnist is not prepared in data_dir=.*holds pictures.*dataset=folder"):
+        load("mnist")
+    assert asked == [] and [path.name for path in (tmp_path / "tfds").iterdir()] == [place.split("/")[0]]
+
+
+def test_what_tfds_has_downloaded_is_no_folder_of_pictures(load, tmp_path, monkeypatch):
+    import tensorflow_datasets
+
+    def fail(self, **_):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(tensorflow_datasets.core.DatasetBuilder, "download_and_prepare", fail)
+    (tmp_path / "tfds" / "downloads").mkdir(parents=True)
+    (tmp_path / "tfds" / "downloads" / "a.png").write_bytes(b"a picture")
+    with pytest.raises(UserError, match="no network"):
+        load("mnist")
+
+
 def test_a_download_that_fails_is_the_users_to_mend(load, tmp_path, monkeypatch, capsys):
     import tensorflow_datasets
 
@@ -267,3 +296,24 @@ def test_mnist_is_enlarged(tmp_path, real_data):
     assert pictures.images.shape == (200, 32, 32, 1)
     assert pictures.images.max() > 200
     assert 20 < pictures.images.mean() < 50  # MNIST's mean is 33
+
+
+@pytest.mark.slow
+def test_tensorflows_own_lines_are_not_on_the_screen(tmp_path, real_data):
+    if not (real_data / "tfds" / "mnist").is_dir():
+        pytest.skip(f"no prepared MNIST in {real_data / 'tfds'}; JAXGAN_TEST_DATA names another folder")
+    quiet = ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS", "JAXGAN_CACHE_DIR")  # a user has set none of them
+    environment = {name: value for name, value in os.environ.items() if name not in quiet}
+    flags = ["--model=mlp_b", "--dataset=mnist", f"--data_dir={real_data / 'tfds'}", "--steps=2", "--sample_every=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.gan", *flags, f"--workdir={tmp_path / 'run'}"],
+        cwd=REPOSITORY,
+        env={**environment, "XLA_FLAGS": "", "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert "reading mnist: 100%" in said  # by TensorFlow, not from the cache
+    for word in ("absl::", "oneDNN", "TF_", "tensorflow/", "WARNING", "rendezvous", "cuda", "I0000", "W0000"):
+        assert word not in said, said

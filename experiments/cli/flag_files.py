@@ -1,5 +1,6 @@
 """Flag files: text with a flag a line, named by `--flagfile`, or written by a run to repeat it."""
 
+import difflib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -87,6 +88,8 @@ def _lines_of(name: str, above: tuple[str, ...]) -> list[str]:
         if path in above:
             raise ValueError(f"{printable(above[-1])} names it again, and it would be read without end")
         lines = [line.strip() for line in read_text(path).splitlines() if is_flag(line)]
+    except FileNotFoundError as error:
+        raise UserError(f"--flagfile={printable(name)}: {error.strerror}{_similar(name)}") from error
     except OSError as error:
         raise UserError(f"--flagfile={printable(name)}: {error.strerror}") from error
     except ValueError as error:
@@ -96,6 +99,13 @@ def _lines_of(name: str, above: tuple[str, ...]) -> list[str]:
         flag, _, value = unquote(line).partition("=")
         found += _lines_of(value, (*above, path)) if flag in ("--flagfile", "-flagfile") else [unquote(line)]
     return found
+
+
+def _similar(name: str) -> str:
+    """Returns a question for a file that comes with the commands and has a similar name; "" without one."""
+    names = {path.stem: path.name for path in SHIPPED.glob("*.flags")}
+    close = difflib.get_close_matches(Path(name[-LONGEST_NAME:]).stem, sorted(names), n=1)
+    return f"; did you mean --flagfile={names[close[0]]}?" if close else ""
 
 
 def _find(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import ctypes
 import io
+import os
 import sys
 
 from absl import logging
@@ -19,6 +20,8 @@ def set_up_process() -> None:
     from experiments.cli.compiled import keep_compiled_programs  # imports JAX, which `python -m experiments` need not
 
     logging.set_verbosity(logging.WARNING)  # Orbax tells every detail of a save
+    # With oneDNN TensorFlow says so at its import, whatever TF_CPP_MIN_LOG_LEVEL is. Reading pictures does without.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     _keep_freed_memory()
     keep_compiled_programs()
 

@@ -21,7 +21,7 @@ def build(shelf: Shelf, name: gr.Dropdown, item: gr.Tab, drawing: dict[str, Any]
     """Lays out the tab; its arguments are those of the first tab."""
     gr.Markdown(
         "Is a picture new, or a copy? Beside each stand the pictures of the training that are nearest to it, pixel by"
-        " pixel. They must be on this machine."
+        " pixel. They must be on this machine. The first search reads or draws all of them, which may take minutes."
     )
     with gr.Row():
         with gr.Column(scale=2, min_width=300):

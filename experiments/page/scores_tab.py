@@ -26,8 +26,9 @@ def build(shelf: Shelf, name: gr.Dropdown, item: gr.Tab, drawing: dict[str, Any]
     logged = gr.HTML(elem_id="logged-scores", apply_default_css=False)
     button = gr.Button(f"Measure {MEASURED:,} pictures now", elem_id="measure")
     gr.Markdown(
-        "Takes the run's pictures, which must be on this machine, and thumbnails of 8×8 for features: seconds, and good"
-        " enough to compare two steps of one run. The command below the table does the same."
+        "Takes the run's pictures, which must be on this machine, and thumbnails of 8×8 for features: good enough to"
+        " compare two steps of one run. The first time reads or draws the pictures, which may take minutes; then it is"
+        " seconds. The command below the table does the same."
     )
     measured = gr.HTML(elem_id="scores", apply_default_css=False)
     look = functools.partial(_logged, shelf)
@@ -76,7 +77,15 @@ def _measure(shelf: Shelf, name: Any) -> str:
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Formats words as a table with a head."""
-    head = "".join(f'<th scope="col">{pictures.text(words)}</th>' for words in heads)
-    body = "".join("<tr>" + "".join(f"<td>{pictures.text(words)}</td>" for words in row) + "</tr>" for row in rows)
-    return f'<div class="scores"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    """Formats words as a table with a head; on a narrow screen a row is a few lines, and each value has its head."""
+    head = "".join(f'<th scope="col" role="columnheader">{pictures.text(words)}</th>' for words in heads)
+    body = "".join(f'<tr role="row">{"".join(map(_cell, heads, row))}</tr>' for row in rows)
+    # The roles are those that the elements have anyway, until the style of a narrow screen takes them away.
+    return (
+        f'<div class="scores"><table role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{body}</tbody></table></div>'
+    )
+
+
+def _cell(head: str, words: str) -> str:
+    return f'<td role="cell" data-head="{pictures.text(head)}">{pictures.text(words)}</td>'

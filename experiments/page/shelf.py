@@ -35,7 +35,10 @@ class Shelf:
         ] = {}  # by name: the flags' time, the newest step then, the run
         self._lock = threading.Lock()
         if not self.names():
-            raise UserError(f"--workdir={folder}: holds no run (no flags.txt in it, nor in a folder in it)")
+            absent = "no flags.txt in it, nor in a folder in it"
+            if not self._folder.is_dir():
+                absent = f"there is no directory {printable(self._folder.absolute())}"
+            raise UserError(f"--workdir={folder}: holds no run ({absent})")
 
     def names(self) -> list[str]:
         """Lists the names of the runs that are there now, in alphabetical order."""

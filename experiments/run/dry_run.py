@@ -10,7 +10,7 @@ import jax
 
 from experiments.run.recipes import Recipe, total_steps
 from jaxgan.data.sources import Sources, by_name, longest
-from jaxgan.host.progress import bar
+from jaxgan.host.progress import bar, ticking
 from jaxgan.systems.settings import flag_lines
 from jaxgan.systems.system import System
 from jaxgan.training.files.checkpoints import Checkpoints
@@ -46,7 +46,8 @@ def plan(recipe: Recipe, system: System, pictures: Sources, devices: Devices) ->
         steps_per_call=devices.calls(system),
         placement=devices.placement,
     )
-    state = programs[0].place_state(initial_state(system))
+    with ticking("making the networks"):
+        state = programs[0].place_state(initial_state(system))
     networks = {name: count_parameters(tree) for name, tree in system.networks(state).items()}
     lines = [describe(system, state, pictures, str(recipe.dataset), programs[0], pipeline.placement)]
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state) if hasattr(leaf, "nbytes"))

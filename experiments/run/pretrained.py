@@ -19,9 +19,14 @@ def folder_of(workdir: str | None, pretrained: str | None) -> str | None:
     """Returns the folder that a command reads: that of a run, or of a model that comes with the package.
 
     Raises:
-      UserError: if both are named, or there is no model of this name.
+      UserError: if both are named or none is, or there is no model of this name.
     """
     if pretrained is None:
+        if workdir is None:
+            raise UserError(
+                "--workdir: name the directory of a run, or give --pretrained, a model that comes with the package"
+                f" ({', '.join(names())})"
+            )
         return workdir
     if workdir is not None:
         raise UserError("--workdir and --pretrained: give one of the two")

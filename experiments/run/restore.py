@@ -93,7 +93,8 @@ def workdir_recipe(path: str) -> Recipe:
     if not workdir.flags.is_file():
         runs = sorted(found.parent.name for found in workdir.path.glob("*/flags.txt"))[:5]
         there = f"one of those in it: {', '.join(map(printable, runs))}" if runs else "that of a training command"
-        raise UserError(f"--workdir={path}: holds no run (there is no flags.txt); name {there}")
+        absent = "flags.txt" if workdir.path.is_dir() else f"directory {printable(workdir.path.absolute())}"
+        raise UserError(f"--workdir={path}: holds no run (there is no {absent}); name {there}")
     values = read_recipe_flags(workdir.flags)
     if workdir.weights.is_file() and values.get("dataset") in FOLDERS:
         # An exported run does not name the folder of its pictures: they are looked for beside its weights.

@@ -50,7 +50,9 @@ def translated(
       UserError: if the system does not translate, has no such direction or condition, or a picture cannot be read.
     """
     translate = translator(run, direction, condition)
-    pictures = given_pictures.read(run, given_pictures.files_of(path))
+    files = given_pictures.files_of(path)
+    pictures = given_pictures.read(run, files)
+    given_pictures.tell_cut("--input", files)
     results, conditions = translate(pictures)
     if not pairs:
         return Exhibit(results, conditions)

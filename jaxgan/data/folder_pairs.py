@@ -108,8 +108,10 @@ def _decoded(
         if len(chunk.images):
             yield Chunk(chunk.images)
     if not _few(wrong, pairs, lonely):
+        halves = f" (--pair={pair} takes files of two pictures side by side, --pair=first or second two subfolders)"
         raise UserError(
             f"--data_dir={printable(root)}: {_report(root, wrong, len(pairs) + lonely)}; repair or remove them"
+            + halves * (pair in ("left", "right"))
         )
 
 

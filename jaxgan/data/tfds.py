@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import logging
 import os
 import re
@@ -13,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.data import cache
-from jaxgan.data.decode import fit
+from jaxgan.data.decode import EXTENSIONS, fit
 from jaxgan.data.examples import Examples
 from jaxgan.data.tensorflow import import_tensorflow
 from jaxgan.data.workers import Chunk
@@ -129,6 +130,11 @@ def _builder(name: str, root: Path, prepared: Path | None) -> Any:
             f"--dataset={printable(name)} is neither avatars, nor folder, nor a data set of TFDS, "
             f"nor prepared in --data_dir={printable(root)}"
         ) from None
+    if _holds_pictures(root):  # a download would be among them
+        raise UserError(
+            f"--dataset={printable(name)} is not prepared in --data_dir={printable(root)}, which holds pictures: for"
+            " these give --dataset=folder; for the data set of TFDS leave out --data_dir, or give another"
+        )
     said = (
         f"{printable(name)} is not in {printable(root)}: getting it there (if it is elsewhere: Ctrl-C, and --data_dir)"
     )
@@ -142,6 +148,13 @@ def _builder(name: str, root: Path, prepared: Path | None) -> Any:
             f"{type(error).__name__}: {_first_line(error)}"
         ) from error
     return builder
+
+
+def _holds_pictures(root: Path) -> bool:
+    """Whether a directory has pictures in it, or in a folder in it; TFDS has its own deeper, or in `downloads`."""
+    files = itertools.chain(root.glob("*"), root.glob("*/*"))
+    pictures = (path for path in files if path.suffix.lower() in EXTENSIONS and path.is_file())
+    return any(path.parent.name != "downloads" for path in pictures)
 
 
 def _first_line(error: Exception) -> str:
