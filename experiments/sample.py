@@ -27,7 +27,7 @@ import jax
 import numpy as np
 
 from experiments.cli import command, schema
-from experiments.run import arithmetic, directions, exhibits, given_pictures, pretrained, projecting
+from experiments.run import arithmetic, exhibits, given_pictures, pretrained, projecting
 from experiments.run.exhibits import Exhibit
 from experiments.run.output import earlier_pictures, write
 from experiments.run.restore import STEP_HELP, TrainedRun, load_run
@@ -69,8 +69,7 @@ class Sample:
         "Pictures to show; samples; interpolation: between latents, straight and below along the arc (a closed walk if"
         " --out is a .gif); conditions: all of them; one_noise: one latent under every condition; neighbours: samples"
         " beside the nearest training pictures; arithmetic: of --plus and --minus; reconstructions: real pictures above"
-        " what the system makes of them; translations: inputs, outputs, of two domains the way back, and the truth;"
-        " directions: faces along the directions of styles that lead to the classes or tags of the pictures; or"
+        " what the system makes of them; translations: inputs, outputs, of two domains the way back, and the truth; or"
         " any other exhibit of it",
     )
     plus: str | None = option(
@@ -218,13 +217,8 @@ def check_space(asked: Sample) -> None:
 
 def check_styles(run: TrainedRun, flag: str) -> None:
     """Raises a UserError that begins with a flag, for a run whose pictures are not drawn by way of styles."""
-    if not has_styles(run):
+    if not hasattr(run.system.outputs.latent, "single_styles"):
         raise UserError(f"{flag}: {run.recipe.model} has no styles; leave it out")
-
-
-def has_styles(run: TrainedRun) -> bool:
-    """Returns whether the pictures of a run are drawn by way of styles."""
-    return hasattr(run.system.outputs.latent, "single_styles")
 
 
 def with_psi(system: System, psi: float, layers: int | None = None) -> System:
@@ -245,7 +239,6 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
     if outputs.latent:
         found += ["samples", "interpolation", "neighbours", "arithmetic"]
         found += ["conditions", "one_noise"] if run.condition_dim else []
-        found += ["directions"] if has_styles(run) else []
     if outputs.reconstruct:
         found.append("reconstructions")
     if outputs.translate or outputs.translate_to:
@@ -321,9 +314,6 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
             ways = exhibits.interpolation_of_styles
             return exhibits.walk_of_styles(run, z, labels, asked.num) if walks else ways(run, z, labels)
         return exhibits.walk(run, z, labels, asked.num) if walks else exhibits.interpolation(run, z, labels)
-    if asked.show == "directions":
-        labels = conditions(run, asked.condition, directions.LABELLED)
-        return directions.show_directions(run, _latents(run, asked, directions.LABELLED), labels, asked.num)
     every = len(exhibits.conditions_of(run))
     z = _latents(run, asked, max(1, asked.num // every) * every)
     return exhibits.all_conditions(run, z, one_noise=asked.show == "one_noise")
