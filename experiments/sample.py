@@ -11,6 +11,7 @@
     python -m experiments.sample --workdir=W --input=photos --direction=b_to_a --out=paintings    # between two domains
     python -m experiments.sample --workdir=W --input=face.png --condition="blue hair" --out=blue.png
     python -m experiments.sample --workdir=W --project=face.png --out=found.png       # the latent that comes closest
+    python -m experiments.sample --workdir=W --project=face.png --space=w+ --out=found.png    # or the styles
 
 A .png holds one grid. A .npz holds `images` (uint8 N,H,W,C, or N,H,W for one channel) and, of a conditional
 model, `labels` (the condition of each picture, uint8 N,c). Any other name is a folder, which gets a file per picture,
@@ -36,6 +37,7 @@ from jaxgan.data import tags
 from jaxgan.data.conditions import in_turn
 from jaxgan.host import progress
 from jaxgan.host.errors import UserError, printable
+from jaxgan.sampling.style_projection import SPACES, steps_of
 from jaxgan.systems.settings import option
 from jaxgan.systems.system import System, check_distinct_seed
 
@@ -78,6 +80,17 @@ class Sample:
     minus: str | None = option(None, "With --show=arithmetic: terms to subtract, written as those of --plus")
     project: str | None = option(
         None, "Picture file: find the latent whose picture comes closest to it, and show both", path=True
+    )
+    space: str = option(
+        "z",
+        "Where --project looks and --show=interpolation walks; z: among latents; w: among styles; w+: among those with"
+        " one for each layer, for --project only",
+        ("z", *SPACES),
+    )
+    perceptual: bool = option(
+        True,
+        "With --project in w or w+: compare the features of the network of experiments.evaluate beside the pixels; its"
+        " first use with a data set trains it, for some minutes",
     )
     input: str | None = option(
         None,
@@ -125,6 +138,8 @@ def main() -> None:
         run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, data_dir=asked.data_dir))
     if asked.psi is not None:
         run = dataclasses.replace(run, system=with_psi(run.system, asked.psi, asked.psi_layers))
+    if asked.space != "z":
+        check_styles(run, f"--space={asked.space}")
     if asked.input is None:
         check_show(run, asked.show)
     if asked.project is not None:
@@ -171,6 +186,7 @@ def check(asked: Sample) -> None:
         arithmetic.check(arithmetic.parse("plus", asked.plus), arithmetic.parse("minus", asked.minus))
     elif asked.plus is not None or asked.minus is not None:
         raise UserError("--plus, --minus: are terms of --show=arithmetic; give that too")
+    check_space(asked)
     plain = asked.show == "samples" and asked.project is None and asked.input is None
     if asked.best_of is not None and not plain:
         raise UserError("--best_of: chooses among plain samples; leave out --show and --project")
@@ -184,6 +200,25 @@ def check(asked: Sample) -> None:
         raise UserError(f"--out={asked.out}: choose a .png, a .npz or a .gif, spelt so, or a folder")
     if asked.out.endswith(".gif") and asked.show != "interpolation":
         raise UserError(f"--out={asked.out}: only --show=interpolation makes an animation; choose a .png")
+
+
+def check_space(asked: Sample) -> None:
+    """Raises a UserError where --space, or --noperceptual, means nothing."""
+    projects = asked.project is not None
+    if asked.space != "z" and not projects and asked.show != "interpolation":
+        raise UserError(f"--space={asked.space}: is that of --project or of --show=interpolation; give one of them too")
+    if asked.space == "w+" and not projects:
+        raise UserError("--space=w+: is that of --project; choose w for --show=interpolation")
+    if not asked.perceptual and (asked.space == "z" or not projects):
+        raise UserError("--noperceptual: is a choice of --project in --space=w or w+; leave it out")
+    if asked.psi is not None and projects and asked.space != "z":
+        raise UserError(f"--psi: --project in --space={asked.space} looks among all styles; leave it out")
+
+
+def check_styles(run: TrainedRun, flag: str) -> None:
+    """Raises a UserError that begins with a flag, for a run whose pictures are not drawn by way of styles."""
+    if not hasattr(run.system.outputs.latent, "single_styles"):
+        raise UserError(f"{flag}: {run.recipe.model} has no styles; leave it out")
 
 
 def with_psi(system: System, psi: float, layers: int | None = None) -> System:
@@ -277,6 +312,9 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
         walks = asked.out.endswith(".gif")
         count = max(3, asked.num // exhibits.STATION) if walks else 2 * max(1, asked.num // (2 * exhibits.STEPS))
         z, labels = _latents(run, asked, count), conditions(run, asked.condition, count)
+        if asked.space == "w":
+            ways = exhibits.interpolation_of_styles
+            return exhibits.walk_of_styles(run, z, labels, asked.num) if walks else ways(run, z, labels)
         return exhibits.walk(run, z, labels, asked.num) if walks else exhibits.interpolation(run, z, labels)
     every = len(exhibits.conditions_of(run))
     z = _latents(run, asked, max(1, asked.num // every) * every)
@@ -297,12 +335,31 @@ def _projection(run: TrainedRun, asked: Sample) -> Exhibit:
     """Returns the picture that was given, and the closest one that the generator makes."""
     target = given_pictures.read_one(run, str(asked.project), f"--project={printable(asked.project)}")
     given_pictures.tell_cut("--project", [str(asked.project)])
+    if asked.space != "z":
+        return _projection_into_styles(run, asked, target)
     with progress.bar(what="descending", total=projecting.DESCENT) as bar:
         found = projecting.project(run, target, *candidates(run, asked), bar.update)
     command.answer(f"Nearest: {found.words}")
     both = np.zeros((2, 0), np.uint8) if found.condition is None else np.repeat(found.condition[None], 2, axis=0)
     shown = np.stack([target, found.projection.picture])
     return Exhibit(shown, both, columns=2, apart=1, heads=("given", "found"))
+
+
+def _projection_into_styles(run: TrainedRun, asked: Sample, target: np.ndarray) -> Exhibit:
+    """Returns the picture that was given, and the closest one that the generator makes of styles."""
+    with progress.bar(what="descending", total=steps_of(asked.space, projecting.DESCENT)) as bar:
+        found, words = projecting.project_styles(
+            run,
+            target,
+            *candidates(run, asked),
+            space=asked.space,
+            perceptual=asked.perceptual,
+            seed=asked.seed,
+            report=bar.update,
+        )
+    command.answer(f"Nearest: {words}")
+    shown = np.stack([target, found.picture])
+    return Exhibit(shown, np.zeros((2, 0), np.uint8), columns=2, apart=1, heads=("given", f"found in {asked.space}"))
 
 
 def candidates(run: TrainedRun, asked: Sample) -> tuple[jax.Array, np.ndarray | None]:

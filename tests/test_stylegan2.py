@@ -1,5 +1,6 @@
 """StyleGAN2: sizes of the source, styles, averages, settings, and what a trained one shows."""
 
+import dataclasses
 import math
 
 import conformance
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 
 from experiments import sample
+from experiments.run import projecting
 from experiments.run.recipes import resolve
+from experiments.run.restore import TrainedRun
 from jaxgan import data, models, systems, transforms
 from jaxgan.host.errors import UserError
+from jaxgan.host.images import save_png
 from jaxgan.models.stylegan2 import stylegan2
 from jaxgan.systems import style_draws, style_training, stylegan2_outputs
 from jaxgan.systems import stylegan2 as system_of
@@ -259,6 +263,92 @@ def test_the_last_row_of_a_truncation_is_one_picture(run):
     np.testing.assert_array_equal(rows[0], system.sample(state, 8, 3))
     assert shown.rows[0] == "ψ = 1" and shown.rows[-1] == "ψ = 0"
     assert system.outputs.exhibits["styles"](state, 16, 3).images.shape == (16, 8, 8, 3)
+
+
+@pytest.mark.slow
+def test_noise_changes_a_face_as_much_as_its_strength_says(run):
+    system, state = run
+    shown = system.outputs.exhibits["noise"](state, 16, 3)
+    table = shown.images.reshape(2, 8, 8, 8, 3)
+    np.testing.assert_array_equal(table[:, 0], system.sample(state, 2, 3))
+    np.testing.assert_array_equal(table[:, 1:7], np.repeat(table[:, :1], 6, axis=1))  # the noise has no strength yet
+    assert not table[:, 7].any() and len(shown.heads) == shown.columns == 8 and shown.heads[7].endswith("white 0")
+
+    def strengthened(path, leaf):
+        return jnp.full_like(leaf, 0.5) if path[-1].key == "noise_strength" else leaf
+
+    latent = system.outputs.latent
+    variables = jax.tree_util.tree_map_with_path(strengthened, latent.variables(state))
+    noisy = dataclasses.replace(latent, variables=lambda state: variables)
+    table = stylegan2_outputs.show_noise(noisy, None, state, 16, 3).images.reshape(2, 8, 8, 8, 3)
+    assert len(np.unique(table[:, :7].reshape(14, -1), axis=0)) == 14
+    assert table[:, 7].max() == 255 and (table[:, 7] == table[:, 7, ..., :1]).all()
+    key = jax.random.split(jax.random.fold_in(jax.random.key(3), 1), 2)[1]
+    ws = noisy.styles(state, noisy.latents(jax.random.key(3), 2))
+    drawn = noisy.images_under_noise(state, jnp.repeat(ws[1:], stylegan2_outputs.NOISES, axis=0), key)
+    deviation = drawn.std(axis=0).mean(axis=-1)
+    np.testing.assert_array_equal(table[1, 1:7], drawn[:6])
+    assert np.corrcoef(deviation.ravel(), table[1, 7, ..., 0].ravel())[0, 1] > 0.999
+
+
+@pytest.mark.slow
+def test_a_walk_among_styles_is_straight_and_closed(run):
+    system, state = run
+    recipe = resolve({"model": "stylegan2_small"}, ("stylegan2_small",))
+    trained = TrainedRun(recipe, system, 0, state, (), "")
+    assert "noise" in sample.shows(trained)
+    asked = sample.Sample(show="interpolation", space="w", num=16)
+    latent = system.outputs.latent
+    w = latent.single_styles(state, sample._latents(trained, asked, 4))
+    shown = sample._exhibit(trained, asked)
+    ways = jnp.linspace(w[0::2], w[1::2], 8, axis=1).reshape(-1, 4)
+    expected = latent.images_of_styles(state, latent.for_layers(state, ways))
+    assert np.abs(shown.images.astype(int) - expected[: len(shown.images)]).max() <= 1 and shown.columns == 8
+    walk = sample._exhibit(trained, dataclasses.replace(asked, num=48, out="walk.gif"))
+    middle = latent.images_of_styles(state, latent.for_layers(state, (w[:1] + w[1:2]) / 2))
+    assert len(walk.images) == 48 and np.abs(walk.images[8].astype(int) - middle[0]).max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", ["w", "w+"])
+def test_a_picture_is_projected_into_styles(run, space, tmp_path, monkeypatch, capsys):
+    system, state = run
+    monkeypatch.setattr(projecting, "DESCENT", 60)
+    recipe = resolve({"model": "stylegan2_small"}, ("stylegan2_small",))
+    trained = TrainedRun(recipe, system, 0, state, (), "unknown")
+    save_png(tmp_path / "face.png", system.sample(state, 1, 5)[0])
+    asked = sample.Sample(project=str(tmp_path / "face.png"), space=space, perceptual=False)
+    shown = sample._projection(trained, asked)
+    given, found = shown.images.astype(float)
+    average = sample.with_psi(system, 0.0).sample(state, 1, 5)[0]
+    assert np.abs(found - given).mean() < 0.5 * np.abs(average - given).mean()
+    assert shown.heads == ("given", f"found in {space}") and f"in {space}\n" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"weights were imported.*or compare the pixels alone: "):
+        sample._projection(trained, dataclasses.replace(asked, perceptual=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"space": "w"}, "space=w: is that of project or of show=interpolation"),
+        ({"space": "w+", "show": "interpolation"}, r"space=w\+: is that of project; choose w"),
+        ({"perceptual": False}, "noperceptual: is a choice of project in space"),
+        ({"project": "x.png", "perceptual": False}, "noperceptual: is a choice of project in space"),
+        ({"project": "x.png", "space": "w", "psi": 0.5}, "psi: project in space=w looks among all styles"),
+    ],
+)
+def test_spaces_that_mean_nothing_are_refused(given, message):
+    with pytest.raises(UserError, match=message):
+        sample.check(sample.Sample(**given))
+
+
+def test_systems_without_styles_show_none():
+    plain = systems.build("mlp_b", data.from_arrays(np.zeros((4, 8, 8, 1), np.uint8)), batch_size=4)
+    trained = TrainedRun(resolve({"model": "mlp_b"}, ("mlp_b",)), plain, 0, None, (), "")
+    with pytest.raises(UserError, match=r"space=w\+: mlp_b has no styles"):
+        sample.check_styles(trained, "--space=w+")
+    with pytest.raises(UserError, match="show=noise: this run of mlp_b has samples, "):
+        sample.check_show(trained, "noise")
 
 
 @pytest.mark.slow

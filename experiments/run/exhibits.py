@@ -41,6 +41,21 @@ def walk(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None, frames: i
     return _drawn(run, points, None if conditions is None else np.repeat(conditions[:1], frames, axis=0), frames)
 
 
+def interpolation_of_styles(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None) -> Exhibit:
+    """Draws straight ways between the styles of latents (n, latent_dim), in pairs, a row each."""
+    latent: Any = run.latent
+    w = latent.single_styles(run.state, z, conditions)
+    return _of_styles(run, latent_paths.between(w[0::2], w[1::2], STEPS, straight=True).reshape(-1, w.shape[1]), STEPS)
+
+
+def walk_of_styles(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None, frames: int) -> Exhibit:
+    """Draws a closed walk of straight ways past the styles of all the latents (n, latent_dim): one picture a frame."""
+    latent: Any = run.latent
+    return _of_styles(
+        run, latent_paths.walk(latent.single_styles(run.state, z, conditions), frames, straight=True), frames
+    )
+
+
 def all_conditions(run: TrainedRun, z: jax.Array, *, one_noise: bool) -> Exhibit:
     """Draws every condition, once a set: digits in a row, faces by hair (rows) and eyes (columns).
 
@@ -107,6 +122,12 @@ def conditions_of(run: TrainedRun) -> np.ndarray:
     if not run.condition_dim:
         raise UserError(f"--show: {run.recipe.model} takes no condition; train a model of experiments.cgan")
     return every(run.condition_names, run.condition_dim)
+
+
+def _of_styles(run: TrainedRun, w: jax.Array, columns: int) -> Exhibit:
+    latent: Any = run.latent
+    pictures = latent.images_of_styles(run.state, latent.for_layers(run.state, w))
+    return Exhibit(pictures, np.zeros((len(pictures), 0), np.uint8), columns)
 
 
 def _drawn(run: TrainedRun, z: jax.Array, conditions: np.ndarray | None, columns: int, **arrangement: Any) -> Exhibit:

@@ -56,6 +56,8 @@ class FeatureNetwork:
       apply: pictures (n, H, W, C), uint8 or floats in [-1, 1], for any n -> `Embedding`.
       heads: the meaning of its logits; () if it has no classes.
       accuracy: share of the test pictures that each head classifies correctly, by the head's name.
+      trace: pictures (n, H, W, C), floats in [-1, 1] -> features (n, d), inside of traced functions and with gradients;
+        None if the network is no function of JAX.
     """
 
     name: str
@@ -63,6 +65,7 @@ class FeatureNetwork:
     apply: Callable[[np.ndarray | jax.Array], Embedding]
     heads: tuple[Head, ...] = ()
     accuracy: Mapping[str, float] = field(default_factory=dict)
+    trace: Callable[[jax.Array], jax.Array] | None = None
 
 
 def load(
@@ -94,14 +97,14 @@ def load(
     """
     arrays, accuracy = trained_arrays(dataset_name, train, test, recipe=recipe, cache_dir=cache_dir, progress=progress)
     heads = heads_of(train.condition_names)
+    variables = traverse_util.unflatten_dict(arrays, sep="/")
     return FeatureNetwork(
         name=f"{dataset_name}-classifier" if heads else f"{dataset_name}-rotations",
         digest=digest_leaves(arrays),
-        apply=partial(
-            _apply, traverse_util.unflatten_dict(arrays, sep="/"), train.image_shape, len(train.condition_names)
-        ),
+        apply=partial(_apply, variables, train.image_shape, len(train.condition_names)),
         heads=heads,
         accuracy=accuracy,
+        trace=partial(_trace, variables),
     )
 
 
@@ -266,6 +269,10 @@ def _embed(variables: Variables, images: np.ndarray | jax.Array) -> tuple[np.nda
         parts.append((np.asarray(features)[: len(batch)], np.asarray(logits)[: len(batch)]))
     all_features, all_logits = zip(*parts, strict=True)
     return np.concatenate(all_features), np.concatenate(all_logits)
+
+
+def _trace(variables: Variables, images: jax.Array) -> jax.Array:
+    return _embed_batch(variables, images)[0]
 
 
 @jax.jit

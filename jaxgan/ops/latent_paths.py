@@ -75,12 +75,13 @@ def between(start: ArrayLike, end: ArrayLike, count: int, *, straight: bool = Fa
     return interpolation(start, end, fractions[None])
 
 
-def walk(stations: ArrayLike, count: int) -> jax.Array:
-    """Returns a closed walk along arcs through the stations and back to the first, so that its frames loop seamlessly.
+def walk(stations: ArrayLike, count: int, *, straight: bool = False) -> jax.Array:
+    """Returns a closed walk through the stations and back to the first, so that its frames loop seamlessly.
 
     Args:
       stations: (k, d) with k at least 2.
       count: number of points of the whole walk, evenly spaced; the first is the first station.
+      straight: whether to follow lines rather than arcs.
 
     Returns:
       (count, d).
@@ -93,4 +94,5 @@ def walk(stations: ArrayLike, count: int) -> jax.Array:
         raise ValueError(f"a walk needs two stations and a point, not {len(stations)} and {count}")
     way = jnp.arange(count) * (len(stations) / count)
     last = jnp.minimum(way.astype(jnp.int32), len(stations) - 1)
-    return spherical_interpolation(stations[last], stations[(last + 1) % len(stations)], way - last)
+    interpolation = linear_interpolation if straight else spherical_interpolation
+    return interpolation(stations[last], stations[(last + 1) % len(stations)], way - last)

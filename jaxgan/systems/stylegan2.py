@@ -27,7 +27,13 @@ from jaxgan.systems.outputs import Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.systems.settings import Family, SystemSettings, option, require_positive, require_shares
 from jaxgan.systems.style_training import Rules
-from jaxgan.systems.stylegan2_outputs import StyledLatentOutput, show_mixing, show_styles, show_truncation
+from jaxgan.systems.stylegan2_outputs import (
+    StyledLatentOutput,
+    show_mixing,
+    show_noise,
+    show_styles,
+    show_truncation,
+)
 from jaxgan.systems.system import Panel, Report, System, latent_preview
 
 GRID = 64  # pictures in a preview, 8×8
@@ -149,7 +155,7 @@ def build(settings: StyleGAN2Settings, examples: Examples) -> System:
     gan = rules.gan
     latent = StyledLatentOutput(gan.generator, lambda state: state.sampling_variables)
     turn = functools.partial(in_turn, examples.condition_names, condition_dim) if condition_dim else None
-    exhibits = {"mixing": show_mixing, "truncation": show_truncation, "styles": show_styles}
+    exhibits = {"mixing": show_mixing, "truncation": show_truncation, "styles": show_styles, "noise": show_noise}
     return System(
         name=settings.model,
         init=functools.partial(style_training.init_state, rules=rules),

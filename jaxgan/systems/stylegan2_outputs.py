@@ -1,4 +1,4 @@
-"""What a StyleGAN2 can be asked for: samples nearer to the average style, mixed styles, ways between styles."""
+"""What a StyleGAN2 can be asked for: samples nearer to the average, mixed styles, ways between styles, other noise."""
 
 import dataclasses
 import functools
@@ -18,6 +18,7 @@ from jaxgan.systems.outputs import Exhibit, LatentOutput
 COLUMNS = 8  # pictures in a row of an exhibit
 PSIS = (1.0, 0.7, 0.5, 0.3, 0.0)
 KINDS = ("coarse", "middle", "fine")
+NOISES = 32  # draws of noise that a deviation is of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,24 @@ class StyledLatentOutput(LatentOutput):
         """Maps latents (N, latent_dim), and conditions, to the styles of each layer, (N, styles, latent_dim)."""
         return _styles(self.network, self.variables(state), z, condition)
 
+    def single_styles(self, state: Any, z: jax.Array, condition: Any = None) -> jax.Array:
+        """Maps latents (N, latent_dim), and conditions, to styles (N, latent_dim), not drawn to the average."""
+        return _single_styles(self.network, self.variables(state), z, condition)
+
+    def for_layers(self, state: Any, w: jax.Array) -> jax.Array:
+        """Repeats styles (N, latent_dim) for each layer, drawn to the average: (N, styles, latent_dim)."""
+        ws: Any = self.network.apply(self.variables(state), w, method="truncated")
+        return jnp.asarray(ws)
+
+    def images_under_noise(self, state: Any, ws: jax.Array, key: jax.Array) -> np.ndarray:
+        """Draws pictures, uint8 (N, H, W, C), from styles (N, styles, latent_dim), each with noise of its own."""
+        variables, most = self.variables(state), chunk_of(self.network)
+        parts = [
+            _draw_noisy(self.network, variables, ws[first : first + most], jax.random.fold_in(key, first))
+            for first in range(0, len(ws), most)
+        ]
+        return np.concatenate([np.asarray(part) for part in parts])
+
     def images_of_styles(self, state: Any, ws: jax.Array) -> np.ndarray:
         """Draws pictures, uint8 (N, H, W, C), from styles (N, styles, latent_dim)."""
         variables = self.variables(state)
@@ -50,6 +69,22 @@ def _styles(network: Any, variables: Any, z: jax.Array, condition: Any) -> jax.A
     given = None if condition is None else jnp.asarray(condition, jnp.float32)
     ws: jax.Array = network.apply(variables, network.apply(variables, z, given, method="map"), method="truncated")
     return ws
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _single_styles(network: Any, variables: Any, z: jax.Array, condition: Any) -> jax.Array:
+    given = None if condition is None else jnp.asarray(condition, jnp.float32)
+    w: jax.Array = network.apply(variables, z, given, method="map")
+    return w
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _draw_noisy(network: Any, variables: Any, ws: jax.Array, key: jax.Array) -> jax.Array:
+    noise = tuple(
+        jax.random.normal(jax.random.fold_in(key, layer), (len(ws), side, side))
+        for layer, side in enumerate(network.noise_sides)
+    )
+    return pixels.quantize(network.apply(variables, ws, noise, method="synthesize"))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -131,3 +166,39 @@ def show_styles(
     ways = ws[0::2, None] + shares * (ws[1::2] - ws[0::2])[:, None]
     drawn = latent.images_of_styles(state, ways.reshape(-1, *ws.shape[1:]))
     return Exhibit(drawn, np.zeros((len(drawn), 0), np.uint8), COLUMNS)
+
+
+def show_noise(
+    latent: StyledLatentOutput, conditions: Conditions | None, state: GANState, count: int, seed: int
+) -> Exhibit:
+    """Shows what the noise of the layers decides; arguments as of `show_mixing`.
+
+    A row has a face with the fixed noise, the same with other noise, and the standard deviation of each pixel over
+    NOISES draws: the mean over the channels, black where nothing changes, white at the largest of the exhibit.
+
+    Reference:
+      Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, figure 4.
+    """
+    rows = max(1, count // COLUMNS)
+    z = latent.latents(jax.random.key(seed), rows)
+    ws = latent.styles(state, z, conditions and conditions(rows))
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 1), rows)
+    drawn = np.stack(
+        [
+            latent.images_under_noise(state, jnp.repeat(w[None], NOISES, axis=0), key)
+            for w, key in zip(ws, keys, strict=True)
+        ]
+    )
+    deviation = drawn.std(axis=1).mean(axis=-1, keepdims=True)
+    largest = float(deviation.max())
+    white = np.rint(deviation * (255.0 / max(largest, 1e-6))).astype(np.uint8)
+    maps = np.broadcast_to(white, (rows, *drawn.shape[2:]))
+    faces = latent.images_of_styles(state, ws)
+    table = np.concatenate([faces[:, None], drawn[:, : COLUMNS - 2], maps[:, None]], axis=1)
+    return Exhibit(
+        table.reshape(-1, *drawn.shape[2:]),
+        np.zeros((rows * COLUMNS, 0), np.uint8),
+        COLUMNS,
+        apart=1,
+        heads=("fixed noise", *["other noise"] * (COLUMNS - 2), f"deviation, white {largest / 127.5:.2g}"),
+    )
