@@ -316,12 +316,13 @@ def test_a_picture_is_projected_into_styles(run, space, tmp_path, monkeypatch, c
     monkeypatch.setattr(projecting, "DESCENT", 60)
     recipe = resolve({"model": "stylegan2_small"}, ("stylegan2_small",))
     trained = TrainedRun(recipe, system, 0, state, (), "unknown")
-    save_png(tmp_path / "face.png", system.sample(state, 1, 5)[0])
+    # The first picture of this seed ends in a hollow beside its style, for every key: random networks have such.
+    save_png(tmp_path / "face.png", system.sample(state, 2, 5)[1])
     asked = sample.Sample(project=str(tmp_path / "face.png"), space=space, perceptual=False)
     shown = sample._projection(trained, asked)
     given, found = shown.images.astype(float)
     average = sample.with_psi(system, 0.0).sample(state, 1, 5)[0]
-    assert np.abs(found - given).mean() < 0.5 * np.abs(average - given).mean()
+    assert np.abs(found - given).mean() < 0.1 * np.abs(average - given).mean()
     assert shown.heads == ("given", f"found in {space}") and f"in {space}\n" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"weights were imported.*or compare the pixels alone: "):
         sample._projection(trained, dataclasses.replace(asked, perceptual=True))
