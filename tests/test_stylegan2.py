@@ -322,7 +322,7 @@ def test_a_picture_is_projected_into_styles(run, space, tmp_path, monkeypatch, c
     shown = sample._projection(trained, asked)
     given, found = shown.images.astype(float)
     average = sample.with_psi(system, 0.0).sample(state, 1, 5)[0]
-    assert np.abs(found - given).mean() < 0.1 * np.abs(average - given).mean()
+    assert np.abs(found - given).mean() < 0.2 * np.abs(average - given).mean()
     assert shown.heads == ("given", f"found in {space}") and f"in {space}\n" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"weights were imported.*or compare the pixels alone: "):
         sample._projection(trained, dataclasses.replace(asked, perceptual=True))
