@@ -316,7 +316,7 @@ def test_a_picture_is_projected_into_styles(run, space, tmp_path, monkeypatch, c
     monkeypatch.setattr(projecting, "DESCENT", 60)
     recipe = resolve({"model": "stylegan2_small"}, ("stylegan2_small",))
     trained = TrainedRun(recipe, system, 0, state, (), "unknown")
-    # The first picture of this seed ends in a hollow beside its style, for every key: random networks have such.
+    # The second picture: the search for the first ends in a local minimum of this random network, whatever the key.
     save_png(tmp_path / "face.png", system.sample(state, 2, 5)[1])
     asked = sample.Sample(project=str(tmp_path / "face.png"), space=space, perceptual=False)
     shown = sample._projection(trained, asked)

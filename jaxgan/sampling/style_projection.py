@@ -64,7 +64,7 @@ def project(
 ) -> StyleProjection:
     """Finds the styles whose picture is closest to the target, by Adam from the average style. Arguments decide it all.
 
-    In w noise that dies out is added to the style, which keeps the descent from the nearest hollow. In w+ the descent
+    In w noise that dies out is added to the style, which helps it out of shallow local minima. In w+ the descent
     begins at what was found in w, without noise. Points without noise are compared, the average style among them, and
     the closest is kept: w+ is never worse than w, and w no worse than the average.
 
