@@ -69,14 +69,17 @@ def test_smooth_doubling_is_bilinear_interpolation_within_the_border():
 
 @pytest.mark.parametrize("upsampling", ["transposed", "nearest", "bilinear"])
 def test_the_face_networks_double_pictures_in_each_way(upsampling):
-    for name, size, doublings in (("dcgan_anime_a", 32, 4), ("dcgan_anime_b", 24, 1), ("dcgan_64", 16, 2)):
+    sizes = (("dcgan_anime_a", 32, 4), ("dcgan_anime_b", 24, 1), ("dcgan_64", 16, 2), ("cgan_anime", 32, 4))
+    for name, size, doublings in sizes:
         small = {"generator_width": 2, "discriminator_width": 2, "latent_dim": 4, "image_size": size}
         generator = models.build(name, upsampling=upsampling, **small).generator
         variables = jax.eval_shape(lambda key, generator=generator: models.init(generator, key), jax.random.key(0))
         sides = [leaf.shape[0] for leaf in jax.tree.leaves(variables["params"]) if leaf.ndim == 4]
         assert sides.count(3) == (0 if upsampling == "transposed" else doublings), (name, sides)
+        inputs = (jnp.zeros((2, 4)), *([jnp.zeros((2, generator.condition_dim))] if generator.condition_dim else []))
         images = jax.eval_shape(
-            lambda variables, generator=generator: generator.apply(variables, jnp.zeros((2, 4)), train=False), variables
+            lambda variables, generator=generator, inputs=inputs: generator.apply(variables, *inputs, train=False),
+            variables,
         )
         assert images.shape == (2, size, size, 3)
 

@@ -289,6 +289,21 @@ def test_face_networks_with_spectral_normalisation_are_those_of_pytorch():
 
 
 @pytest.mark.torch
+def test_the_conditional_face_network_with_spectral_normalisation_is_that_of_pytorch():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from reference import torch_residual as reference
+
+    gan = models.build("cgan_anime", image_size=32, discriminator_width=4, condition_dim=3, spectral_norm=True)
+    made = reference.randomise(reference.ConditionalFaces(4, 32, 3), 3).train()
+    variables, (image, _, (condition,)) = variables_of(gan.discriminator, made), inputs(gan)
+    expected = made(as_picture(image), as_picture(condition[:, None, None])[:, :, 0, 0]).detach().numpy()
+    with jax.enable_x64(True):
+        found, updates = gan.discriminator.apply(variables, image, condition, train=True, mutable=["spectral"])
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    assert worst(updates["spectral"], as_collection(gan.discriminator, reference.vectors(made))) < 1e-10
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize("name", all_but("projection_gan", long=("resnet_gan", "sngan_32")))
 def test_three_steps_are_those_of_pytorch(name):
     """Weights, running statistics, vectors and losses; the noise is drawn here once more."""

@@ -65,7 +65,7 @@ def build(name: str, **overrides: Any) -> GAN:
         follow) and `dtype` (the compute dtype). Conditional systems have `condition_dim`, systems with dropout
         `dropout_rate`, and the convolutional systems for faces `initial_std`, the standard deviation of the initial
         weights. Those with spectral normalisation in the discriminator have `spectral_norm`, residual ones
-        `attention_size` and `minibatch_std`, and the unconditional DCGANs for faces `upsampling`, one of
+        `attention_size` and `minibatch_std`, and the DCGANs for faces and `cgan_anime` `upsampling`, one of
         `jaxgan.models.blocks.UPSAMPLING`.
 
     Raises:

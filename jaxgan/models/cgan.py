@@ -35,6 +35,7 @@ from jaxgan.models.dcgan import HALVE
 from jaxgan.models.dcgan_mnist import grow_from_quarter, judge, quarters
 from jaxgan.models.layers import Dense, leaky_relu, to_image
 from jaxgan.models.network import GAN, Network
+from jaxgan.models.spectral import SpectralDense
 
 ANIME_TAGS = 23
 ANIME_LATENT_STD = math.exp(-1.0 / math.pi)
@@ -57,18 +58,22 @@ class AnimeGenerator(ConvolutionalNetwork):
         x = self.norm(Dense(start[0] * start[1] * start[2], dtype=self.dtype)(x), train)
         x = to_image(x, start)
         for factor in (4, 2, 1):
-            x = self.up(x, factor * self.width, *HALVE, train)
-        return jnp.tanh(self.conv_transpose(x, channels, *HALVE))
+            x = self.doubled(x, factor * self.width, train)
+        return jnp.tanh(self.double(x, channels))
 
 
 class AnimeDiscriminator(ConvolutionalNetwork):
-    """Discriminator of `cgan_anime`."""
+    """Discriminator of `cgan_anime`.
+
+    With `spectral_norm` every layer has spectral normalisation, and the convolutions have biases, initially 0.
+    """
 
     several_conditions: ClassVar[bool] = True  # without batch normalisation, features do not depend on the batch
 
     image_shape: tuple[int, int, int] = (64, 64, 3)
     condition_dim: int = ANIME_TAGS
     width: int = 64
+    spectral_norm: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
@@ -76,13 +81,19 @@ class AnimeDiscriminator(ConvolutionalNetwork):
         if y.shape[0] != x.shape[0]:
             raise ValueError(f"{x.shape[0]} pictures and {y.shape[0]} conditions do not match")
         for factor in (1, 2, 4, 6):
-            x = leaky_relu(self.conv(x, factor * self.width, *HALVE))
+            x = leaky_relu(self._conv(x, factor * self.width, *HALVE, train))
         conditions = y.astype(x.dtype).reshape(-1, 1, 1, y.shape[-1])
         if y.ndim == 3:
             x = jnp.repeat(x, y.shape[1], axis=0)
         tiled = jnp.broadcast_to(conditions, (*x.shape[:3], y.shape[-1]))
-        x = leaky_relu(self.conv(jnp.concatenate([x, tiled], axis=-1), 6 * self.width, 1, 1, 0))
-        return Dense(1, dtype=self.dtype)(x).reshape(y.shape[:-1])
+        x = leaky_relu(self._conv(jnp.concatenate([x, tiled], axis=-1), 6 * self.width, 1, 1, 0, train))
+        last = SpectralDense(1, dtype=self.dtype, train=train) if self.spectral_norm else Dense(1, dtype=self.dtype)
+        return last(x).reshape(y.shape[:-1])
+
+    def _conv(self, x: jax.Array, features: int, kernel_size: int, stride: int, padding: int, train: bool) -> jax.Array:
+        if self.spectral_norm:
+            return self.spectral_conv(x, features, kernel_size, stride, padding, train)
+        return self.conv(x, features, kernel_size, stride, padding)
 
 
 class MnistGenerator(Network):
@@ -132,6 +143,8 @@ def cgan_anime(
     generator_width: int = 64,
     discriminator_width: int = 64,
     initial_std: float | None = 0.01,
+    spectral_norm: bool = False,
+    upsampling: str = "transposed",
     dtype: Any = None,
 ) -> GAN:
     """Conditional GAN of tutorial 000: faces by hair and eye colour.
@@ -149,8 +162,14 @@ def cgan_anime(
     }
     return GAN(
         name="cgan_anime",
-        generator=AnimeGenerator(latent_dim=latent_dim, latent_std=ANIME_LATENT_STD, width=generator_width, **shared),
-        discriminator=AnimeDiscriminator(width=discriminator_width, **shared),
+        generator=AnimeGenerator(
+            latent_dim=latent_dim,
+            latent_std=ANIME_LATENT_STD,
+            width=generator_width,
+            upsampling=upsampling,
+            **shared,
+        ),
+        discriminator=AnimeDiscriminator(width=discriminator_width, spectral_norm=spectral_norm, **shared),
     )
 
 

@@ -139,6 +139,25 @@ def faces(width, size):
     return nn.Sequential(*layers, spectral(nn.Conv2d(channels, 1, 4)), nn.Flatten(0))
 
 
+class ConditionalFaces(nn.Module):
+    """The discriminator of `cgan_anime` with spectral normalisation in every layer."""
+
+    def __init__(self, width, size, condition_dim):
+        super().__init__()
+        channels = [3, width, 2 * width, 4 * width, 6 * width]
+        self.picture = nn.ModuleList(
+            spectral(nn.Conv2d(before, after, 4, stride=2, padding=1)) for before, after in itertools.pairwise(channels)
+        )
+        self.both = spectral(nn.Conv2d(6 * width + condition_dim, 6 * width, 1))
+        self.last = spectral(nn.Linear(6 * width * (size // 16) ** 2, 1))
+
+    def forward(self, x, y):
+        for layer in self.picture:
+            x = functional.leaky_relu(layer(x), 0.2)
+        x = torch.cat([x, y[:, :, None, None].expand(-1, -1, *x.shape[2:])], dim=1)
+        return self.last(functional.leaky_relu(self.both(x), 0.2).flatten(1))[:, 0]
+
+
 def randomise(network, seed):
     """Draws every array anew, away from 0 and 1; in float64."""
     rng = np.random.default_rng(seed)
