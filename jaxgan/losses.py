@@ -11,6 +11,7 @@ The terms of the evidence lower bound are in nats: sums over the pixels or laten
 batch. A mean over 784 pixels instead of a sum would increase the relative weight of the other term 784 times.
 """
 
+import itertools
 import math
 
 import jax
@@ -197,6 +198,34 @@ def bernoulli_reconstruction_loss(logits: ArrayLike, targets: ArrayLike) -> jax.
     logits, targets = _batches(logits, targets)
     # Not the logarithms of both probabilities: log(1 − sigmoid(l)) is −inf at large l, while softplus stays finite.
     return _sum_of_each(jax.nn.softplus(logits) - targets * logits)
+
+
+def class_loss(logits: jax.Array, labels: jax.Array, kinds: tuple[int, ...]) -> jax.Array:
+    """Computes the loss of a classifier: cross-entropies, summed over the kinds and averaged over the batch.
+
+    Args:
+      logits: (N, c).
+      labels: (N, c), zeros and ones.
+      kinds: number of adjacent columns of each kind, whose classes exclude one another: the cross-entropy of their
+        softmax. A picture without any adds nothing. (): the binary cross-entropy of each label by itself.
+
+    Returns:
+      A scalar, in nats.
+
+    Raises:
+      ShapeError: without kinds, if the shapes differ.
+
+    Reference:
+      Odena et al., "Conditional Image Synthesis with Auxiliary Classifier GANs", 2017, L_C; Choi et al., "StarGAN",
+      2018, equations 2 and 3.
+    """
+    if not kinds:
+        return bernoulli_reconstruction_loss(logits, labels)
+    total = jnp.zeros((), jnp.float32)
+    for start, stop in itertools.pairwise(itertools.accumulate(kinds, initial=0)):
+        chances = jax.nn.log_softmax(logits[:, start:stop].astype(jnp.promote_types(logits.dtype, jnp.float32)))
+        total -= jnp.sum(labels[:, start:stop] * chances) / len(labels)
+    return total
 
 
 def gaussian_reconstruction_loss(means: ArrayLike, targets: ArrayLike, *, std: float = 1.0) -> jax.Array:

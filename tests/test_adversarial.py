@@ -323,5 +323,5 @@ def test_real_and_generated_pictures_are_judged_under_dropout_of_their_own():
     gan = types.SimpleNamespace(discriminator=types.SimpleNamespace(apply=apply))
     images = jnp.zeros((4, SIZE, SIZE, 1))
     player = adversarial.Player(params={}, batch_stats={}, opt_state=())
-    (real, fake), _ = adversarial._judge(player, [(images,), (images,)], jax.random.key(0), PLAIN, gan)
+    (real, fake), _, _ = adversarial._judge(player, [(images,), (images,)], jax.random.key(0), PLAIN, gan)
     assert not np.array_equal(real, fake)

@@ -112,6 +112,8 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"model": "dcgan"}, "--model=dcgan"),
         ({"model": "mlp_a", "matching_aware": True}, "--matching_aware"),
         ({"model": "cgan_mnist", "wrong_in_one": True}, "--matching_aware"),
+        ({"model": "projection_gan", "auxiliary_classifier": 1.0, "matching_aware": True}, "--auxiliary_classifier"),
+        ({"model": "projection_gan", "auxiliary_classifier": 0.0}, "--auxiliary_classifier"),
         ({"dataset": "folder"}, "--data_dir"),
         ({"model": "cgan_anime", "new_batch_each_critic_step": True}, "--noreuse_noise"),
         ({"model": "cgan_anime", "loss": "hinge"}, "--loss=hinge: --matching_aware has a loss of its own"),

@@ -175,6 +175,10 @@ def torch_pair(name):
             reference.Generator(5, 6, 4, (2,), classes=3),
             reference.Discriminator((2, 4), (8,), classes=3),
         ),
+        "auxiliary_gan": lambda: (
+            reference.Generator(5, 6, 4, (2,), classes=3),
+            reference.Discriminator((2, 4), (8,), classes=3, auxiliary=True),
+        ),
         "sndcgan": lambda: reference.convolutional(2, 5, 2),
     }[name]()
     return [reference.randomise(network, seed).train() for seed, network in enumerate(made, 2)]
@@ -304,14 +308,19 @@ def test_the_conditional_face_network_with_spectral_normalisation_is_that_of_pyt
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("name", all_but("projection_gan", long=("resnet_gan", "sngan_32")))
+@pytest.mark.parametrize("name", all_but("projection_gan", "auxiliary_gan", long=("resnet_gan", "sngan_32")))
 def test_three_steps_are_those_of_pytorch(name):
     """Weights, running statistics, vectors and losses; the noise is drawn here once more."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     from reference import torch_residual as reference
 
-    gan = models.build(name, **NARROW[name])
-    given, made = rules(gan), torch_pair(name)
+    made = torch_pair(name)
+    if name == "auxiliary_gan":
+        gan = models.build("projection_gan", auxiliary_classifier=True, **NARROW["projection_gan"])
+        given = rules(gan, class_weight=0.7, class_kinds=(gan.condition_dim,))
+    else:
+        gan = models.build(name, **NARROW[name])
+        given = rules(gan)
     rng = np.random.default_rng(5)
     batches = rng.integers(0, 129, (3, 2, 4, *gan.image_shape)) / 64 - 1
     conditions = np.eye(gan.condition_dim)[rng.integers(0, 3, (3, 2, 4))] if gan.condition_dim else None
@@ -344,7 +353,7 @@ def test_three_steps_are_those_of_pytorch(name):
             batch = {"image": batches[index]} | ({} if conditions is None else {"condition": conditions[index]})
             state, metrics = step(state, batch)
             found.append((float(metrics["d_loss"]), float(metrics["g_loss"])))
-    np.testing.assert_allclose(found, reference.train(*made, steps), rtol=1e-8)
+    np.testing.assert_allclose(found, reference.train(*made, steps, class_weight=given.class_weight), rtol=1e-8)
     for player, network, reference_network in zip(
         (state.generator, state.discriminator), (gan.generator, gan.discriminator), made, strict=True
     ):

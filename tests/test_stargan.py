@@ -21,11 +21,12 @@ from jaxgan.data.avatars import recoloured
 from jaxgan.data.examples import Examples
 from jaxgan.data.tags import CONDITION_NAMES
 from jaxgan.host.errors import UserError
+from jaxgan.losses import class_loss
 from jaxgan.models.instance_norm import InstanceNorm
 from jaxgan.models.stargan import StarGANGenerator, labelled_conv, stargan
 from jaxgan.systems import stargan as family
 from jaxgan.systems import stargan_outputs
-from jaxgan.systems.conditional_translation import class_loss, permuted
+from jaxgan.systems.conditional_translation import permuted
 from jaxgan.systems.stargan import StarganSettings
 
 SMALL = {"width": 2, "blocks": 1, "discriminator_width": 2, "batch_size": 2, "critic_steps": 2}

@@ -21,6 +21,7 @@ CASES = {
     "ada": ("dcgan_64", {"ada": True, "ada_kimg": 0.1}),
     "replay": ("dcgan_64", {"replay": 3, "instance_noise": 0.5, "top_k": 0.5, "top_k_steps": 2}),
     "conditional": ("cgan_mnist", {"penalty": "dragan", "diffaugment": ALL_POLICIES, "ada": True, "replay": 5}),
+    "auxiliary": ("projection_gan", {"auxiliary_classifier": 1.0}),
     "fully_connected": ("mlp_b", {"penalty": "gp", "penalty_every": 2, "ada": True, "replay": 5}),
 }
 # Between them these have every setting, and critic steps; the cases of one setting are run by hand.
@@ -41,7 +42,7 @@ def small(name):
     size = 16 if model == "dcgan_64" else 12
     numbers = np.random.default_rng(1)
     images = numbers.integers(0, 256, (11, size, size, 3), np.uint8)
-    labels = numbers.integers(0, 3, 11) if model == "cgan_mnist" else None
+    labels = numbers.integers(0, 3, 11) if model in ("cgan_mnist", "projection_gan") else None
     examples = data.from_arrays(images, labels)
     system = systems.build(model, examples, **SIZES, **settings)
 
@@ -58,7 +59,11 @@ def small(name):
     return dataclasses.replace(system, init=init), examples
 
 
-@pytest.mark.parametrize("name", CASES)
+# A residual network takes long to compile, and a classifier has no state of its own.
+ALONE = [name for name in CASES if name != "auxiliary"] + [pytest.param("auxiliary", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("name", ALONE)
 @pytest.mark.parametrize("proof", SINGLE, ids=lambda proof: proof.__name__)
 def test_settings_conform(name, proof):
     proof(*small(name))
@@ -79,7 +84,7 @@ def test_settings_resume_to_the_bit(name, tmp_path):
     conformance.resumes_to_the_bit(*small(name), tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "conditional"])  # which is proven above
+@pytest.mark.parametrize("name", [name for name in ALONE if name != "conditional"])  # which is proven above
 def test_two_devices_draw_what_one_does(name):
     """In float64 to the last digits: what is random belongs to an example, and means are those of all devices."""
     system, _ = small(name)

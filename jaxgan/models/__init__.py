@@ -65,8 +65,8 @@ def build(name: str, **overrides: Any) -> GAN:
         follow) and `dtype` (the compute dtype). Conditional systems have `condition_dim`, systems with dropout
         `dropout_rate`, and the convolutional systems for faces `initial_std`, the standard deviation of the initial
         weights. Those with spectral normalisation in the discriminator have `spectral_norm`, residual ones
-        `attention_size` and `minibatch_std`, and the DCGANs for faces and `cgan_anime` `upsampling`, one of
-        `jaxgan.models.blocks.UPSAMPLING`.
+        `attention_size` and `minibatch_std`, `projection_gan` `auxiliary_classifier`, and the DCGANs for faces and
+        `cgan_anime` `upsampling`, one of `jaxgan.models.blocks.UPSAMPLING`.
 
     Raises:
       UserError: if the id is unknown, or the network cannot have this size.

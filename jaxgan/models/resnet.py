@@ -17,7 +17,8 @@ doubles the picture, a block "down" halves it:
 Other sizes begin at 3×3 to 7×7 and have more or fewer blocks; widths double with every halving, up to 16w. `sngan_32`
 is the network for CIFAR-10: 256 channels in all blocks of the generator and 128 in those of the discriminator, which
 halves twice. `projection_gan` is `resnet_gan` under conditions: batch normalisation is conditional, and the logit has
-an inner product of the features with an embedding of the condition.
+an inner product of the features with an embedding of the condition; or, with an auxiliary classifier, a second Dense on
+the features tells the condition.
 
 Blocks of the generator are BN, ReLU, (doubling,) Conv 3, BN, ReLU, Conv 3. Those of the discriminator are ReLU, Conv 3,
 ReLU, Conv 3(, mean over 2×2). A convolution of kernel 1 stands on the shortcut where the shape changes. It commutes
@@ -25,7 +26,8 @@ with doubling and means, and is therefore applied to the smaller picture.
 
 Reference:
   Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018, appendix B.4; Miyato and Koyama,
-  "cGANs with Projection Discriminator", 2018; https://github.com/pfnet-research/sngan_projection.
+  "cGANs with Projection Discriminator", 2018; Odena et al., "Conditional Image Synthesis with Auxiliary Classifier
+  GANs", 2017; https://github.com/pfnet-research/sngan_projection.
 """
 
 from collections.abc import Callable
@@ -106,10 +108,15 @@ class ResidualDiscriminator(Network):
     spectral_norm: bool = True
     attention_size: int | None = None  # side of the picture that self-attention sees
     minibatch_std: int | None = None  # pictures in a group; None: the layer is absent
+    auxiliary_classifier: bool = False  # whether conditions are told from the picture, instead of the projection
 
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
-        """Maps pictures (N, *image_shape)[ and conditions (N, condition_dim)] to logits (N,)."""
+        """Maps pictures (N, *image_shape)[ and conditions (N, condition_dim)] to logits (N,).
+
+        With an auxiliary classifier the logits do not depend on the conditions; its own logits (N, condition_dim) go
+        into the collection "classes".
+        """
         if x.shape[1:] != self.image_shape or (y is not None and y.shape[0] != x.shape[0]):
             raise ValueError(f"pictures {x.shape} and conditions {getattr(y, 'shape', None)} for {self.image_shape}")
         for index, channels in enumerate(self.widths):
@@ -123,6 +130,11 @@ class ResidualDiscriminator(Network):
         features = nn.relu(x).sum((1, 2))
         logits = self.layer(Dense, 1, keras_kernel_init, train)(features)[:, 0]
         if y is None:
+            return logits
+        if self.auxiliary_classifier:
+            classes = self.layer(Dense, self.condition_dim, keras_kernel_init, train)(features)
+            if not self.is_initializing():  # of one pass, and no part of a state
+                self.sow("classes", "logits", classes, reduce_fn=lambda _, new: new, init_fn=lambda: None)
             return logits
         embedding = self.embedding(features.shape[-1], train)(y.astype(features.dtype))
         return logits + (embedding * features).sum(-1)
@@ -242,9 +254,10 @@ def projection_gan(
     spectral_norm: bool = True,
     attention_size: int | None = None,
     minibatch_std: int | None = None,
+    auxiliary_classifier: bool = False,
     dtype: Any = None,
 ) -> GAN:
-    """Conditional `resnet_gan`: conditional batch normalisation and a projection discriminator.
+    """Conditional `resnet_gan`: conditional batch normalisation, and a projection or an auxiliary classifier.
 
     For the arguments see `models.build`.
     """
@@ -264,6 +277,7 @@ def _of_any_size(
     attention_size: int | None,
     minibatch_std: int | None,
     dtype: Any,
+    auxiliary_classifier: bool = False,
 ) -> GAN:
     doublings = _doublings(image_size, name)
     image_shape = (image_size, image_size, channels)
@@ -286,6 +300,7 @@ def _of_any_size(
             spectral_norm=spectral_norm,
             attention_size=attention_size,
             minibatch_std=minibatch_std,
+            auxiliary_classifier=auxiliary_classifier,
             **shared,
         ),
     )

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from jaxgan import models
+from jaxgan import losses, models
 from jaxgan.ops import adaptive_augmentation, noise, pixels
 from jaxgan.ops import augment as augmentation
 from jaxgan.systems import negatives, top_k
@@ -118,8 +118,8 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
 
     Returns:
       The state after the step, and metrics, scalars over the global batch: "d_loss", "g_loss", and the mean scores
-      "d_real" of real and "d_fake" of generated examples; "d_penalty" if there is a penalty, and "ada_p". Those of
-      the discriminator are from its last step, before the update.
+      "d_real" of real and "d_fake" of generated examples; "d_penalty" if there is a penalty, "d_class" and "g_class" if
+      there is a classifier, and "ada_p". Those of the discriminator are from its last step, before the update.
 
     Raises:
       UserError: if the batch is not what the networks take.
@@ -176,18 +176,22 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
         critic_step, (state.discriminator, state.extra.get("history")), (jnp.arange(count), batches)
     )
 
-    def generator_loss(images: jax.Array) -> tuple[jax.Array, Any]:
+    def generator_loss(images: jax.Array) -> tuple[jax.Array, tuple[Metrics, Any]]:
         # Folded with `count` because the critic's steps have used 0 to count − 1.
         if augment_both is not None:
             images = augment_both(jax.random.fold_in(keys.augment_both, count), images, axis_name)
         key = jax.random.fold_in(keys.critic, count)
-        (logits,), collections = _judge(discriminator, [(images, *last_conditions)], key, rules, gan)
+        (logits,), g_class, collections = _judge(discriminator, [(images, *last_conditions)], key, rules, gan)
         if rules.top_k == 1.0:
-            return rules.generator_loss(logits), collections
-        share = top_k.share_at(state.step, rules.top_k, rules.top_k_steps)
-        return top_k.loss(rules.generator_loss, logits, share, axis_name), collections
+            g_loss = rules.generator_loss(logits)
+        else:
+            share = top_k.share_at(state.step, rules.top_k, rules.top_k_steps)
+            g_loss = top_k.loss(rules.generator_loss, logits, share, axis_name)
+        if g_class is None:
+            return g_loss, ({"g_loss": g_loss}, collections)
+        return g_loss + rules.class_weight * g_class, ({"g_loss": g_loss, "g_class": g_class}, collections)
 
-    (g_loss, collections), fake_gradient = jax.value_and_grad(generator_loss, has_aux=True)(fakes)
+    (_, (g_metrics, collections)), fake_gradient = jax.value_and_grad(generator_loss, has_aux=True)(fakes)
     # Running statistics are of what the discriminator learns from; the vectors of spectral normalisation move with
     # every pass, as in their source.
     discriminator = discriminator.with_collections({**collections, "batch_stats": discriminator.batch_stats})
@@ -196,7 +200,7 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
     generator = generator.with_collections(generator_collections)
 
     signs = logs.pop("sign", jnp.zeros(()))
-    metrics = {**jax.tree.map(lambda values: values[-1], logs), "g_loss": mean_over_devices(g_loss, axis_name)}
+    metrics = {**jax.tree.map(lambda values: values[-1], logs), **mean_over_devices(g_metrics, axis_name)}
     average = state.average
     if rules.average_decay is not None:
         average = moving_average(state.average, generator.variables, rules.average_decay, state.step)
@@ -326,12 +330,15 @@ def _discriminator_update(
 
     def loss(params: Any) -> tuple[jax.Array, tuple[Metrics, list[jax.Array], Any]]:
         player = discriminator.replace(params=params)
-        logits, collections = _judge(player, examples, key, rules, gan)
+        logits, d_class, collections = _judge(player, examples, key, rules, gan)
         d_loss = rules.discriminator_loss(*logits)
-        if penalty is None:
-            return d_loss, ({"d_loss": d_loss}, logits, collections)
-        d_penalty = penalty(player, gan, axis_name)
-        return d_loss + d_penalty, ({"d_loss": d_loss, "d_penalty": d_penalty}, logits, collections)
+        total, metrics = d_loss, {"d_loss": d_loss}
+        if d_class is not None:
+            total, metrics = total + rules.class_weight * d_class, {**metrics, "d_class": d_class}
+        if penalty is not None:
+            d_penalty = penalty(player, gan, axis_name)
+            total, metrics = total + d_penalty, {**metrics, "d_penalty": d_penalty}
+        return total, (metrics, logits, collections)
 
     gradient, (metrics, logits, collections) = jax.grad(loss, has_aux=True)(discriminator.params)
     discriminator = update(discriminator, gradient, rules.bounded_discriminator_optimizer, axis_name)
@@ -344,27 +351,35 @@ def _discriminator_update(
 
 def _judge(
     discriminator: Player, examples: Sequence[tuple[jax.Array, ...]], key: jax.Array, rules: Rules, gan: models.GAN
-) -> tuple[list[jax.Array], Any]:
-    """Returns the logits (N,) of each part under each of its conditions, and the updated collections.
+) -> tuple[list[jax.Array], jax.Array | None, Any]:
+    """Returns the logits (N,) of each part under each of its conditions, the loss of classes, and updated collections.
 
     The parts pass through the discriminator one after the other, each with its own dropout mask. Each updates the
     running statistics and iterates the vectors of spectral normalisation; with `rules.joint_batch` they pass through
     together. Of what is updated, a critic step keeps all, the generator's step keeps the vectors, and a penalty, which
-    starts where its critic step did, keeps nothing.
+    starts where its critic step did, keeps nothing. The loss of classes is the sum over the parts, or None without a
+    classifier.
     """
+    class_losses: list[jax.Array] = []
 
     def pass_through(player: Player, inputs: Sequence[jax.Array], part: int) -> tuple[jax.Array, Any]:
         rngs = {"dropout": jax.random.fold_in(key, part)}
-        return apply(gan.discriminator, player.variables, *inputs, rngs=rngs)
+        told: dict[str, Any] = {"classes": {}} if rules.class_weight else {}
+        values, collections = apply(gan.discriminator, player.variables | told, *inputs, rngs=rngs)
+        if told:
+            class_losses.append(losses.class_loss(collections.pop("classes")["logits"], inputs[1], rules.class_kinds))
+        return values, collections
 
     if rules.joint_batch and len(examples) > 1:
         # Interleaved, so that an example has the same index in the global batch on any number of devices.
         joint = [jnp.stack(column, axis=1).reshape(-1, *column[0].shape[1:]) for column in zip(*examples, strict=True)]
         joint_logits, collections = pass_through(discriminator, joint, 0)
-        return list(joint_logits.reshape(-1, len(examples)).T), collections
-    logits: list[jax.Array] = []
-    for part, inputs in enumerate(examples):
-        values, collections = pass_through(discriminator, inputs, part)
-        discriminator = discriminator.with_collections(collections)
-        logits += [values] if values.ndim == 1 else [values[:, place] for place in range(values.shape[1])]
-    return logits, collections
+        logits = list(joint_logits.reshape(-1, len(examples)).T)
+        class_losses *= len(examples)  # it was the mean over all of them
+    else:
+        logits = []
+        for part, inputs in enumerate(examples):
+            values, collections = pass_through(discriminator, inputs, part)
+            discriminator = discriminator.with_collections(collections)
+            logits += [values] if values.ndim == 1 else [values[:, place] for place in range(values.shape[1])]
+    return logits, jnp.stack(class_losses).sum() if class_losses else None, collections

@@ -52,6 +52,9 @@ PENALTY = Panel("penalty", {"d_penalty": "discriminator's"})
 ADA = Panel("probability", {"ada_p": "of each augmentation"}, probabilities=True)
 """The panel of adaptive augmentation."""
 
+CLASSES = Panel("loss of classes", {"d_class": "discriminator's", "g_class": "generator's"})
+"""The panel of an auxiliary classifier."""
+
 
 def two_player_report(loss_name: str, further: Sequence[Panel] = ()) -> Report:
     """Returns the report of a system of two players, whose step returns `d_loss`, `g_loss`, `d_real` and `d_fake`.

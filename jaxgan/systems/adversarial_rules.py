@@ -36,6 +36,9 @@ class Rules:
       matching_aware: whether the discriminator also sees real pictures under wrong conditions, and wrong pictures.
       wrong_attributes: the number of columns of each attribute of a condition, such as (12, 11) for hair and eyes: a
         wrong condition then differs in exactly one attribute. None: a wrong condition is another example's.
+      class_weight: of the loss of the discriminator's auxiliary classifier in both players' losses; 0: it has none.
+        Its metrics are "d_class", of real and generated examples together, and "g_class".
+      class_kinds: as `losses.class_loss` takes them, for that loss.
       clip: bound of the discriminator's parameters, initially and after every step, or None.
       clip_normalization: whether the scales and biases of batch normalisation are clipped too.
       average_decay: decay of the moving average of the generator, or None for no average.
@@ -69,6 +72,8 @@ class Rules:
     joint_batch: bool = False
     matching_aware: bool = False
     wrong_attributes: tuple[int, ...] | None = None
+    class_weight: float = 0.0
+    class_kinds: tuple[int, ...] = ()
     clip: float | None = None
     clip_normalization: bool = True
     average_decay: float | None = None
@@ -90,6 +95,8 @@ class Rules:
             raise ValueError("reuse_noise and new_batch_each_critic_step: noise of one batch cannot serve another")
         if self.matching_aware and not self.gan.condition_dim:
             raise ValueError("matching_aware: these networks take no condition")
+        if self.class_weight and (self.matching_aware or not self.gan.condition_dim):
+            raise ValueError("class_weight: the classifier learns from examples under their own conditions")
 
     @property
     def bounded_discriminator_optimizer(self) -> optax.GradientTransformation:

@@ -53,6 +53,12 @@ class AdversarialSettings(SystemSettings):
         " not at all",
         group="Model",
     )
+    auxiliary_classifier: float | None = option(
+        None,
+        "Have a second head of the discriminator tell the conditions, in the place of a projection, with a loss of this"
+        " weight for both players (projection_gan alone, which it makes an AC-GAN); default: none",
+        group="Loss",
+    )
     average_decay: float | None = option(
         None, "Sample from a moving average of the generator with this decay; default: no average", group="Model"
     )
@@ -171,7 +177,7 @@ class AdversarialSettings(SystemSettings):
     def check(self) -> None:
         """Raises a UserError for a value out of range, or for settings that contradict each other."""
         super().check()
-        require_positive(self, "decay_every", "clip", "attention_size", "minibatch_std")
+        require_positive(self, "decay_every", "clip", "attention_size", "minibatch_std", "auxiliary_classifier")
         if self.minibatch_std is not None and self.batch_size % self.minibatch_std:
             raise UserError(f"--minibatch_std={self.minibatch_std}: must divide --batch_size={self.batch_size}")
         if not 1 <= self.critic_steps <= LONGEST_CALL:
@@ -198,6 +204,8 @@ class AdversarialSettings(SystemSettings):
         for name in ("matching_aware", "conditions"):
             if getattr(self, name) and not is_conditional(self.model):
                 raise UserError(f"--{name}: {self.model} has no condition; use a model of experiments.cgan")
+        if self.auxiliary_classifier is not None and self.matching_aware:
+            raise UserError("--auxiliary_classifier: tells conditions that --matching_aware makes wrong; leave out one")
         if self.wrong_in_one and not self.matching_aware:
             raise UserError("--wrong_in_one: says how a condition is wrong; give --matching_aware too")
 

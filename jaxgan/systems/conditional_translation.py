@@ -201,7 +201,7 @@ def _discriminator_step(
         source = judged.source.astype(jnp.promote_types(judged.source.dtype, jnp.float32))
         real, fake = (part.reshape(-1) for part in jnp.split(source, 2))
         d_loss = losses.wasserstein_discriminator_loss(real, fake)
-        d_class = class_loss(judged.classes[: len(fakes)], examples.labels, rules.kinds)
+        d_class = losses.class_loss(judged.classes[: len(fakes)], examples.labels, rules.kinds)
         d_penalty = gradient_penalty(
             lambda pictures: _judge(rules, params, pictures).source,  # of whose patches the penalty takes the sum
             examples.images,
@@ -228,7 +228,7 @@ def _generator_step(
         judged = _judge(rules, judge.params, fakes)
         metrics = {
             "g_loss": losses.wasserstein_generator_loss(judged.source.reshape(-1)),
-            "g_class": class_loss(judged.classes, examples.targets, rules.kinds),
+            "g_class": losses.class_loss(judged.classes, examples.targets, rules.kinds),
             "reconstruction": mean_difference(
                 translate(rules.generator, params, fakes, examples.labels), examples.images
             ),
@@ -238,30 +238,6 @@ def _generator_step(
 
     gradient, metrics = jax.grad(loss, has_aux=True)(player.params)
     return update(player, gradient, rules.generator_optimizer, axis_name), metrics
-
-
-def class_loss(logits: jax.Array, labels: jax.Array, kinds: tuple[int, ...]) -> jax.Array:
-    """Computes the loss of a classifier: cross-entropies, summed over the kinds and averaged over the batch.
-
-    Args:
-      logits: (N, c).
-      labels: (N, c), zeros and ones.
-      kinds: number of adjacent columns of each kind, whose classes exclude one another: the cross-entropy of their
-        softmax. A picture without any adds nothing. (): the binary cross-entropy of each label by itself.
-
-    Returns:
-      A scalar, in nats.
-
-    Raises:
-      ShapeError: without kinds, if the shapes differ.
-    """
-    if not kinds:
-        return losses.bernoulli_reconstruction_loss(logits, labels)
-    total = jnp.zeros((), jnp.float32)
-    for start, stop in itertools.pairwise(itertools.accumulate(kinds, initial=0)):
-        chances = jax.nn.log_softmax(logits[:, start:stop].astype(jnp.promote_types(logits.dtype, jnp.float32)))
-        total -= jnp.sum(labels[:, start:stop] * chances) / len(labels)
-    return total
 
 
 def translate(generator: Network, params: Any, images: jax.Array, labels: jax.Array) -> jax.Array:

@@ -20,7 +20,7 @@ from jaxgan.models.inference import generate
 from jaxgan.ops import augment, differentiable_augmentation
 from jaxgan.systems import adversarial, adversarial_penalties
 from jaxgan.systems.ada import AdaptiveAugmentation
-from jaxgan.systems.adversarial_losses import ADA, ADVERSARIAL_LOSSES, PENALTY, two_player_report
+from jaxgan.systems.adversarial_losses import ADA, ADVERSARIAL_LOSSES, CLASSES, PENALTY, two_player_report
 from jaxgan.systems.adversarial_settings import AdversarialSettings, is_conditional
 from jaxgan.systems.outputs import LatentOutput, Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
@@ -48,6 +48,7 @@ LACKING = {
     "upsampling": "doubles pictures in a way of its own",
     "attention_size": "has no self-attention",
     "minibatch_std": "has no minibatch standard deviation",
+    "auxiliary_classifier": "has no head that tells conditions",
 }
 """What a model is like that does not take a setting."""
 
@@ -95,6 +96,8 @@ def build_gan(settings: AdversarialSettings, channels: int, condition_dim: int) 
       UserError: for a size that they cannot make, or conditions that are missing.
     """
     overrides: dict[str, Any] = {name: getattr(settings, name) for name in SIZES if getattr(settings, name) is not None}
+    if settings.auxiliary_classifier is not None:
+        overrides["auxiliary_classifier"] = True
     if settings.precision == "bfloat16":
         overrides["dtype"] = jnp.bfloat16
     if is_conditional(settings.model):
@@ -135,6 +138,8 @@ def build_rules(
         joint_batch=settings.joint_batch,
         matching_aware=settings.matching_aware,
         wrong_attributes=attributes if settings.wrong_in_one and attributes else None,
+        class_weight=settings.auxiliary_classifier or 0.0,
+        class_kinds=attributes or (gan.condition_dim,),
         clip=None if settings.penalty else settings.clip,  # it takes the place of clipping
         clip_normalization=settings.clip_normalization,
         average_decay=settings.average_decay,
@@ -155,7 +160,8 @@ def build_rules(
 
 def further_panels(settings: AdversarialSettings) -> list[Panel]:
     """Returns the panels of what the step returns under these settings besides losses and scores."""
-    return [*([PENALTY] if settings.penalty else []), *([ADA] if settings.ada else [])]
+    asked = ((PENALTY, settings.penalty), (ADA, settings.ada), (CLASSES, settings.auxiliary_classifier))
+    return [panel for panel, setting in asked if setting]
 
 
 def discriminator_loss(settings: AdversarialSettings) -> Any:

@@ -85,20 +85,24 @@ class Block(nn.Module):
 
 
 class Discriminator(nn.Module):
-    def __init__(self, widths, plain, classes=0):
+    def __init__(self, widths, plain, classes=0, auxiliary=False):
         super().__init__()
         blocks = [Block(3, widths[0], first=True, down=True)]
         blocks += [Block(before, after, down=True) for before, after in itertools.pairwise(widths)]
         blocks += [Block(before, after) for before, after in zip((widths[-1], *plain), plain, strict=False)]
         self.blocks = nn.ModuleList(blocks)
         self.dense = spectral(nn.Linear(plain[-1], 1))
-        self.embedding = spectral(nn.Embedding(classes, plain[-1])) if classes else None
+        self.embedding = spectral(nn.Embedding(classes, plain[-1])) if classes and not auxiliary else None
+        self.classifier = spectral(nn.Linear(plain[-1], classes)) if auxiliary else None
 
     def forward(self, x, *y):
         for block in self.blocks:
             x = block(x)
         features = functional.relu(x).sum((2, 3))
         logits = self.dense(features)[:, 0]
+        if self.classifier is not None:
+            self.told = self.classifier(features)
+            return logits
         if y:
             # All classes are looked up, so that a condition may be several of them.
             every = self.embedding(torch.arange(y[0].shape[1]))
@@ -211,8 +215,13 @@ def hinge(real, fake):
     return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
 
 
-def train(generator, discriminator, steps, rate=2e-4, betas=(0.0, 0.9)):
+def train(generator, discriminator, steps, rate=2e-4, betas=(0.0, 0.9), class_weight=None):
     """Trains; each step is (critic steps of (real, z, *y), (z, *y)). Returns (d_loss, g_loss) of each."""
+
+    def class_loss(y):
+        """Of the pictures that passed last."""
+        return class_weight * functional.cross_entropy(discriminator.told, y[0]) if class_weight else 0.0
+
     rates = {"lr": rate, "betas": betas}
     g_optimizer = torch.optim.Adam(generator.parameters(), **rates)
     d_optimizer = torch.optim.Adam(discriminator.parameters(), **rates)
@@ -221,13 +230,14 @@ def train(generator, discriminator, steps, rate=2e-4, betas=(0.0, 0.9)):
         for real, noise, *condition in critic:
             with torch.no_grad():
                 fake = copy.deepcopy(generator)(noise, *condition)  # its running statistics stay
-            d_loss = hinge(discriminator(real, *condition), discriminator(fake, *condition))
+            of_real, extra = discriminator(real, *condition), class_loss(condition)
+            d_loss = hinge(of_real, discriminator(fake, *condition))
             d_optimizer.zero_grad()
-            d_loss.backward()
+            (d_loss + extra + class_loss(condition)).backward()
             d_optimizer.step()
         g_loss = -discriminator(generator(z, *y), *y).mean()
         g_optimizer.zero_grad()
-        g_loss.backward()
+        (g_loss + class_loss(y)).backward()
         g_optimizer.step()
         losses.append((d_loss.item(), g_loss.item()))
     return losses
