@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 from experiments.cli import loading
+from experiments.cli.command import answer
 from experiments.cli.help_page import filled
 from experiments.cli.process import accept_any_character
 from jaxgan import systems
+from jaxgan.host.errors import UserError
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -57,7 +59,7 @@ def main() -> None:
         known = (FOLDER / f"{asked[0]}.py").is_file()
         remedy = f"run python -m experiments.{asked[0]}" if known else "python -m experiments lists the commands"
         sys.exit(_refused(f"{asked[0]}: not an argument of this list; {remedy}"))
-    print(overview(FOLDER))
+    _show(overview(FOLDER))
 
 
 def program() -> None:
@@ -68,13 +70,20 @@ def program() -> None:
     if asked[:1] == ["train"]:
         asked = asked[1:]
     if not asked or asked[0] in ("--help", "-h"):
-        print(overview(FOLDER, "jaxgan COMMAND"))
+        _show(overview(FOLDER, "jaxgan COMMAND"))
     elif asked[0].isidentifier() and not asked[0].startswith("_") and (FOLDER / f"{asked[0]}.py").is_file():
         sys.argv = [f"experiments.{asked[0]}", *asked[1:]]
         loading.begin()
         runpy.run_module(f"experiments.{asked[0]}", run_name="__main__", alter_sys=True)
     else:
         sys.exit(_refused(f"{asked[0]}: no such command; jaxgan lists them"))
+
+
+def _show(text: str) -> None:
+    try:
+        answer(text)
+    except UserError as error:
+        sys.exit(_refused(str(error)))
 
 
 def _refused(message: str) -> int:

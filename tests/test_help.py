@@ -1,6 +1,7 @@
 """What `--help` and `python -m experiments` show: every flag in its group, with the defaults of the model asked for."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -165,6 +166,22 @@ def test_a_command_that_is_an_argument_of_the_list_is_told_how_it_is_run(monkeyp
         with pytest.raises(SystemExit) as left:
             overview.main()
         assert left.value.code == 2 and said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_the_list_of_commands_may_lose_its_reader_or_its_disk():
+    """As in `jaxgan | head -1`, where Python itself would print a traceback."""
+    command = [sys.executable, "-m", "experiments"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as pipe, open("/dev/full", "wb") as full:
+        ran = [
+            subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
+            for out in (pipe, full)
+        ]
+    assert (ran[0].returncode, ran[0].stderr) == (0, "")
+    assert ran[1].returncode == 2
+    assert ran[1].stderr.startswith("error: the answer cannot be written") and ran[1].stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["inspect", "--workdir="], ["train", "inspect", "--workdir="]])

@@ -1,40 +1,25 @@
 """Which checkpoint the commands and the page read, and what they say where it cannot be drawn from."""
 
-import functools
 import importlib.util
 import shutil
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from small_run import lay_out, save_checkpoint
 
 from experiments.page.shelf import Shelf
 from experiments.run.recipes import resolve
 from experiments.run.restore import load_run, renewed
-from jaxgan import systems, training
+from jaxgan import data, systems, training
 from jaxgan.host import digest
 from jaxgan.host.errors import UserError
 from jaxgan.systems.settings import flag_lines
 from jaxgan.training import restoring
-from jaxgan.training.fitting import initial_state
+from jaxgan.training.fitting import initial_state, state_template
 
 WHAT = {"names": "none", "channels": 3}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once():
-    """Every run here is of one system: its template is made once."""
-    with pytest.MonkeyPatch.context() as patch:
-        template = functools.cache(lambda name: initial_state(systems_of[name]))
-        systems_of = {}
-
-        def once(system):
-            systems_of.setdefault(system.name, system)
-            return template(system.name)
-
-        patch.setattr(restoring, "initial_state", once)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +157,12 @@ def test_a_broken_run_after_a_good_one_shows_nothing_of_it(twice, tmp_path):
     )
     assert command == f"python -m experiments.sample --workdir={tmp_path / 'good'} --step=20 --num=4 --seed=3"
     assert shown.count("<img") == 4 and download["value"].endswith("seed-3-step-20.png")
+
+
+def test_a_template_has_the_shapes_and_types_of_a_state_and_no_arrays_but_keys():
+    system = systems.build("mlp_b", data.from_arrays(np.zeros((4, 8, 8, 1), np.uint8)), generator_width=2, latent_dim=3)
+    template, state = state_template(system), initial_state(system)
+    assert jax.tree.structure(template) == jax.tree.structure(state)
+    for like, leaf in zip(jax.tree.leaves(template), jax.tree.leaves(state), strict=True):
+        assert (like.shape, like.dtype) == (leaf.shape, leaf.dtype)
+        assert isinstance(like, jax.ShapeDtypeStruct) or jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.data.sources import Sources, by_name, first_source
 from jaxgan.host import progress
+from jaxgan.host.digest import is_key, key_data
 from jaxgan.systems.settings import flag_lines
 from jaxgan.systems.system import System, initial_key
 from jaxgan.training import parallel, slow_gradients, watch
@@ -211,6 +213,19 @@ def initial_state(system: System) -> Any:
     """Returns the state before the first step; compiled without optimisation, because it runs only once."""
     options = {"xla_backend_optimization_level": 0}
     return jax.jit(system.init, compiler_options=options)(initial_key(system.seed))
+
+
+def state_template(system: System) -> Any:
+    """Returns a state of shapes and types alone, for which nothing is compiled; its keys are zeros of their kind."""
+    key = initial_key(system.seed)
+
+    def with_key(leaf: jax.ShapeDtypeStruct) -> Any:
+        if not is_key(leaf):
+            return leaf
+        data = jax.eval_shape(key_data, leaf)
+        return jax.random.wrap_key_data(jnp.asarray(np.zeros(data.shape, data.dtype)), impl=jax.random.key_impl(key))
+
+    return jax.tree.map(with_key, jax.eval_shape(system.init, key))
 
 
 def describe(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import systems
@@ -18,7 +19,7 @@ from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.description import Description, read_description
 from jaxgan.training.files.weights import read_weights
 from jaxgan.training.files.workdir import Workdir
-from jaxgan.training.fitting import initial_state
+from jaxgan.training.fitting import state_template
 
 
 class Run(NamedTuple):
@@ -67,7 +68,7 @@ def _restored(workdir: str | Path, step: int | str | None, system: System) -> tu
     step = _number_of(step, workdir, checkpoints)
     if step is not None and step not in checkpoints.steps():
         raise UserError(f"--step={step}: {_those_of(workdir, checkpoints)}")
-    restored = checkpoints.restore_latest(initial_state(system), at_most=step)
+    restored = checkpoints.restore_latest(state_template(system), at_most=step)
     if restored is None:
         raise UserError(
             f"--workdir={workdir}: has no intact checkpoint yet; the run writes one every checkpoint_every steps"
@@ -78,11 +79,15 @@ def _restored(workdir: str | Path, step: int | str | None, system: System) -> tu
 
 
 def _exported(workdir: str | Path, step: int | str | None, system: System) -> tuple[int, Any]:
-    """Returns the step and the state of a folder of weights."""
-    found, state = read_weights(Workdir(workdir).weights, initial_state(system))
+    """Returns the step and the state of a folder of weights; its key, and its optimisers' states, are zeros."""
+    found, state = read_weights(Workdir(workdir).weights, jax.tree.map(_zeros, state_template(system)))
     if step is not None and str(step) != str(found):
         raise UserError(f"--step={printable(step)}: {workdir} holds the weights of step {found} alone; leave it out")
     return found, state
+
+
+def _zeros(like: jax.Array | jax.ShapeDtypeStruct) -> jax.Array:
+    return like if isinstance(like, jax.Array) else jnp.asarray(np.zeros(like.shape, like.dtype))
 
 
 def system_of(workdir: str | Path) -> System:

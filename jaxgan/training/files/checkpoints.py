@@ -188,7 +188,7 @@ class Checkpoints:
 
         Args:
           template: a state of the same structure, such as the initial one. The restored arrays are placed on its
-            devices.
+            devices, or on the first where it has only shapes.
           at_most: checkpoints newer than this step are ignored.
 
         Returns:
