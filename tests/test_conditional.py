@@ -10,7 +10,8 @@ from reference.cases import CASES
 from reference.recording import recorded
 
 from jaxgan import losses
-from jaxgan.systems import adversarial
+from jaxgan.host.errors import UserError
+from jaxgan.systems import adversarial, interpolated
 
 
 @pytest.mark.parametrize("name", ["cgan_anime", "cgan_mnist"])
@@ -130,6 +131,47 @@ def test_a_wrong_condition_may_be_wrong_in_one_attribute():
 
 
 @pytest.mark.slow
+def test_the_generator_also_learns_from_means_of_conditions_and_the_discriminator_does_not():
+    gan = CASES["cgan_anime"].build(**CASES["cgan_anime"].narrow)
+    rules = dataclasses.replace(jax_training.rules_of(gan, critic_steps=1), interpolate=True, reuse_noise=True)
+    state = jax_training.state_from(
+        rules, *(cases.random_variables(module, scale=0.3) for module in (gan.generator, gan.discriminator))
+    )
+    (batch,) = jax_training.batches(rules, jax_training.pool(gan), steps=1)
+    given = np.asarray(batch["condition"][0], np.float32)
+    with recorded(gan) as calls:
+        _, metrics = jax.jit(lambda state, batch: adversarial.train_step(state, batch, rules))(state, batch)
+        seen = calls.take()
+    (z, asked) = seen["generator"][0]
+    *own, (fakes, judged) = seen["discriminator"]
+    np.testing.assert_array_equal(asked, judged)
+    assert len(asked) == len(fakes) == len(z) == 3 * len(given) // 2
+    np.testing.assert_array_equal(interpolated.given_of(asked), given)
+    shifts = [0.5 * (given + np.roll(given, places, axis=0))[::2] for places in range(1, len(given))]
+    assert any(np.array_equal(asked[2::3], shift) for shift in shifts)
+    assert len(np.unique(z, axis=0)) == len(z)
+    for pictures, conditions in own:
+        assert len(pictures) == len(given) and np.isin(conditions, (0, 1)).all()
+    np.testing.assert_array_equal(own[-1][0], interpolated.given_of(fakes))  # with reused noise
+    logits = gan.discriminator.apply(  # before its update, so that the loss is only near
+        {"params": state.discriminator.params}, fakes, judged, train=True
+    )
+    assert metrics["g_loss"] == pytest.approx(np.log1p(np.exp(-logits)).mean(), abs=0.1)
+
+
+def test_interpolated_conditions_by_hand():
+    given = np.arange(8.0, dtype=np.float32).reshape(4, 2)
+    between = np.asarray(interpolated.means(jax.random.key(0), given))
+    others = 2 * between - given[::2]
+    assert any(np.array_equal(others, np.roll(given, places, axis=0)[::2]) for places in (1, 2, 3))
+    both = np.asarray(interpolated.joined(given, between))
+    np.testing.assert_array_equal(both, np.stack([*given[:2], between[0], *given[2:], between[1]]))
+    np.testing.assert_array_equal(interpolated.given_of(both), given)
+    with pytest.raises(UserError, match=r"interpolate_conditions: .* which is 3"):
+        interpolated.means(jax.random.key(0), given[:3])
+
+
+@pytest.mark.slow
 def test_the_step_minimises_all_four_terms(played):
     _, _, logits, d_loss = played
     accepted = np.log1p(np.exp(-logits[0])).mean()
@@ -137,3 +179,20 @@ def test_the_step_minimises_all_four_terms(played):
     assert d_loss == pytest.approx(accepted + sum(refused) / 3, rel=1e-5)
     for term in refused:  # none could be left out unnoticed
         assert abs(d_loss - (accepted + (sum(refused) - term) / 3)) > 1e-2
+
+
+def test_pairs_that_are_held_out_are_in_no_picture_and_their_colours_in_others():
+    from benchmarks import held_out_pairs
+    from jaxgan.data import avatars
+
+    out, others = held_out_pairs.split_pairs(20, 0)
+    assert len(out) == 20 and len(out) + len(others) == 132 and not set(out) & set(others)
+    assert {hair for hair, _ in others} == set(range(12)) and {eyes for _, eyes in others} == set(range(11))
+    drawn = avatars.load(size=48, count=60)
+    kept = held_out_pairs.without(drawn, out)
+    images, conditions = held_out_pairs.of_pairs(drawn, out)
+    assert 0 < len(images) < 60 and len(images) + len(kept) == 60
+    assert len(held_out_pairs.of_pairs(kept, out)[0]) == 0
+    assert held_out_pairs.right(images, conditions)["hair"] > 0.9
+    wrong = held_out_pairs.right(images, np.roll(conditions, 1, axis=1))
+    assert wrong["both"] < 0.2

@@ -114,6 +114,8 @@ def test_what_is_given_wins_and_a_total_replaces_the_other():
         ({"model": "cgan_mnist", "wrong_in_one": True}, "--matching_aware"),
         ({"model": "projection_gan", "auxiliary_classifier": 1.0, "matching_aware": True}, "--auxiliary_classifier"),
         ({"model": "projection_gan", "auxiliary_classifier": 0.0}, "--auxiliary_classifier"),
+        ({"model": "mlp_a", "interpolate_conditions": True}, "--interpolate_conditions"),
+        ({"model": "cgan_mnist", "interpolate_conditions": True, "batch_size": 7}, "--batch_size=7: must be even"),
         ({"dataset": "folder"}, "--data_dir"),
         ({"model": "cgan_anime", "new_batch_each_critic_step": True}, "--noreuse_noise"),
         ({"model": "cgan_anime", "loss": "hinge"}, "--loss=hinge: --matching_aware has a loss of its own"),

@@ -20,7 +20,10 @@ CASES = {
     "r1_lazy": ("dcgan_64", {"penalty": "r1", "penalty_every": 2, "diffaugment": ALL_POLICIES}),
     "ada": ("dcgan_64", {"ada": True, "ada_kimg": 0.1}),
     "replay": ("dcgan_64", {"replay": 3, "instance_noise": 0.5, "top_k": 0.5, "top_k_steps": 2}),
-    "conditional": ("cgan_mnist", {"penalty": "dragan", "diffaugment": ALL_POLICIES, "ada": True, "replay": 5}),
+    "conditional": (
+        "cgan_mnist",
+        {"penalty": "dragan", "diffaugment": ALL_POLICIES, "ada": True, "replay": 5, "interpolate_conditions": True},
+    ),
     "auxiliary": ("projection_gan", {"auxiliary_classifier": 1.0}),
     "fully_connected": ("mlp_b", {"penalty": "gp", "penalty_every": 2, "ada": True, "replay": 5}),
 }

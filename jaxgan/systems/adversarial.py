@@ -18,7 +18,7 @@ from flax import struct
 from jaxgan import losses, models
 from jaxgan.ops import adaptive_augmentation, noise, pixels
 from jaxgan.ops import augment as augmentation
-from jaxgan.systems import negatives, top_k
+from jaxgan.systems import interpolated, negatives, top_k
 from jaxgan.systems.ada import ADAState, adjusted
 from jaxgan.systems.adversarial_rules import Augmentation, Rules
 from jaxgan.systems.batches import check_batch
@@ -66,6 +66,7 @@ class StepKeys(NamedTuple):
       augment_both: the augmentation of all pictures, folded likewise.
       penalty: the discriminator's penalty, folded with the number of critic steps so far.
       replay: the exchange with the history, folded with the index of the critic step.
+      interpolation: the interpolated conditions, and their latents.
     """
 
     noise: jax.Array
@@ -75,6 +76,7 @@ class StepKeys(NamedTuple):
     augment_both: jax.Array
     penalty: jax.Array
     replay: jax.Array
+    interpolation: jax.Array
 
 
 def step_keys(state: GANState) -> StepKeys:
@@ -82,7 +84,7 @@ def step_keys(state: GANState) -> StepKeys:
     key = jax.random.fold_in(state.key, state.step)
     # `split` gives children 0 to 3 of the key. The keys that came later are folded in with the numbers after those, so
     # that the first four, and with them every run, stay as they were.
-    return StepKeys(*jax.random.split(key, 4), *(jax.random.fold_in(key, number) for number in (4, 5, 6)))
+    return StepKeys(*jax.random.split(key, 4), *(jax.random.fold_in(key, number) for number in (4, 5, 6, 7)))
 
 
 def init_state(key: jax.Array, rules: Rules) -> GANState:
@@ -131,16 +133,25 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
     batches = _critic_batches(batch, rules)
     augment_both = _augmentation(state, rules)
 
-    def generate(params: Any, key: jax.Array, conditions: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
-        z = noise.latents(key, batches["image"].shape[1], gan.latent_dim, std=gan.latent_std, axis_name=axis_name)
+    def latents(key: jax.Array, count: int) -> jax.Array:
+        return noise.latents(key, count, gan.latent_dim, std=gan.latent_std, axis_name=axis_name)
+
+    def generate(params: Any, z: jax.Array, conditions: tuple[jax.Array, ...]) -> tuple[jax.Array, Any]:
         return apply(gan.generator, {**state.generator.variables, "params": params}, z, *conditions)
 
     # The generator does not change during the critic's steps, so its own forward pass can come first. With reused noise
     # the critic takes its pictures from this pass, and `pull_back` differentiates it without a second one.
-    last_conditions = _conditions(jax.tree.map(lambda leaf: leaf[-1], batches))
+    size = batches["image"].shape[1]
+    last_conditions, z = _conditions(jax.tree.map(lambda leaf: leaf[-1], batches)), latents(keys.noise, size)
+    if rules.interpolate:
+        pair_key, noise_key = jax.random.split(keys.interpolation)
+        between = interpolated.means(pair_key, last_conditions[0], axis_name)
+        last_conditions = (interpolated.joined(last_conditions[0], between),)
+        z = interpolated.joined(z, latents(noise_key, size // 2))
     fakes, pull_back, generator_collections = jax.vjp(
-        lambda params: generate(params, keys.noise, last_conditions), state.generator.params, has_aux=True
+        lambda params: generate(params, z, last_conditions), state.generator.params, has_aux=True
     )
+    of_given = interpolated.given_of(fakes) if rules.interpolate else fakes
 
     def critic_step(carry: tuple[Player, Any], inputs: tuple[jax.Array, Batch]) -> tuple[tuple[Player, Any], Metrics]:
         (discriminator, history), (index, current) = carry, inputs
@@ -149,7 +160,9 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
         images, conditions = pixels.normalize(current["image"]), _conditions(current)
         if rules.augment is not None:
             images = rules.augment(jax.random.fold_in(keys.augment, index), images, axis_name)
-        generated = fakes if rules.reuse_noise else generate(state.generator.params, noise_key, conditions)[0]
+        generated = of_given
+        if not rules.reuse_noise:
+            generated, _ = generate(state.generator.params, latents(noise_key, size), conditions)
         shown = (jax.lax.stop_gradient(generated), *conditions)
         if rules.replay:
             history, shown = exchange(history, jax.random.fold_in(keys.replay, index), shown, axis_name)

@@ -36,6 +36,7 @@ class Rules:
       matching_aware: whether the discriminator also sees real pictures under wrong conditions, and wrong pictures.
       wrong_attributes: the number of columns of each attribute of a condition, such as (12, 11) for hair and eyes: a
         wrong condition then differs in exactly one attribute. None: a wrong condition is another example's.
+      interpolate: whether the generator also learns from means of two examples' conditions; see `interpolated`.
       class_weight: of the loss of the discriminator's auxiliary classifier in both players' losses; 0: it has none.
         Its metrics are "d_class", of real and generated examples together, and "g_class".
       class_kinds: as `losses.class_loss` takes them, for that loss.
@@ -72,6 +73,7 @@ class Rules:
     joint_batch: bool = False
     matching_aware: bool = False
     wrong_attributes: tuple[int, ...] | None = None
+    interpolate: bool = False
     class_weight: float = 0.0
     class_kinds: tuple[int, ...] = ()
     clip: float | None = None
@@ -95,6 +97,8 @@ class Rules:
             raise ValueError("reuse_noise and new_batch_each_critic_step: noise of one batch cannot serve another")
         if self.matching_aware and not self.gan.condition_dim:
             raise ValueError("matching_aware: these networks take no condition")
+        if self.interpolate and not self.gan.condition_dim:
+            raise ValueError("interpolate: these networks take no condition")
         if self.class_weight and (self.matching_aware or not self.gan.condition_dim):
             raise ValueError("class_weight: the classifier learns from examples under their own conditions")
 

@@ -53,6 +53,9 @@ class AdversarialSettings(SystemSettings):
         " not at all",
         group="Model",
     )
+    interpolate_conditions: bool = option(
+        False, "Also train the generator on means of two examples' conditions (GAN-INT)", group="Loss"
+    )
     auxiliary_classifier: float | None = option(
         None,
         "Have a second head of the discriminator tell the conditions, in the place of a projection, with a loss of this"
@@ -201,11 +204,13 @@ class AdversarialSettings(SystemSettings):
         return policies_of(self.diffaugment)
 
     def _check_conditions(self) -> None:
-        for name in ("matching_aware", "conditions"):
+        for name in ("matching_aware", "interpolate_conditions", "conditions"):
             if getattr(self, name) and not is_conditional(self.model):
                 raise UserError(f"--{name}: {self.model} has no condition; use a model of experiments.cgan")
         if self.auxiliary_classifier is not None and self.matching_aware:
             raise UserError("--auxiliary_classifier: tells conditions that --matching_aware makes wrong; leave out one")
+        if self.interpolate_conditions and self.batch_size % 2:
+            raise UserError(f"--batch_size={self.batch_size}: must be even with --interpolate_conditions")
         if self.wrong_in_one and not self.matching_aware:
             raise UserError("--wrong_in_one: says how a condition is wrong; give --matching_aware too")
 

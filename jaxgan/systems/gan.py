@@ -138,6 +138,7 @@ def build_rules(
         joint_batch=settings.joint_batch,
         matching_aware=settings.matching_aware,
         wrong_attributes=attributes if settings.wrong_in_one and attributes else None,
+        interpolate=settings.interpolate_conditions,
         class_weight=settings.auxiliary_classifier or 0.0,
         class_kinds=attributes or (gan.condition_dim,),
         clip=None if settings.penalty else settings.clip,  # it takes the place of clipping
