@@ -206,6 +206,13 @@ def test_importing_losses_loads_nothing_heavy():
     assert not {"flax", "matplotlib", "orbax", "PIL", "tensorboardX", *TENSORFLOW} & set(loaded)
 
 
+def test_commands_that_only_read_runs_import_neither_tensorboardx_nor_pytorch():
+    loaded = run_python(
+        "import experiments.sample, sys; print(*sorted({n.split('.')[0] for n in sys.modules}))"
+    ).split()
+    assert "orbax" in loaded and not {"tensorboardX", "torch"} & set(loaded)
+
+
 def test_gradio_is_imported_by_pieces_of_the_page_alone_and_never_before_the_page_is_asked_for():
     page = REPOSITORY / "experiments" / "page"
     needy = {

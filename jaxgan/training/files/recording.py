@@ -12,9 +12,8 @@ from jaxgan.host.captions import captioned_grid
 from jaxgan.host.errors import UserError
 from jaxgan.systems.system import Report
 from jaxgan.training.best import SCORES
-from jaxgan.training.files import metrics_log, plots, tensorboard
+from jaxgan.training.files import metrics_log, plots
 from jaxgan.training.files.metrics_log import Line, MetricsLog
-from jaxgan.training.files.tensorboard import EventLog
 from jaxgan.training.files.tracking import Tracker
 from jaxgan.training.files.workdir import Workdir
 
@@ -52,6 +51,9 @@ class Recorder:
         settings: Mapping[str, Any],
         tracker: Tracker | None = None,
     ) -> None:
+        # tensorboardX imports PyTorch where that is installed, which takes a second; what only draws goes without.
+        from jaxgan.training.files import tensorboard
+
         self._workdir, self._tracker = workdir, tracker
         self._groups = groups_of(report)
         self._sums: dict[str, float] = dict(memory.get("sums", {}))
@@ -64,7 +66,9 @@ class Recorder:
             self._log = MetricsLog(workdir.metrics, step)
             flags = workdir.flags.read_text(encoding="utf-8") if workdir.flags.exists() else ""
             compared = [*map(self._tag, (*report.metrics, *SPEED)), *map(self._tag, SCORES)]
-            self._events = EventLog(workdir.tensorboard, step, tensorboard.describe(flags, settings, compared))
+            self._events = tensorboard.EventLog(
+                workdir.tensorboard, step, tensorboard.describe(flags, settings, compared)
+            )
 
     def memory(self) -> dict[str, Any]:
         """Returns the unfinished sums, as JSON can hold them."""
