@@ -207,9 +207,8 @@ def test_importing_losses_loads_nothing_heavy():
 
 
 def test_commands_that_only_read_runs_import_neither_tensorboardx_nor_pytorch():
-    loaded = run_python(
-        "import experiments.sample, sys; print(*sorted({n.split('.')[0] for n in sys.modules}))"
-    ).split()
+    program = "import experiments.sample, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = run_python(program).split()
     assert "orbax" in loaded and not {"tensorboardX", "torch"} & set(loaded)
 
 
