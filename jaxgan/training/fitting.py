@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgan.data import ARRAYS
 from jaxgan.data.sources import Sources, by_name, first_source
 from jaxgan.host import progress
 from jaxgan.systems.settings import flag_lines
@@ -22,9 +23,6 @@ from jaxgan.training.input_pipeline import InputPipeline, usual_placement
 from jaxgan.training.job import Job, OnCollapse, Schedule
 from jaxgan.training.loop import say
 from jaxgan.training.trainer import train, train_in_memory
-
-ARRAYS = "arrays"
-"""The name in `dataset.json` and `flags.txt` of pictures that a program supplied."""
 
 
 @dataclasses.dataclass(frozen=True)
