@@ -40,6 +40,9 @@ from jaxgan.training.files.workdir import Workdir
 FILES = ("safetensors", "stablehlo", "onnx")
 """The formats that are files, and the ends of their names."""
 
+OTHERS = ("pt", "pth", "npz", "npy", "pkl", "h5", "keras", "pb", "tflite", "ckpt")
+"""The ends of names whose readers would not understand what is written here."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Export:
@@ -89,9 +92,13 @@ def chosen_format(asked: Export) -> str:
     """Returns the format that is asked for, by its name or by that of the file.
 
     Raises:
-      UserError: if the two say different things.
+      UserError: if the two say different things, or the name says what is not written here.
     """
     end = Path(asked.out or "").suffix.lower().removeprefix(".")
+    if end in OTHERS and asked.format != "folder":
+        raise UserError(
+            f"--out={asked.out}: no .{end} is written here; choose .{', .'.join(FILES)}, or --format=folder"
+        )
     by_name = end if end in FILES else None
     if asked.format is not None and by_name not in (None, asked.format):
         raise UserError(f"--out={asked.out}: ends in .{end}, but --format is {asked.format}; change one of the two")

@@ -204,6 +204,11 @@ def test_a_name_that_says_another_format_is_refused(out, given):
         export.chosen_format(export.Export(out=out, format=given))
 
 
+def test_a_name_of_a_format_that_is_not_written_is_refused():
+    with pytest.raises(UserError, match=r"^out=g\.PT: no \.pt is written here; choose .*\.onnx, or format="):
+        export.chosen_format(export.Export(out="g.PT"))
+
+
 def test_each_file_has_a_card_of_its_own(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(export.progress, "ticking", lambda what: contextlib.nullcontext(shown.append(what)))
