@@ -181,6 +181,10 @@ def test_the_card_says_what_the_run_is_and_nothing_of_the_machine(tmp_path):
         not {"workdir", "data_dir"} & set(run.recipe.values_to_share) and run.recipe.values_to_share["latent_dim"] == 4
     )
     assert "generator.call(z, condition)  # from 0 to 255, uint8" in code_of(card)
+    assert "with these flags, in a file, repeats the run." in card
+    of_a_program = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, dataset="arrays"))
+    card = model_card(of_a_program, "g.stablehlo", "stablehlo_generator", "bytes")
+    assert "in a file, and the pictures as `--data_dir` repeats the run." in card
 
 
 @pytest.mark.parametrize(
