@@ -45,7 +45,12 @@ def classified(run: TrainedRun, files: list[Path]) -> Iterator[str]:
     Raises:
       UserError: if the system does not classify, or a picture cannot be read.
     """
-    classifier = run.system.outputs.require("classify", run.recipe.model)
+    classifier = run.system.outputs.classify
+    if classifier is None:
+        raise UserError(
+            f"--workdir: {run.recipe.model} does not classify pictures; name a run of a system"
+            " that does, such as those of experiments.semi_supervised"
+        )
     given_pictures.tell_cut("--input", files)
     for some in (files[first : first + AT_ONCE] for first in range(0, len(files), AT_ONCE)):
         probabilities = classifier.probabilities(run.state, given_pictures.read(run, some))

@@ -22,7 +22,7 @@ from experiments.run.evaluation import check_measurable, make_evaluator, make_me
 from experiments.run.recipes import FEATURES, FEATURES_HELP, Recipe
 from experiments.run.references import load_sources, training_pictures
 from experiments.run.restore import STEP_HELP, TrainedRun, load_run
-from jaxgan.data import FOLDERS
+from jaxgan.data import ARRAYS, FOLDERS
 from jaxgan.data.examples import Examples
 from jaxgan.data.sources import digest_of, first_source
 from jaxgan.host import progress
@@ -124,7 +124,7 @@ def _pictures(asked: Evaluate, run: TrainedRun) -> tuple[Recipe, Examples, str]:
     Raises:
       UserError: if `--data_dir` does not name others and these are not the run's own, or they have another shape.
     """
-    if asked.data_dir is None or run.recipe.dataset not in FOLDERS:
+    if asked.data_dir is None or run.recipe.dataset not in (*FOLDERS, ARRAYS):
         recipe = run.recipe if asked.data_dir is None else dataclasses.replace(run.recipe, data_dir=asked.data_dir)
         return recipe, training_pictures(recipe, run.pictures_digest), run.pictures_digest
     recipe = dataclasses.replace(run.recipe, data_dir=asked.data_dir)
@@ -237,11 +237,13 @@ def heading(run: TrainedRun, found: Scores, same: bool) -> str:
 def _weights(asked: Evaluate) -> tuple[str, str] | None:
     if (asked.feature_weights is None) != (asked.feature_sha256 is None):
         raise UserError(
-            "--feature_weights and --feature_sha256: give both, so that the score says what it was taken with"
+            "--feature_weights and --feature_sha256: give both, so that the score says what it was taken with;"
+            " `sha256sum FILE` prints the second, docs/how-to/evaluate.md says how to get the file"
         )
-    return (
-        None if not (asked.feature_weights and asked.feature_sha256) else (asked.feature_weights, asked.feature_sha256)
-    )
+    if not (asked.feature_weights and asked.feature_sha256):
+        return None
+    schema.check_readable("feature_weights", asked.feature_weights)
+    return asked.feature_weights, asked.feature_sha256
 
 
 def _described(run: TrainedRun, digest: str) -> dict[str, Any]:

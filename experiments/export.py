@@ -27,6 +27,7 @@ from experiments.cli import command, schema
 from experiments.run import pretrained
 from experiments.run.model_card import model_card
 from experiments.run.restore import TrainedRun, load_run
+from jaxgan.host import progress
 from jaxgan.host.errors import UserError, named
 from jaxgan.host.files import replace_atomically, write_text
 from jaxgan.interop import onnx, programs, safetensors, stablehlo
@@ -36,6 +37,12 @@ from jaxgan.training.files.description import description_text, read_description
 from jaxgan.training.files.weights import write_weights
 from jaxgan.training.files.workdir import Workdir
 
+FILES = ("safetensors", "stablehlo", "onnx")
+"""The formats that are files, and the ends of their names."""
+
+OTHERS = ("pt", "pth", "npz", "npy", "pkl", "h5", "keras", "pb", "tflite", "ckpt")
+"""The ends of names whose readers would not understand what is written here."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Export:
@@ -44,7 +51,9 @@ class Export:
     workdir: str | None = option(None, "Directory of the run", path=True)
     pretrained: str | None = option(None, pretrained.HELP)
     step: int | None = option(None, "Step of the checkpoint to read; default: the newest intact one")
-    format: str = option("safetensors", "What to write", ("safetensors", "stablehlo", "onnx", "folder"))
+    format: str | None = option(
+        None, "What to write; default: what --out ends in, or else safetensors", (*FILES, "folder")
+    )
     half: bool = option(False, "Round the weights of a folder to half precision: half the bytes")
     network: str = option(
         "generator",
@@ -66,6 +75,7 @@ def main() -> None:
     asked = dataclasses.replace(asked, workdir=pretrained.folder_of(asked.workdir, asked.pretrained))
     if asked.out == "":
         raise UserError("--out: name a file")
+    asked = dataclasses.replace(asked, format=chosen_format(asked))
     run = load_run(asked.workdir, asked.step)
     path = Path(asked.out or f"{run.recipe.model}.{asked.format}")
     if asked.half and asked.format != "folder":
@@ -78,15 +88,33 @@ def main() -> None:
     command.answer(f"{asked.format} of step {run.step} of {asked.workdir}, {written}")
 
 
+def chosen_format(asked: Export) -> str:
+    """Returns the format that is asked for, by its name or by that of the file.
+
+    Raises:
+      UserError: if the two say different things, or the name says what is not written here.
+    """
+    end = Path(asked.out or "").suffix.lower().removeprefix(".")
+    if end in OTHERS and asked.format != "folder":
+        raise UserError(
+            f"--out={asked.out}: no .{end} is written here; choose .{', .'.join(FILES)}, or --format=folder"
+        )
+    by_name = end if end in FILES else None
+    if asked.format is not None and by_name not in (None, asked.format):
+        raise UserError(f"--out={asked.out}: ends in .{end}, but --format is {asked.format}; change one of the two")
+    return asked.format or by_name or "safetensors"
+
+
 def write_file(run: TrainedRun, path: Path, asked: Export) -> str:
     """Writes a file and its card; returns what to say of them."""
     if asked.format == "safetensors":
         kind, content = "safetensors", safetensors.pack(weights(run), facts(run))
     else:
-        pack = {"stablehlo": stablehlo.pack, "onnx": onnx.pack}[asked.format]
+        pack = {"stablehlo": stablehlo.pack, "onnx": onnx.pack}[str(asked.format)]
         wanted = program(run, asked.network, asked.pixels, asked.direction)
-        kind, content = f"{asked.format}_{asked.network}", pack(wanted)
-    card = path.with_suffix(".md")
+        with progress.ticking("writing the program"):
+            kind, content = f"{asked.format}_{asked.network}", pack(wanted)
+    card = path.with_name(path.name + ".md")  # of its own: other formats may have the same stem
     replace_atomically(path, lambda file: file.write(content))
     write_text(card, model_card(run, path.name, kind, asked.pixels))
     return f"{len(content):,} bytes: {path}, and {card}"

@@ -20,6 +20,7 @@ from experiments.run.references import UNKNOWN, load_pictures
 from jaxgan import interop, systems
 from jaxgan.data.examples import Examples
 from jaxgan.data.tags import CONDITION_NAMES
+from jaxgan.host import progress
 from jaxgan.host.errors import UserError, printable
 from jaxgan.models.network import Network
 from jaxgan.systems.adversarial_settings import AdversarialSettings
@@ -76,11 +77,12 @@ def make(asked: ImportWeights) -> str:
     pictures = pictures_of(asked, recipe)
     system = recipe.family.build(recipe.settings, pictures)
     gan = build_gan(recipe.settings, pictures.image_shape[-1], pictures.condition_dim)
-    state = initial_state(system)
-    for name in PLAYERS:
-        if getattr(asked, name) is not None:
-            variables = read_weights(getattr(gan, name), getattr(asked, name), getattr(asked, f"{name}_key"), name)
-            state = state.replace(**{name: with_variables(getattr(state, name), variables)})
+    with progress.ticking("reading the weights"):  # which may import PyTorch
+        state = initial_state(system)
+        for name in PLAYERS:
+            if getattr(asked, name) is not None:
+                variables = read_weights(getattr(gan, name), getattr(asked, name), getattr(asked, f"{name}_key"), name)
+                state = state.replace(**{name: with_variables(getattr(state, name), variables)})
     if state.average is not None:
         state = state.replace(average=state.generator.variables)
     write(str(asked.workdir), recipe, pictures, state)

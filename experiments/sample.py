@@ -49,6 +49,12 @@ OTHER_PICTURES = (
     ".bmp",
     ".tif",
     ".tiff",
+    ".svg",
+    ".pdf",
+    ".mp4",
+    ".webm",
+    ".npy",
+    ".zip",
 )  # refused, because a folder of such a name is a mistake
 FARTHEST = 1_000_000  # of a latent: networks compute in float32, and their products must stay finite
 

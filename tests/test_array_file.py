@@ -1,6 +1,12 @@
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from experiments import evaluate
+from experiments.run.recipes import resolve
+from experiments.run.references import reference_split, training_pictures
 from jaxgan import data
 from jaxgan.host.errors import UserError
 
@@ -67,3 +73,22 @@ def test_damaged_files_are_refused(load, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=r"data_dir=\S+: cannot be read as arrays"):
         load(name)
+
+
+def test_a_file_takes_the_place_of_the_arrays_that_a_program_had(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXGAN_CACHE_DIR", str(tmp_path / "cache"))
+    digest = data.from_arrays(IMAGES).digest  # in the description of a run of `training.fit`
+    recipe = resolve({"model": "mlp_b", "dataset": data.ARRAYS, "image_size": 4, "workdir": "w"}, ("mlp_b",))
+    with pytest.raises(UserError, match=r"^dataset=arrays: the run's pictures came from a program; save them .*npz"):
+        training_pictures(recipe, digest)
+    for name, images in (("same", IMAGES), ("others", IMAGES[::-1])):
+        np.savez(tmp_path / f"{name}.npz", images=images)
+    found = dataclasses.replace(recipe, data_dir=str(tmp_path / "same.npz"))
+    np.testing.assert_array_equal(training_pictures(found, digest).images, IMAGES)
+    assert reference_split(found) == "train"
+    others = dataclasses.replace(recipe, data_dir=str(tmp_path / "others.npz"))
+    with pytest.raises(UserError, match="trained on other pictures"):
+        training_pictures(others, digest)
+    asked = evaluate.Evaluate(data_dir=str(tmp_path / "others.npz"), features="thumbnails")
+    run = SimpleNamespace(recipe=recipe, pictures_digest=digest, system=SimpleNamespace(image_shape=(4, 4, 3)))
+    assert evaluate._pictures(asked, run)[2] == data.from_arrays(IMAGES[::-1]).digest  # measured against, too

@@ -47,5 +47,5 @@ def test_what_cannot_be_classified_is_refused_in_a_line(tmp_path):
     files = given_pictures.files_of(str(tmp_path))
     with pytest.raises(UserError, match=r"^input=.*broken.png: cannot be read as a picture"):
         list(classify.classified(run(TELLS), files))
-    with pytest.raises(UserError, match="ssgan_mnist does not classify pictures"):
+    with pytest.raises(UserError, match=r"^workdir: ssgan_mnist does not classify pictures; name a run of"):
         list(classify.classified(run(dataclasses.replace(TELLS, classify=None)), files))

@@ -290,8 +290,8 @@ def test_after_a_start_that_was_refused_any_flags_begin_the_run(tmp_path):
 def test_a_run_is_exported_with_its_card(whole, tmp_path):
     done = run("export", f"--workdir={whole}", "--format=stablehlo", f"--out={tmp_path / 'g.stablehlo'}")
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"g.stablehlo", "g.md"}
-    assert (tmp_path / "g.md").read_text().startswith("# dcgan_64, step 20\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"g.stablehlo", "g.stablehlo.md"}
+    assert (tmp_path / "g.stablehlo.md").read_text().startswith("# dcgan_64, step 20\n")
     for flags, said in ((["--network=critic"], "--network"), ([f"--out={tmp_path}"], f"error: --out={tmp_path}: ")):
         done = run("export", f"--workdir={whole}", *flags)
         assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr

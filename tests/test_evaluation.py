@@ -147,8 +147,10 @@ def test_fewer_pictures_than_features_are_refused(kind, num, named):
 
 
 def test_weights_go_with_their_digest():
-    with pytest.raises(UserError, match="feature_weights and feature_sha256"):
+    with pytest.raises(UserError, match=r"feature_weights and feature_sha256: give both.*`sha256sum FILE`"):
         evaluate._weights(evaluate.Evaluate(feature_weights="inception.npz"))
+    with pytest.raises(UserError, match=r"^feature_weights=absent\.npz: cannot be read"):
+        evaluate._weights(evaluate.Evaluate(feature_weights="absent.npz", feature_sha256="0" * 64))
     with pytest.raises(UserError, match=r"cannot read the weights absent\.npz"):
         evaluation.make_evaluator(RECIPE, SYSTEM, num=NUM, weights=("absent.npz", "0" * 64))
 

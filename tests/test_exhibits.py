@@ -242,6 +242,7 @@ def test_a_gif_moves_and_a_png_has_the_exhibits_columns(tmp_path):
         ({"truncation": 0.0}, "--truncation=0.0"),
         ({"std": float("nan")}, "--std=nan"),
         ({"out": "faces.jpg"}, "--out=faces.jpg"),
+        ({"out": "faces.npy"}, "--out=faces.npy: choose a .png, a .npz"),
         ({"out": "faces.PNG"}, "--out=faces.PNG"),
         ({"mean": float("inf")}, "--mean=inf"),
         ({"seed": 2**63}, "--seed=9223372036854775808"),

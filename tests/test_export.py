@@ -1,5 +1,6 @@
 """Exported runs: arrays that come back to the bit, and programs that draw the same pictures without Flax or jaxgan."""
 
+import contextlib
 import dataclasses
 import subprocess
 import sys
@@ -180,6 +181,48 @@ def test_the_card_says_what_the_run_is_and_nothing_of_the_machine(tmp_path):
         not {"workdir", "data_dir"} & set(run.recipe.values_to_share) and run.recipe.values_to_share["latent_dim"] == 4
     )
     assert "generator.call(z, condition)  # from 0 to 255, uint8" in code_of(card)
+    assert "with these flags, in a file, repeats the run." in card
+    of_a_program = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, dataset="arrays"))
+    card = model_card(of_a_program, "g.stablehlo", "stablehlo_generator", "bytes")
+    assert "in a file, and the pictures as `--data_dir` repeats the run." in card
+
+
+@pytest.mark.parametrize(
+    ("out", "given", "chosen"),
+    [
+        (None, None, "safetensors"),
+        ("faces", None, "safetensors"),
+        ("faces.ONNX", None, "onnx"),
+        ("faces.stablehlo", None, "stablehlo"),
+        ("faces.bin", "onnx", "onnx"),
+        ("faces.v2", "folder", "folder"),
+    ],
+)
+def test_the_name_of_a_file_says_the_format_where_nothing_else_does(out, given, chosen):
+    assert export.chosen_format(export.Export(out=out, format=given)) == chosen
+
+
+@pytest.mark.parametrize(("out", "given"), [("faces.onnx", "safetensors"), ("faces.safetensors", "folder")])
+def test_a_name_that_says_another_format_is_refused(out, given):
+    with pytest.raises(UserError, match=rf"^out={out}: ends in \.\w+, but format is {given}; change one"):
+        export.chosen_format(export.Export(out=out, format=given))
+
+
+def test_a_name_of_a_format_that_is_not_written_is_refused():
+    with pytest.raises(UserError, match=r"^out=g\.PT: no \.pt is written here; choose .*\.onnx, or format="):
+        export.chosen_format(export.Export(out="g.PT"))
+
+
+def test_each_file_has_a_card_of_its_own(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(export.progress, "ticking", lambda what: contextlib.nullcontext(shown.append(what)))
+    run = run_of("vae_mlp", workdir=tmp_path)
+    for format in ("safetensors", "stablehlo"):
+        export.write_file(run, tmp_path / f"v1.0.{format}", export.Export(format=format))
+    said = {path.name: path.read_text() for path in tmp_path.glob("*.md")}
+    assert said.keys() == {"v1.0.safetensors.md", "v1.0.stablehlo.md"}
+    assert "load_file" in said["v1.0.safetensors.md"] and "deserialize" in said["v1.0.stablehlo.md"]
+    assert shown == ["writing the program"]  # that of ONNX takes many seconds
 
 
 def test_a_workdir_that_is_not_there_is_told_with_its_whole_path(tmp_path, monkeypatch):

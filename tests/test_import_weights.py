@@ -1,5 +1,6 @@
 """Weights of PyTorch and Keras become the workdir of a run, which every command takes."""
 
+import contextlib
 import re
 import sys
 
@@ -45,11 +46,13 @@ def assert_equal(mine, other):
     jax.tree.map(np.testing.assert_array_equal, mine, other)
 
 
-def test_the_run_draws_with_the_weights(tmp_path, generator):
+def test_the_run_draws_with_the_weights(tmp_path, generator, monkeypatch):
+    shown = []
+    monkeypatch.setattr(import_weights.progress, "ticking", lambda what: contextlib.nullcontext(shown.append(what)))
     discriminator, arrays = state_dict(GAN.discriminator)
     np.savez(tmp_path / "d.npz", **arrays)
     said = import_weights.make(asked(tmp_path, discriminator=str(tmp_path / "d.npz")))
-    assert said == f"Made {tmp_path}/run of the weights in {tmp_path}/g.npz."
+    assert said == f"Made {tmp_path}/run of the weights in {tmp_path}/g.npz." and shown == ["reading the weights"]
     run = load_run(str(tmp_path / "run"))
     assert run.step == 0 and run.condition_names == ()
     assert_equal(run.state.generator.params, generator["params"])

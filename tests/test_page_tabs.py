@@ -133,3 +133,13 @@ def test_a_run_has_the_tabs_that_it_can_fill(shelf):
     first = {name: [tab._fit(shelf.abilities(name))[0]["visible"] for tab in tabs] for name in KINDS}
     assert first["plain"] == first["codes"] == [True, True, True, False, True]
     assert first["both"] == first["classes"] == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize("value", [-3, 0, 10**12])
+def test_numbers_out_of_range_reach_the_pages_own_check(value):  # Gradio's is a traceback where the page is served
+    from experiments.page import explore_tab, fields
+
+    assert fields.seed("Seed", 0).preprocess(value) == value
+    assert explore_tab._number("From picture").preprocess(value) == value
+    with pytest.raises(UserError, match=r"from (0|1) to"):
+        requests._place("beginning", 0 if value == 0 else value, value)

@@ -63,7 +63,7 @@ def test_data_sets_that_do_not_fit_are_refused(given, named):
         resolve(given, systems.names())
 
 
-def test_a_users_pictures_are_translated_one_or_a_folder(tmp_path):
+def test_a_users_pictures_are_translated_one_or_a_folder(tmp_path, capsys):
     for name, value in (("b", 30), ("a", 200)):
         Image.new("RGB", (20, 24), (value, 0, 0)).save(tmp_path / f"{name}.png")
     (tmp_path / "notes.txt").write_text("no picture")
@@ -71,6 +71,10 @@ def test_a_users_pictures_are_translated_one_or_a_folder(tmp_path):
     both = translation.translated(inverted, str(tmp_path), pairs=True)
     assert both.rows == ("input", "output") and both.columns == 2
     np.testing.assert_array_equal(both.images[:, 0, 0, 0], [200, 30, 55, 225])
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1 and told[0].startswith("--input: 2 of 2 pictures are not square (a.png, 20 by 24 pixels;"), (
+        told
+    )
     alone = translation.translated(inverted, str(tmp_path / "b.png"), direction="input_to_image", pairs=False)
     assert alone.images.shape == (1, 16, 16, 3) and (alone.images[..., 0] == 225).all()
 

@@ -317,3 +317,13 @@ def test_tensorflows_own_lines_are_not_on_the_screen(tmp_path, real_data):
     assert list(tmp_path.glob("jaxgan/tfds-mnist-*/images.npy"))  # read by TensorFlow, then kept
     for word in ("absl::", "oneDNN", "TF_", "tensorflow/", "WARNING", "rendezvous", "cuda", "I0000", "W0000"):
         assert word not in said, said
+
+
+@pytest.mark.slow
+def test_tensorflow_says_nothing_of_processors_where_jax_is_not_imported():  # JAX sets a level of its own
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    program = "from jaxgan.data.tensorflow import import_tensorflow; import_tensorflow('x').constant(1)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "cpu_feature" not in done.stderr, done.stderr

@@ -75,7 +75,7 @@ def _fit(able: Abilities) -> list[Any]:
 
 
 def _number(label: str) -> gr.Number:
-    return gr.Number(1, label=label, precision=0, minimum=1, maximum=requests.LAST_NUMBER, min_width=120)
+    return gr.Number(1, label=label, precision=0, min_width=120)  # checked by `requests`
 
 
 def _asked(shelf: Shelf, name: Any, hair: Any, eyes: Any, label: Any, *numbers: Any) -> requests.Walk:

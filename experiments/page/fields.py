@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from experiments.page.requests import ANY, LARGEST_SEED, LARGEST_STD
+from experiments.page.requests import ANY, LARGEST_STD
 from jaxgan.data import tags
 from jaxgan.data.conditions import are_tags
 
@@ -29,8 +29,8 @@ def fitting(names: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def seed(label: str, value: int, **options: Any) -> gr.Number:
-    """Makes a field for a seed."""
-    return gr.Number(value, label=label, precision=0, minimum=0, maximum=LARGEST_SEED, min_width=120, **options)
+    """Makes a field for a seed. It has no bounds of Gradio's, whose errors are tracebacks: `requests` checks it."""
+    return gr.Number(value, label=label, precision=0, min_width=120, **options)
 
 
 def spread() -> gr.Slider:

@@ -1,7 +1,7 @@
 """The page that goes with an exported model: what it is, how it came about, how to use it."""
 
 from experiments.run.restore import TrainedRun
-from jaxgan.data import DRAWN
+from jaxgan.data import ARRAYS, DRAWN, FOLDERS
 from jaxgan.training.files.metrics_log import read
 from jaxgan.training.files.workdir import Workdir
 
@@ -80,7 +80,10 @@ def model_card(run: TrainedRun, file: str, kind: str, pixel_type: str = "float")
         parts.append(f"A condition is float32 (n, {len(names)}), 1 for what is asked: {listed}.")
     parts += ["## Use", f"```python\n{_loading(run, file, kind, pixel_type)}\n```"]
     flags = "\n".join(f"--{name}={value}" for name, value in run.recipe.values_to_share.items())
-    repeats = f"`python -m experiments.{run.recipe.family.command}` with these flags, in a file, repeats the run."
+    given = " and the pictures as `--data_dir`" if run.recipe.dataset in (*FOLDERS, ARRAYS) else ""
+    repeats = (
+        f"`python -m experiments.{run.recipe.family.command}` with these flags, in a file,{given} repeats the run."
+    )
     parts += ["## Training", repeats, f"```\n{flags}\n```"]
     scores = _scores(run)
     if scores:

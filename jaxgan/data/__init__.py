@@ -23,11 +23,19 @@ DRAWN = ("avatars", "avatars_pairs", "avatars_domains")
 FOLDERS = ("folder", "folder_pairs", "folder_domains")
 """The sources that are folders of pictures."""
 
+ARRAYS = "arrays"
+"""The name in `dataset.json` and `flags.txt` of pictures that a program supplied; a file of them takes their place."""
+
 PAIRED = ("avatars_pairs", "folder_pairs")
 """The sources with an input beside each picture, to be translated into it."""
 
 DOMAINS = ("avatars_domains", "folder_domains")
 """The sources of two sets of pictures, to be translated into one another; `load_domains` opens them."""
+
+IN_A_PROGRAM = (
+    "the run's pictures came from a program; save them there by numpy.savez('pictures.npz', images=images), with"
+    " labels=labels if it had any, and give --data_dir=pictures.npz"
+)
 
 
 def load(
@@ -46,7 +54,8 @@ def load(
 
     Args:
       dataset: "avatars" (drawn by the library), "folder", the same with an input beside each picture, "avatars_pairs"
-        and "folder_pairs", or the name of a TFDS data set such as "mnist".
+        and "folder_pairs", "arrays" (what a program had, in a file of arrays), or the name of a TFDS data set such as
+        "mnist".
       image_size: height and width of the pictures, in pixels.
       data_dir: the folder of pictures, a `.npz` or `.npy` file of them, a Parquet file or a folder of such or of a
         data set that the `datasets` library has saved, or TFDS's directory.
@@ -89,6 +98,13 @@ def load(
         if os.path.isfile(data_dir) and str(data_dir).lower().endswith(array_file.SUFFIXES):
             return array_file.load(data_dir, image_size, labels=conditional, cache_dir=cache_dir)
         return folder.load(data_dir, image_size, cache_dir=cache_dir, tags=conditional)
+    if dataset == ARRAYS:
+        from jaxgan.data import array_file
+
+        if data_dir is None:
+            raise UserError(f"--dataset={ARRAYS}: {IN_A_PROGRAM}")
+        _known_split(dataset, split, ("train",))
+        return array_file.load(data_dir, image_size, labels=conditional, cache_dir=cache_dir)
     from jaxgan.data import tfds
 
     return tfds.load(dataset, image_size, data_dir=data_dir, split=split, cache_dir=cache_dir)
@@ -137,6 +153,8 @@ def load_domains(
         held_out = draw(count=_PREVIEWED, seed=_AVATAR_SEEDS["test"], with_inputs=True)
         examples = draw(count=num_examples, seed=seed)
         return {name: dataclasses.replace(part, held_out=held_out[name].arrays) for name, part in examples.items()}
+    if dataset == ARRAYS:
+        raise UserError(f"--dataset={ARRAYS}: two sets of pictures of a program can be read by that program alone")
     if dataset != "folder_domains":
         raise UserError(f"--dataset={printable(dataset)}: has no two domains; choose one of {', '.join(DOMAINS)}")
     from jaxgan.data import folder_domains

@@ -29,6 +29,9 @@ _PARTS = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_
 
 Weights = Mapping[str, Any]
 
+SOURCE = "docs/how-to/evaluate.md says how to convert those of PyTorch's port"
+"""What to do where a file does not hold the network."""
+
 
 def inception_v3(path: str | Path, *, sha256: str) -> FeatureNetwork:
     """Loads Inception v3 as a feature network with 2048 features.
@@ -55,9 +58,10 @@ def build(arrays: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], jax.Array]
         used = {name: jnp.asarray(array, jnp.float32) for name, array in arrays.items() if name.endswith(_PARTS)}
         jax.eval_shape(pooled, used, jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), np.float32))
     except KeyError as error:
-        raise ValueError(f"they are not those of Inception v3: {error.args[0]} is missing") from None
+        raise ValueError(f"they are not those of Inception v3: {error.args[0]} is missing; {SOURCE}") from None
     except (TypeError, ValueError) as error:
-        raise ValueError(f"they are not those of Inception v3: {str(error).splitlines()[0]}") from None
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"they are not those of Inception v3: {reason}; {SOURCE}") from None
     return functools.partial(_features, used)
 
 

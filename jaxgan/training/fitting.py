@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan.data import ARRAYS
 from jaxgan.data.sources import Sources, by_name, first_source
 from jaxgan.host import progress
 from jaxgan.host.digest import is_key, key_data
@@ -24,9 +25,6 @@ from jaxgan.training.input_pipeline import InputPipeline, usual_placement
 from jaxgan.training.job import Job, OnCollapse, Schedule
 from jaxgan.training.loop import say
 from jaxgan.training.trainer import train, train_in_memory
-
-ARRAYS = "arrays"
-"""The name in `dataset.json` and `flags.txt` of pictures that a program supplied."""
 
 
 @dataclasses.dataclass(frozen=True)
