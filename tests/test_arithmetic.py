@@ -8,7 +8,9 @@ from test_exhibits import FACES, PLAIN, assert_near, drawn
 from experiments import sample
 from experiments.run import arithmetic
 from experiments.sample import Sample
+from jaxgan.data.heads import heads_of
 from jaxgan.host.errors import UserError
+from jaxgan.metrics.features import Embedding, FeatureNetwork
 
 
 def shown(run, **flags):
@@ -51,7 +53,7 @@ def test_a_conditional_model_is_told_the_condition():
     ("flags", "message"),
     [
         ({}, "plus: show=arithmetic needs one"),
-        ({"plus": "one"}, "plus=one: write numbers of samples"),
+        ({"plus": "one", "minus": "1,2"}, "as many samples; a term that is a name has 3"),
         ({"plus": ""}, "plus=: write numbers"),
         ({"plus": "1,,2"}, "plus=1,,2: write numbers"),
         ({"plus": "10000"}, "from 0 to 9,999"),
@@ -68,3 +70,43 @@ def test_terms_without_arithmetic_are_refused():
     with pytest.raises(UserError, match="are terms of show=arithmetic"):
         sample.check(Sample(plus="1"))
     assert arithmetic.parse("plus", None) == ()
+
+
+COLOURS = heads_of(("blue hair", "red hair", "blue eyes", "red eyes"))
+
+
+def test_a_name_stands_for_the_samples_that_a_classifier_is_surest_of():
+    """Of the hair alone: sample 4 has the largest logit of blue hair, but red hair is likelier still."""
+    logits = np.zeros((6, 4), np.float32)
+    logits[:, 0] = [3, 1, -1, 2, 9, 0.5]
+    logits[:, 1] = [0, 0, 5, 0, 10, 0]
+    logits[:, 2:] = [[0, 7]] * 6
+    assert arithmetic.samples_of("plus", "blue hair", COLOURS, logits) == (0, 3, 1)
+    with pytest.raises(UserError, match="plus=red hair: 2 of 6 samples look like it, and 3 are needed"):
+        arithmetic.samples_of("plus", "red hair", COLOURS, logits)
+    with pytest.raises(UserError, match="minus=blu hair: no class or tag of these pictures, which have blue hair"):
+        arithmetic.samples_of("minus", "blu hair", COLOURS, logits)
+    terms = arithmetic.parse("plus", "blue hair; blue hair")
+    assert arithmetic.chosen("plus", (*terms, (7, 8, 9)), COLOURS, logits) == [
+        *[("blue hair", (0, 3, 1))] * 2,
+        ("7, 8, 9", (7, 8, 9)),
+    ]
+
+
+def test_terms_that_are_names_are_looked_for_among_the_first_samples(monkeypatch):
+    """A classifier that calls the brightest samples "light"."""
+
+    def tell(pictures):
+        brightness = np.asarray(pictures, np.float32).mean(axis=(1, 2, 3))
+        return Embedding(brightness[:, None], np.stack([brightness - np.median(brightness), 0 * brightness], axis=1))
+
+    network = FeatureNetwork("brightness", "digest", tell, heads=heads_of(("light", "dark")))
+    monkeypatch.setattr(sample, "feature_network_of", lambda run: network)
+    exhibit = shown(PLAIN, plus="light", minus="1,2,3", seed=4)
+    pictures, _ = sample.draw_samples(PLAIN, Sample(num=arithmetic.LOOKED_AT, seed=4))
+    brightest = np.argsort(-pictures.astype(np.float64).mean(axis=(1, 2, 3)))[:3]
+    assert exhibit.rows == ("+ light", "- 1, 2, 3", "result")
+    assert_near(exhibit.images[1:4], pictures[brightest])
+    monkeypatch.setattr(sample, "feature_network_of", lambda run: FeatureNetwork("none", "digest", tell))
+    with pytest.raises(UserError, match="have no classes or tags; name samples by their numbers"):
+        shown(PLAIN, plus="light")
