@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from jax import lax
 
-from benchmarks import arithmetic, comparison, jax_side, machine, memory, plain, profile, train_step, turns
+from benchmarks import arithmetic, comparison, failures, jax_side, machine, memory, plain, profile, train_step, turns
 from benchmarks.process import Process, SideFailed
 from experiments.run.recipes import default_recipe, resolve
 from jaxgan import models, ops
 from jaxgan.host.errors import UserError
 from jaxgan.systems import adversarial
 from jaxgan.systems.gan import build_gan, build_rules
+from jaxgan.training.watch import Watch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TINY = {"generator_width": 4, "discriminator_width": 4, "batch_size": 4}
@@ -45,6 +46,45 @@ def rules_of(model, **given):
 def test_no_flag_is_defined_twice():
     for module in ("train_step", "fused", "batch_sizes", "pipeline", "startup", "profile", "metrics"):
         importlib.import_module(f"benchmarks.{module}")
+
+
+def failed(alarm=None, **changes):
+    row = {"changes": changes, "alarm": alarm, "d_real": 0.75, "d_fake": 0.25, "diversity": 0.1}
+    return failures.Outcome(np.zeros((failures.DRAWN, 32, 32, 3), np.uint8), row)
+
+
+def test_a_failure_is_drawn_beside_its_remedy():
+    fails = failed("step 40: the samples are nearly alike", generator_learning_rate=1e-3, flip=False)
+    helped = failed(spectral_norm=True)
+    assert failures.caption(fails) == (
+        "--generator_learning_rate=0.001\n--noflip\nD(x) 0.75, D(G(z)) 0.25, variety 0.10; alarm at step 40"
+    )
+    assert failures.caption(helped).splitlines()[1] == "D(x) 0.75, D(G(z)) 0.25, variety 0.10"
+    one, two = failures.draw({"a": (fails, helped)}), failures.draw({"a": (fails, helped), "b": (fails, helped)})
+    assert one.dtype == np.uint8 and two.shape[1:] == one.shape[1:] and two.shape[0] > one.shape[0]
+    assert (two[: len(one) - failures.MARGIN] == one[: -failures.MARGIN]).all(), "rows are alike"
+
+
+@pytest.mark.parametrize("name", failures.FAILURES)
+def test_a_failure_and_its_remedy_are_recipes(name):
+    failure = failures.FAILURES[name]
+    assert failure.wrong != failure.remedy
+    for changes in (failure.wrong, failure.remedy):
+        resolve(failures.COMMON | changes, ("dcgan_64",))
+
+
+@pytest.mark.slow
+def test_a_failure_is_trained_once_and_measured(monkeypatch, tmp_path):
+    small = {"num_examples": 16, "image_size": 16, "generator_width": 2, "discriminator_width": 2, "batch_size": 4}
+    monkeypatch.setattr(failures, "COMMON", failures.COMMON | small)
+    short = dataclasses.replace(failures.FAILURES["Checkerboards and speckles"], steps=20)
+    outcome = failures.run(short, short.remedy, tmp_path / "remedy")
+    assert outcome.samples.shape == (failures.DRAWN, 16, 16, 3)
+    assert outcome.row["changes"] == short.remedy and outcome.row["alarm"] is None and outcome.row["steps"] == 20
+    assert "--average_decay=0.995" in (tmp_path / "remedy" / "flags.txt").read_text()
+    assert outcome.row["d_real"] != outcome.row["d_fake"] and 0 < outcome.row["diversity"] < 1
+    monkeypatch.setattr(Watch, "see_call", lambda *_: pytest.fail("it is trained again"))
+    assert failures.run(short, short.remedy, tmp_path / "remedy").row == outcome.row
 
 
 class FakeSide:
