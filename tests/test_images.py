@@ -15,7 +15,7 @@ PROBABILITIES, SCORES = two_player_report("minimax"), two_player_report("wassers
 
 def test_grid_tiles_row_by_row():
     pictures = np.arange(3 * 2 * 2 * 1, dtype=np.uint8).reshape(3, 2, 2, 1)
-    expected = [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 0, 0], [10, 11, 0, 0]]
+    expected = [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 255, 255], [10, 11, 255, 255]]  # an empty tile is white
     np.testing.assert_array_equal(images.grid(pictures, 2)[:, :, 0], expected)
 
 

@@ -15,7 +15,7 @@ def grid(images: np.ndarray, columns: int, *, apart: int = 0) -> np.ndarray:
 
     Args:
       images: uint8 (N, height, width, channels), N at least 1.
-      columns: images per row. The rest of the last row is black.
+      columns: images per row. The rest of the last row is white.
       apart: number of leading columns that are followed by a white gap of an eighth of an image; 0 for no gap.
 
     Returns:
@@ -31,7 +31,7 @@ def grid(images: np.ndarray, columns: int, *, apart: int = 0) -> np.ndarray:
         raise ValueError(f"columns must be at least 1, got {columns}")
     number, height, width, channels = images.shape
     rows = -(-number // columns)
-    cells = np.zeros((rows * columns, height, width, channels), np.uint8)
+    cells = np.full((rows * columns, height, width, channels), 255, np.uint8)
     cells[:number] = images
     cells = cells.reshape(rows, columns, height, width, channels)
     tiled = cells.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
