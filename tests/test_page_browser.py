@@ -296,6 +296,8 @@ def test_the_page_fits_a_telephone(page):
     drawn(window, former)
     box = "const box = document.querySelector('#created').getBoundingClientRect();"
     window.wait(f"{box} return box.top >= -1 && box.top < innerHeight / 2", seconds=10)
+    line = window.run("return document.querySelector('#status').clientWidth")
+    assert line >= 300, f"the line about the run is {line} pixels wide beside the field for another"
     for tab in ("Create", "Explore", "Neighbours", "Projection", "Scores", "Training"):
         window.click("button[role=tab]", tab)
         width = window.run("return document.documentElement.scrollWidth")

@@ -24,6 +24,7 @@ figcaption, .note {font-size: var(--text-sm); text-align: center; margin: 4px 0;
 #curves img {width: 100%; min-width: 560px; max-width: none}
 .downloads {display: flex; flex-wrap: wrap; gap: 4px 16px; justify-content: center; margin: 4px 0}
 .download {text-decoration: underline; font-size: var(--text-sm); color: var(--link-text-color)}
+#status {flex: 1 1 300px; min-width: min(300px, 100%)}
 .comparison {--share: 50%; max-width: 480px; margin: 0 auto}
 .frames {position: relative}
 .frames img {width: 100%; display: block; image-rendering: pixelated}
