@@ -29,14 +29,12 @@ import numpy as np
 from experiments.cli import command, schema
 from experiments.run import arithmetic, exhibits, given_pictures, pretrained, projecting
 from experiments.run.exhibits import Exhibit
-from experiments.run.feature_network import feature_network_of
 from experiments.run.output import earlier_pictures, write
 from experiments.run.restore import STEP_HELP, TrainedRun, load_run
 from experiments.run.translation import translated, translations
 from jaxgan import sampling
 from jaxgan.data import tags
 from jaxgan.data.conditions import in_turn
-from jaxgan.data.heads import Head
 from jaxgan.host import progress
 from jaxgan.host.errors import UserError, printable
 from jaxgan.sampling.style_projection import SPACES, steps_of
@@ -339,20 +337,10 @@ def _arithmetic(run: TrainedRun, asked: Sample) -> Exhibit:
     numbers = [number for term in (*plus, *minus) if not isinstance(term, str) for number in term]
     count = max(1 + max(numbers, default=0), arithmetic.LOOKED_AT if named else 1)
     z, labels = _latents(run, asked, count), conditions(run, asked.condition, count)
-    heads, logits = _told(run, z, labels) if named else ((), np.empty((0, 0), np.float32))
+    heads, logits = arithmetic.tell(run, z, labels) if named else ((), np.empty((0, 0), np.float32))
     added = arithmetic.chosen("plus", plus, heads, logits)
     taken = arithmetic.chosen("minus", minus, heads, logits)
     return arithmetic.show(run, z, labels, added, taken, asked.seed)
-
-
-def _told(run: TrainedRun, z: jax.Array, labels: np.ndarray | None) -> tuple[tuple[Head, ...], np.ndarray]:
-    """Returns what the run's feature network tells of the first samples: its heads, and logits (n, classes)."""
-    network = feature_network_of(run)
-    if not network.heads:
-        raise UserError("--plus, --minus: the run's pictures have no classes or tags; name samples by their numbers")
-    first = slice(arithmetic.LOOKED_AT)
-    logits = network.apply(run.latent.images(run.state, z[first], None if labels is None else labels[first])).logits
-    return network.heads, np.asarray(logits)
 
 
 def _projection(run: TrainedRun, asked: Sample) -> Exhibit:

@@ -101,12 +101,12 @@ def test_terms_that_are_names_are_looked_for_among_the_first_samples(monkeypatch
         return Embedding(brightness[:, None], np.stack([brightness - np.median(brightness), 0 * brightness], axis=1))
 
     network = FeatureNetwork("brightness", "digest", tell, heads=heads_of(("light", "dark")))
-    monkeypatch.setattr(sample, "feature_network_of", lambda run: network)
+    monkeypatch.setattr(arithmetic, "feature_network_of", lambda run: network)
     exhibit = shown(PLAIN, plus="light", minus="1,2,3", seed=4)
     pictures, _ = sample.draw_samples(PLAIN, Sample(num=arithmetic.LOOKED_AT, seed=4))
     brightest = np.argsort(-pictures.astype(np.float64).mean(axis=(1, 2, 3)))[:3]
     assert exhibit.rows == ("+ light", "- 1, 2, 3", "result")
     assert_near(exhibit.images[1:4], pictures[brightest])
-    monkeypatch.setattr(sample, "feature_network_of", lambda run: FeatureNetwork("none", "digest", tell))
+    monkeypatch.setattr(arithmetic, "feature_network_of", lambda run: FeatureNetwork("none", "digest", tell))
     with pytest.raises(UserError, match="have no classes or tags; name samples by their numbers"):
         shown(PLAIN, plus="light")

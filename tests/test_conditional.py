@@ -9,6 +9,7 @@ from reference import cases, jax_training
 from reference.cases import CASES
 from reference.recording import recorded
 
+from experiments.run.recipes import resolve
 from jaxgan import losses
 from jaxgan.host.errors import UserError
 from jaxgan.systems import adversarial, interpolated
@@ -196,3 +197,18 @@ def test_pairs_that_are_held_out_are_in_no_picture_and_their_colours_in_others()
     assert held_out_pairs.right(images, conditions)["hair"] > 0.9
     wrong = held_out_pairs.right(images, np.roll(conditions, 1, axis=1))
     assert wrong["both"] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"model": "projection_gan", "auxiliary_classifier": 1.0, "matching_aware": True}, "--auxiliary_classifier"),
+        ({"model": "projection_gan", "auxiliary_classifier": 0.0}, "--auxiliary_classifier"),
+        ({"model": "mlp_a", "interpolate_conditions": True}, "--interpolate_conditions"),
+        ({"model": "cgan_mnist", "interpolate_conditions": True, "batch_size": 7}, "--batch_size=7: must be even"),
+    ],
+)
+def test_settings_of_conditions_that_contradict_others_are_refused(flags, message):
+    with pytest.raises(UserError) as refused:
+        resolve(flags, (flags["model"],))
+    assert message in refused.value.as_flags

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.run.feature_network import feature_network_of
 from experiments.run.restore import TrainedRun
 from jaxgan.data.heads import Head
 from jaxgan.host.errors import UserError, printable
@@ -63,6 +64,25 @@ def check(plus: tuple[Term | str, ...], minus: tuple[Term | str, ...]) -> None:
         raise UserError(
             f"--plus: give all terms, also those of --minus, as many samples; a term that is a name has {OF_A_NAME}"
         )
+
+
+def tell(run: TrainedRun, z: jax.Array, labels: np.ndarray | None) -> tuple[tuple[Head, ...], np.ndarray]:
+    """Returns what the run's feature network tells of the first samples: its heads, and logits (n, classes).
+
+    Args:
+      run: a run that draws from latents.
+      z: latents of the samples.
+      labels: their conditions; None without.
+
+    Raises:
+      UserError: if the pictures of the run have no classes.
+    """
+    network = feature_network_of(run)
+    if not network.heads:
+        raise UserError("--plus, --minus: the run's pictures have no classes or tags; name samples by their numbers")
+    first = slice(LOOKED_AT)
+    logits = network.apply(run.latent.images(run.state, z[first], None if labels is None else labels[first])).logits
+    return network.heads, np.asarray(logits)
 
 
 def chosen(flag: str, terms: Sequence[Term | str], heads: Sequence[Head], logits: np.ndarray) -> list[tuple[str, Term]]:
