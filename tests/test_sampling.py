@@ -7,7 +7,7 @@ import pytest
 
 from jaxgan import models, sampling
 from jaxgan.models import inference
-from jaxgan.ops import pixels
+from jaxgan.ops import noise, pixels
 
 GAN = models.build("dcgan_64", image_size=8, generator_width=4, discriminator_width=4, latent_dim=6)
 G = models.init(GAN.generator, jax.random.key(0))
@@ -86,3 +86,13 @@ def test_drawn_pictures_are_those_before_the_rounding():
 @pytest.mark.parametrize(("side", "most"), [(64, 64), (256, 64), (512, 16), (1024, 4), (4096, 1)])
 def test_fewer_large_pictures_are_computed_at_once(side, most):
     assert inference.chunk_of(models.build("mlp_b", image_size=side).generator) == most
+
+
+@pytest.mark.parametrize("name", ["mlp_b", "cgan_anime"])
+def test_fixed_latents_are_to_the_bit_those_of_a_training_step_outside_of_its_program(name):
+    generator = models.build(name).generator
+    for seed in range(3):
+        key = jax.random.key(seed)
+        drawn = noise.latents(key, 33, generator.latent_dim, std=generator.latent_std)
+        np.testing.assert_array_equal(inference.fixed_latents(key, generator, 33), drawn)
+        np.testing.assert_array_equal(inference.fixed_latents(key, generator, 33, mean=0.3, std=0.7), 0.3 + 0.7 * drawn)
