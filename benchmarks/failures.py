@@ -3,8 +3,8 @@ r"""How trainings fail, and what helps: pairs of short runs on faces that the li
     python -m benchmarks.failures --figure=docs/failures.png
 
 Each pair is one recipe, as it fails and with a remedy, trained for the same number of steps. Prints a JSON object a
-run: the watch's first alarm, D's mean opinions over the last tenth of the run (probabilities; scores for the hinge
-loss), and how much the samples differ, as a share of what real faces do. Runs that are there already are only read.
+run: the watch's first alarm, D's mean probabilities over the last tenth of the run, and how much the samples differ, as
+a share of what real faces do. Runs that are there already are only read.
 """
 
 import contextlib
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def run(failure: Failure, changes: dict[str, Any], workdir: Path) -> Outcome:
-    """Trains in one way, and looks at what came of it; what the run says is kept beside it."""
+    """Trains a run and measures it; its messages go into a text file beside its workdir."""
     once = ("steps", "sample_every", "checkpoint_every")
     flags = COMMON | changes | dict.fromkeys(once, failure.steps) | {"workdir": str(workdir)}
     recipe, said = resolve(flags, systems.names()), workdir.with_suffix(".txt")
@@ -173,8 +173,6 @@ def caption(outcome: Outcome) -> str:
 
 def as_flag(name: str, value: Any) -> str:
     """Writes a setting as a flag of the training commands."""
-    if isinstance(value, bool):
-        return f"--{name}" if value else f"--no{name}"
     return f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}"
 
 

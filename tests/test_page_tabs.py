@@ -142,4 +142,4 @@ def test_numbers_out_of_range_reach_the_pages_own_check(value):  # Gradio's is a
     assert fields.seed("Seed", 0).preprocess(value) == value
     assert explore_tab._number("From picture").preprocess(value) == value
     with pytest.raises(UserError, match=r"from (0|1) to"):
-        requests._place("beginning", 0 if value == 0 else value, value)
+        requests._place("beginning", value, value)
