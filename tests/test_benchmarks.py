@@ -54,10 +54,11 @@ def failed(alarm=None, **changes):
 
 
 def test_a_failure_is_drawn_beside_its_remedy():
-    fails = failed("step 40: the samples are nearly alike", generator_learning_rate=1e-3, flip=False)
-    helped = failed(spectral_norm=True)
+    fails = failed("step 40: the samples are nearly alike", generator_learning_rate=1e-3, discriminator_width=1)
+    helped = failed(upsampling="nearest")
     assert failures.caption(fails) == (
-        "--generator_learning_rate=0.001\n--noflip\nD(x) 0.75, D(G(z)) 0.25, variety 0.10; alarm at step 40"
+        "--generator_learning_rate=0.001\n--discriminator_width=1\n"
+        "D(x) 0.75, D(G(z)) 0.25, variety 0.10; alarm at step 40"
     )
     assert failures.caption(helped).splitlines()[1] == "D(x) 0.75, D(G(z)) 0.25, variety 0.10"
     one, two = failures.draw({"a": (fails, helped)}), failures.draw({"a": (fails, helped), "b": (fails, helped)})
