@@ -60,7 +60,7 @@ def test_other_arrays_are_refused_in_a_line(network, tmp_path):
     missing = {name: array for name, array in arrays.items() if not name.startswith("Mixed_6c.branch7x7_2")}
     digest = stored(tmp_path / "missing.npz", missing)
     with pytest.raises(
-        UserError, match=r"missing.npz: not those of Inception v3: Mixed_6c.branch7x7_2\S+ is missing; docs"
+        UserError, match=r"missing.npz: they are not those of Inception v3: Mixed_6c.branch7x7_2\S+ is missing; docs"
     ):
         inception_v3(tmp_path / "missing.npz", sha256=digest)
     arrays["Mixed_5b.branch1x1.conv.weight"] = arrays["Mixed_5b.branch1x1.conv.weight"][:, :1]

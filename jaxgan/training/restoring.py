@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import systems
@@ -87,7 +86,8 @@ def _exported(workdir: str | Path, step: int | str | None, system: System) -> tu
 
 
 def _zeros(like: jax.Array | jax.ShapeDtypeStruct) -> jax.Array:
-    return like if isinstance(like, jax.Array) else jnp.asarray(np.zeros(like.shape, like.dtype))
+    # What jnp.asarray does to an array of NumPy is a program to compile for each shape.
+    return like if isinstance(like, jax.Array) else jax.device_put(np.zeros(like.shape, like.dtype))
 
 
 def system_of(workdir: str | Path) -> System:

@@ -67,7 +67,11 @@ def read_weights(path: str | Path, state: Any) -> tuple[int, Any]:
         wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         raise UserError(f"{path}: the weights of other networks than flags.txt describes; the first is {wrong[0]}")
     return step, jax.tree_util.tree_map_with_path(
-        lambda place, leaf: jnp.asarray(arrays[_name(place)], leaf.dtype) if _name(place) in arrays else leaf, state
+        lambda place, leaf: (
+            # NumPy converts: JAX would compile a program for each shape.
+            jax.device_put(arrays[_name(place)].astype(leaf.dtype)) if _name(place) in arrays else leaf
+        ),
+        state,
     )
 
 
