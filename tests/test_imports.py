@@ -212,6 +212,20 @@ def test_commands_that_only_read_runs_import_neither_tensorboardx_nor_pytorch():
     assert "orbax" in loaded and not {"tensorboardX", "torch"} & set(loaded)
 
 
+def test_a_command_that_trains_imports_tensorboardx_without_pytorch(tmp_path):
+    (tmp_path / "torch.py").write_text("print('imported')\nTensor = object\n", encoding="utf-8")
+    program = f"""
+import sys; sys.path.insert(0, {str(tmp_path)!r})
+from experiments.cli import process
+process.import_tensorboardx()
+print("tensorboardX" in sys.modules, "torch" in sys.modules); import torch
+from jaxgan.training.files import tensorboard
+"""
+    assert run_python(program).split() == ["True", "False", "imported"]
+    program = program.replace("from experiments", "import torch; from experiments", 1)
+    assert run_python(program).split() == ["imported", "True", "True"]  # what is there stays
+
+
 def test_gradio_is_imported_by_pieces_of_the_page_alone_and_never_before_the_page_is_asked_for():
     page = REPOSITORY / "experiments" / "page"
     needy = {

@@ -50,7 +50,7 @@ def longest_silence(command, home):
     return silence, told
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_no_command_is_silent_for_two_seconds(tmp_path):
     workdir = tmp_path / "run"
     commands = [

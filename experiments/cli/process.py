@@ -1,6 +1,7 @@
 """Settings that belong to a program, never to an import of the library."""
 
 import ctypes
+import importlib
 import io
 import os
 import sys
@@ -24,6 +25,18 @@ def set_up_process() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     _keep_freed_memory()
     keep_compiled_programs()
+
+
+def import_tensorboardx() -> None:
+    """Imports tensorboardX without PyTorch, which it would import for the name of a type: seconds, and 200 MB."""
+    found = "torch" in sys.modules
+    if not found:
+        sys.modules["torch"] = None  # type: ignore[assignment]  # Python's way to have an import fail
+    try:
+        importlib.import_module("tensorboardX")
+    finally:
+        if not found:
+            del sys.modules["torch"]
 
 
 def _keep_freed_memory() -> None:

@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from experiments.cli import command, schema
+from experiments.cli.process import import_tensorboardx
 from experiments.run import cluster, dry_run, evaluation, pretrained
 from experiments.run.cluster import Cluster
 from experiments.run.merge import common_recipe
@@ -87,6 +88,7 @@ def train(recipe: Recipe, processes: Processes) -> None:
     with contextlib.ExitStack() as held:
         if processes.writes:
             held.enter_context(workdir)
+            import_tensorboardx()
         pictures = load_sources(recipe)
         if processes.writes:
             check_same_examples(workdir, pictures)

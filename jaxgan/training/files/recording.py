@@ -51,7 +51,7 @@ class Recorder:
         settings: Mapping[str, Any],
         tracker: Tracker | None = None,
     ) -> None:
-        # tensorboardX imports PyTorch where that is installed, which takes a second; what only draws goes without.
+        # tensorboardX imports PyTorch where that is installed, which takes seconds; what only draws goes without.
         from jaxgan.training.files import tensorboard
 
         self._workdir, self._tracker = workdir, tracker
