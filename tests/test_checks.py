@@ -12,6 +12,7 @@ import pytest
 from test_training import make_job, run, several_steps
 from test_watch import line, pictures
 
+from jaxgan import data, systems
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, two_player_report
 from jaxgan.systems.checks import HopelessGenerator, SaturatedDiscriminator, UndecidedDiscriminator, Verdict
 from jaxgan.systems.system import Panel, Report
@@ -200,6 +201,22 @@ def test_a_discriminator_that_cannot_tell_is_named_once_with_what_helps():
     watch = Watch((UndecidedDiscriminator(most_steps=100),), metrics_every=100)
     [alarm] = [alarm for step in (100, 200, 300) for alarm in watch.see_metrics(line(step, 0.5, 0.5))]
     assert "cannot tell (D(x) = 0.500, D(G(z)) = 0.500)" in str(alarm) and "--spectral_norm" in str(alarm)
+
+
+def test_a_discriminator_that_tells_wrong_conditions_alone_still_teaches():
+    def kinds(d_loss, report):
+        watch, alarms = Watch(report.checks, metrics_every=100), []
+        for number in range(1, 40):
+            alarms += watch.see_metrics(line(100 * number, 0.548, 0.537, d_loss=d_loss, g_loss=0.65))
+        return [alarm.kind for alarm in alarms]
+
+    aware = two_player_report("minimax", matching_aware=True)
+    assert kinds(1.24, aware) == []
+    assert kinds(1.38, aware) == ["undecided"]  # 2 log 2 = 1.386: the same of everything
+    assert kinds(1.24, two_player_report("minimax")) == ["undecided"]
+    faces = data.from_arrays(np.zeros((8, 32, 32, 3), np.uint8), np.zeros((8, 23), np.uint8))
+    built = {aware: systems.build("cgan_anime", faces, matching_aware=aware).report for aware in (False, True)}
+    assert kinds(1.24, built[True]) == [] and kinds(1.24, built[False]) == ["undecided"]
 
 
 @pytest.mark.parametrize(

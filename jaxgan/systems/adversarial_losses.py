@@ -1,5 +1,6 @@
 """The pairs of losses that two players can be trained with, by name, and what is reported of them."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -56,12 +57,13 @@ CLASSES = Panel("loss of classes", {"d_class": "discriminator's", "g_class": "ge
 """The panel of an auxiliary classifier."""
 
 
-def two_player_report(loss_name: str, further: Sequence[Panel] = ()) -> Report:
+def two_player_report(loss_name: str, further: Sequence[Panel] = (), matching_aware: bool = False) -> Report:
     """Returns the report of a system of two players, whose step returns `d_loss`, `g_loss`, `d_real` and `d_fake`.
 
     Args:
       loss_name: a key of `ADVERSARIAL_LOSSES`.
       further: panels of what else the step returns, such as `PENALTY`.
+      matching_aware: whether the discriminator's loss is `losses.matching_aware_discriminator_loss`.
 
     Raises:
       KeyError: for another name.
@@ -72,16 +74,21 @@ def two_player_report(loss_name: str, further: Sequence[Panel] = ()) -> Report:
     return Report(
         panels=(loss, Panel(f"mean {value}", opinions, probabilities=value == "probability"), *further),
         bar=("d_loss", "g_loss"),
-        checks=_checks(loss_name),
+        checks=_checks(loss_name, matching_aware),
         unit="generator steps",
     )
 
 
-def _checks(loss_name: str) -> tuple[Check, ...]:
+def _checks(loss_name: str, matching_aware: bool) -> tuple[Check, ...]:
+    # Half of the loss is of real pictures and half of all others: log 2 each where D says the same of everything.
+    at_chance = 2 * math.log(2)
+    undecided = (
+        UndecidedDiscriminator(loss="d_loss", at_chance=at_chance) if matching_aware else UndecidedDiscriminator()
+    )
     if loss_name == "nonsaturating":
-        return (HopelessGenerator(), UndecidedDiscriminator())
+        return (HopelessGenerator(), undecided)
     if loss_name == "wasserstein":  # Under a bound of 0.01 the scores of a good critic may differ by a thousandth.
         return ()
     # Scores without bounds are never saturated: no value of theirs tells that the discriminator has won.
     saturated = (SaturatedDiscriminator(),) if ADVERSARIAL_LOSSES[loss_name].is_probability else ()
-    return (*saturated, UndecidedDiscriminator())
+    return (*saturated, undecided)

@@ -192,6 +192,9 @@ class UndecidedDiscriminator:
       fake: the mean of D(G(z)).
       difference: D tells them apart if their means differ by this much.
       most_steps: D is lost once so many steps without a difference have added up.
+      loss: the loss of a D that must refuse wrong conditions too; None where it sees none.
+      at_chance: that loss where D says the same of everything. With equal means of real and generated pictures it is
+        lower only if D tells wrong conditions (Jensen's inequality), by which it teaches the generator still.
       kind: see `Check`.
       advice: see `Check`.
       length: see `Check`.
@@ -202,6 +205,8 @@ class UndecidedDiscriminator:
     fake: str = "d_fake"
     difference: float = 0.02
     most_steps: int = 1500
+    loss: str | None = None
+    at_chance: float = 0.0
     kind: str = "undecided"
     advice: str = (
         "Raise the discriminator's learning rate or its width, or lower the generator's; --spectral_norm with"
@@ -213,12 +218,13 @@ class UndecidedDiscriminator:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics that it needs."""
-        return (self.real, self.fake)
+        return (self.real, self.fake) if self.loss is None else (self.real, self.fake, self.loss)
 
     def look(self, window: Window, memory: float) -> Verdict:
         """Judges a window; see `Check`. What it remembers is the sum of the steps."""
         real, fake = window.metrics[self.real], window.metrics[self.fake]
-        alike = abs(real - fake) < self.difference
+        tells_conditions = self.loss is not None and window.metrics[self.loss] < 0.95 * self.at_chance
+        alike = abs(real - fake) < self.difference and not tells_conditions
         total = max(0.0, memory + window.steps * (1 if alike else -5))
         seen = f"the discriminator cannot tell (D(x) = {real:.3f}, D(G(z)) = {fake:.3f}) and teaches nothing"
         return Verdict(total > 0, seen, certain=alike and total > self.most_steps, memory=total)

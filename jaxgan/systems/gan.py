@@ -65,7 +65,7 @@ def build(settings: AdversarialSettings, examples: Examples) -> System:
     """
     gan = build_gan(settings, examples.image_shape[-1], examples.condition_dim)
     rules = build_rules(settings, gan, examples.condition_names)
-    report = two_player_report(settings.loss, further_panels(settings))
+    report = two_player_report(settings.loss, further_panels(settings), settings.matching_aware)
     return System(
         name=settings.model,
         init=functools.partial(adversarial.init_state, rules=rules),
