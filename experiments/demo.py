@@ -8,6 +8,7 @@ The page has no password, so only this machine can reach it unless --host says o
 internet connection.
 """
 
+import contextlib
 import dataclasses
 import errno
 import os
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from experiments.cli import command, schema
 from experiments.cli.ports import free_port, try_port
@@ -55,6 +56,16 @@ def main() -> None:
     except OSError as error:
         raise _unservable(asked, error) from error
     signal.signal(signal.SIGTERM, _leave)
+    try:
+        _serve(asked, shelf)
+    except KeyboardInterrupt:
+        print("Stopped by Ctrl-C.", file=sys.stderr)
+        _end(130)
+    except SystemExit as leaving:
+        _end(leaving.code)
+
+
+def _serve(asked: Demo, shelf: Shelf) -> None:
     with tempfile.TemporaryDirectory(prefix="jaxgan-demo-") as scratch:
         layout = _layout(scratch)
         page = layout.build(shelf, Path(scratch) / "pictures", None if asked.workdir else FIRST)
@@ -86,6 +97,14 @@ def _layout(scratch: str) -> Any:
             raise
         raise UserError("experiments.demo needs Gradio: pip install 'jaxgan[demo]'") from error
     return layout
+
+
+def _end(status: Any) -> NoReturn:
+    """Ends at once: a picture may still be computed, and Python's own way to end would crash beneath that thread."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # its reader is gone
+            stream.flush()
+    os._exit(status)
 
 
 def _leave(number: int, frame: object) -> None:
