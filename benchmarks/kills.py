@@ -1,6 +1,7 @@
-"""Kills runs of four families at random moments, resumes each to its end, and compares what is left with a whole run.
+"""Kills runs of several families at random moments, resumes each to its end, and compares them with a whole run.
 
     python -m benchmarks.kills [--kills=100] [--seed=0] [--folder=F]
+    python -m benchmarks.kills --families=progan,stylegan --kills=20    # in fades, and between lazy steps
 
 Of ten kills, seven come at a moment drawn evenly from the seconds after a process begins to train, one while it
 starts, and two wait after that moment for a grid or a log line to be begun. The files of the dead tell what it was
@@ -32,13 +33,19 @@ from jaxgan.training.files.checkpoints import Checkpoints
 from jaxgan.training.files.tensorboard import read_records
 
 TIMINGS = ("images_per_sec", "data_wait")
-OFTEN = "--dataset=avatars --num_examples=256 --batch_size=8 --latent_dim=4 --generator_width=2 --discriminator_width=2"
+OFTEN = "--dataset=avatars --num_examples=256 --batch_size=8 --latent_dim=4"
 OFTEN += " --log_every=1 --sample_every=6 --checkpoint_every=10 --steps_per_call=5"
+NARROW = "--generator_width=2 --discriminator_width=2"
 FAMILIES = {
-    "gan": "--model=mlp_b --image_size=16 --steps=800",
-    "dcgan": "--model=dcgan_64 --image_size=16 --steps=800",
-    "cgan": "--model=cgan_anime --image_size=16 --steps=800",
-    "wgan": "--model=wgan_anime --image_size=32 --steps=300",
+    "gan": f"--model=mlp_b --image_size=16 --steps=800 {NARROW}",
+    "dcgan": f"--model=dcgan_64 --image_size=16 --steps=800 {NARROW}",
+    "cgan": f"--model=cgan_anime --image_size=16 --steps=800 {NARROW}",
+    "wgan": f"--model=wgan_anime --image_size=32 --steps=300 {NARROW}",
+    # Three sizes of pictures, a fade or a size every hundred steps; both penalties lazy, every fourth and third step.
+    "progan": "--model=progan --image_size=16 --width=4 --channel_base=32 --steps=500"
+    " --stable_kimg=0.8 --fade_kimg=0.8",
+    "stylegan": "--model=stylegan2_small --image_size=8 --channel_base=32 --channel_max=4 --mapping_layers=1 --ada"
+    " --penalty_every=4 --path_every=3 --steps=500",
 }
 AIMS = ("any", "any", "grid", "log", "any", "any", "any", "any", "any", "start")
 
@@ -46,6 +53,7 @@ AIMS = ("any", "any", "grid", "log", "any", "any", "any", "any", "any", "start")
 @dataclasses.dataclass(frozen=True)
 class Kills:
     kills: int = option(100, "how many, over all families")
+    families: str = option("gan,dcgan,cgan,wgan", f"which, with commas between, of {', '.join(FAMILIES)}")
     seed: int = option(0, "decides the moments")
     seconds: float = option(2.5, "the latest moment of a kill, after training began")
     folder: str | None = option(None, "where the runs go; default: a temporary folder")
@@ -145,14 +153,17 @@ def wait_for(aim: str, process: subprocess.Popen, workdir: Path) -> None:
 
 def main() -> None:
     asked = Kills(**schema.given_flags(Kills))
-    if asked.kills < len(FAMILIES):
-        raise UserError(f"--kills={asked.kills}: at least one for each of the {len(FAMILIES)} families")
+    families = asked.families.split(",")
+    if unknown := set(families) - set(FAMILIES):
+        raise UserError(f"--families={asked.families}: {unknown.pop()} is none of {', '.join(FAMILIES)}")
+    if asked.kills < len(families):
+        raise UserError(f"--kills={asked.kills}: at least one for each of the {len(families)} families")
     folder = Path(asked.folder or tempfile.mkdtemp(prefix="kills-"))
     folder.mkdir(parents=True, exist_ok=True)
     moments, began = random.Random(asked.seed), time.monotonic()
     deaths, equal, different = [], Counter(), []
-    for number, family in enumerate(FAMILIES):
-        quota = len(range(number, asked.kills, len(FAMILIES)))
+    for number, family in enumerate(families):
+        quota = len(range(number, asked.kills, len(families)))
         run_with_kills(family, folder / family, moments, 0, 0)
         whole, found = left_by(folder / family), []
         for run in itertools.count():
