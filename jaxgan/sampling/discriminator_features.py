@@ -1,6 +1,7 @@
 """Features that a discriminator has learnt: the pictures that excite its units most, and what in them does.
 
 A unit is a channel of a layer. Its response to a picture is the largest value of its map, at whatever place that is.
+Each picture is looked at alone: a network that normalises by the statistics of a batch gets batches of one.
 
 Reference:
   Radford, Metz and Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial

@@ -20,8 +20,9 @@ _CALLS = ("jit", "pjit", "closed_call")  # equations that only hold others
 def guided(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """Returns a function of the same values, whose gradients are guided at each ReLU and leaky ReLU.
 
-    Found are max(x, 0) and `where(x > 0, x, …)`, however they are written. All other operations, also ReLUs within a
-    loop, keep their own gradients.
+    Found are max(x, 0) and `where(x > 0, x, …)`, however they are written, of arrays with at least two axes: a variance
+    that is kept from falling below 0 is no ReLU. All other operations, also ReLUs within a loop, keep their own
+    gradients.
 
     Args:
       function: of arrays, to one array.
@@ -81,7 +82,7 @@ def _evaluate(trace: ClosedJaxpr, arguments: Sequence[Any], positive: dict[int, 
             if _compares_with_zero(equation):
                 positive[id(outputs[0])] = (outputs[0], inputs[0])
             elif _is_maximum_with_zero(equation) or _selects_positive(equation, inputs, positive):
-                outputs = [guide(outputs[0])]
+                outputs = [guide(outputs[0]) if jnp.ndim(outputs[0]) > 1 else outputs[0]]
         values.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
