@@ -6,6 +6,7 @@
     python -m experiments.sample --workdir=W --show=interpolation --out=walk.gif      # or one_noise, neighbours, …
     python -m experiments.sample --workdir=W --show=arithmetic --plus=3,17 --minus=0,9 --out=sum.png
     python -m experiments.sample --workdir=W --psi=0.7 --out=nearer.png               # of a model with styles
+    python -m experiments.sample --workdir=W --show=features --out=features.png       # what the discriminator looks at
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
     python -m experiments.sample --workdir=W --input=drawing.png --out=face.png       # or a folder; needs a translator
     python -m experiments.sample --workdir=W --input=photos --direction=b_to_a --out=paintings    # between two domains
@@ -27,7 +28,7 @@ import jax
 import numpy as np
 
 from experiments.cli import command, schema
-from experiments.run import arithmetic, exhibits, given_pictures, pretrained, projecting
+from experiments.run import arithmetic, discriminator_features, exhibits, given_pictures, pretrained, projecting
 from experiments.run.exhibits import Exhibit
 from experiments.run.output import earlier_pictures, write
 from experiments.run.restore import STEP_HELP, TrainedRun, load_run
@@ -74,9 +75,10 @@ class Sample:
         "samples",
         "Pictures to show; samples; interpolation: between latents, straight and below along the arc (a closed walk if"
         " --out is a .gif); conditions: all of them; one_noise: one latent under every condition; neighbours: samples"
-        " beside the nearest training pictures; arithmetic: of --plus and --minus; reconstructions: real pictures above"
-        " what the system makes of them; translations: inputs, outputs, of two domains the way back, and the truth; or"
-        " any other exhibit of it",
+        " beside the nearest training pictures; arithmetic: of --plus and --minus; features: for the strongest units of"
+        " a --layer of the discriminator the pictures that excite them most, above their guided backpropagation;"
+        " reconstructions: real pictures above what the system makes of them; translations: inputs, outputs, of two"
+        " domains the way back, and the truth; or any other exhibit of it",
     )
     plus: str | None = option(
         None,
@@ -85,6 +87,9 @@ class Sample:
         ' the same --seed, from 0 on, row by row: "3,17,40 5,8,21" are two terms',
     )
     minus: str | None = option(None, "With --show=arithmetic: terms to subtract, written as those of --plus")
+    layer: str | None = option(
+        None, "With --show=features: layer of the discriminator, such as Conv_1; default: its last convolution"
+    )
     project: str | None = option(
         None, "Picture file: find the latent whose picture comes closest to it, and show both", path=True
     )
@@ -193,6 +198,8 @@ def check(asked: Sample) -> None:
         arithmetic.check(arithmetic.parse("plus", asked.plus), arithmetic.parse("minus", asked.minus))
     elif asked.plus is not None or asked.minus is not None:
         raise UserError("--plus, --minus: are terms of --show=arithmetic; give that too")
+    if asked.layer is not None and asked.show != "features":
+        raise UserError(f"--layer={asked.layer}: is that of --show=features; give that too")
     check_space(asked)
     plain = asked.show == "samples" and asked.project is None and asked.input is None
     if asked.best_of is not None and not plain:
@@ -246,6 +253,8 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
     if outputs.latent:
         found += ["samples", "interpolation", "neighbours", "arithmetic"]
         found += ["conditions", "one_noise"] if run.condition_dim else []
+    if outputs.score and outputs.score.network.convolutional:
+        found.append("features")
     if outputs.reconstruct:
         found.append("reconstructions")
     if outputs.translate or outputs.translate_to:
@@ -301,10 +310,13 @@ def draw_chosen(run: TrainedRun, asked: Sample) -> tuple[np.ndarray, np.ndarray,
 def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
     """Returns the exhibit that --show asks for, of about --num pictures."""
     own = run.system.outputs.exhibits
-    if asked.show in own:
+    if asked.show in own or asked.show == "features":
         for name in ("mean", "std", "truncation", "psi", "condition"):
             if getattr(asked, name) != getattr(Sample, name):
                 raise UserError(f"--{name}: --show={asked.show} draws its own; leave it out")
+    if asked.show == "features":
+        return discriminator_features.features(run, asked.num, asked.seed, asked.layer)
+    if asked.show in own:
         return own[asked.show](run.state, asked.num, asked.seed)
     if asked.show == "arithmetic":
         return _arithmetic(run, asked)

@@ -198,9 +198,28 @@ def test_pairs_that_are_held_out_are_in_no_picture_and_their_colours_in_others()
     images, conditions = held_out_pairs.of_pairs(drawn, out)
     assert 0 < len(images) < 60 and len(images) + len(kept) == 60
     assert len(held_out_pairs.of_pairs(kept, out)[0]) == 0
-    assert held_out_pairs.right(images, conditions)["hair"] > 0.9
-    wrong = held_out_pairs.right(images, np.roll(conditions, 1, axis=1))
-    assert wrong["both"] < 0.2
+    seen = held_out_pairs.seen_in_pixels(images)
+    assert held_out_pairs.right(seen, conditions)["hair"] > 0.9
+    assert held_out_pairs.right(seen, np.roll(conditions, 1, axis=1))["both"] < 0.2
+
+
+def test_pairs_are_judged_by_a_classifier_too_and_drawn_as_the_flag_file_has_it():
+    from benchmarks import held_out_pairs
+    from jaxgan.data import avatars, heads, tags
+    from jaxgan.metrics.features import Embedding, FeatureNetwork
+
+    pairs = [(3, 4), (3, 4), (11, 10), (0, 0)]
+    conditions = np.stack([avatars.condition(*pair) for pair in pairs])
+    seen = np.stack([avatars.condition(*pair) for pair in [(3, 4), (3, 5), (10, 10), (1, 1)]])
+    network = FeatureNetwork(
+        "stand-in", "", lambda images: Embedding(images[:, 0, 0], seen), heads.heads_of(tags.CONDITION_NAMES)
+    )
+    found = held_out_pairs.judged(network, np.zeros((4, 32, 32, 3), np.uint8), conditions)
+    assert found["number"] == 4 and set(found) == {"number", "classifier", "pixels"}
+    assert found["classifier"] == {"hair": 0.5, "eyes": 0.5, "both": 0.25}
+    recipe = held_out_pairs.recipe_of({"steps": 7}, 3)
+    assert (recipe.image_size, recipe.num_examples, recipe.steps, recipe.seed) == (32, 30_000, 7, 3)
+    assert recipe.wrong_in_one and not recipe.interpolate_conditions
 
 
 @pytest.mark.parametrize(

@@ -195,14 +195,14 @@ def test_a_system_may_have_exhibits_of_its_own():
 
 
 def test_what_a_run_cannot_show_is_refused_with_what_it_can():
-    expected = "^show=conditions: this run of dcgan_64 has samples, interpolation, neighbours, arithmetic$"
+    expected = "^show=conditions: this run of dcgan_64 has samples, interpolation, neighbours, arithmetic, features$"
     with pytest.raises(UserError, match=expected):
         sample.check_show(PLAIN, "conditions")
     sample.check_show(FACES, "conditions")
-    alone = with_outputs(PLAIN, latent=None, reconstruct=lambda state, images: images)
+    alone = with_outputs(PLAIN, latent=None, score=None, reconstruct=lambda state, images: images)
     with pytest.raises(UserError, match=r"^show=samples: this run of dcgan_64 has reconstructions$"):
         sample.check_show(alone, "samples")
-    translates = with_outputs(PLAIN, latent=None, translate={"a_to_b": lambda state, images: images})
+    translates = with_outputs(PLAIN, latent=None, score=None, translate={"a_to_b": lambda state, images: images})
     way_out = "show=samples: this run of dcgan_64 has translations; give show=translations, or input=PICTURES for yours"
     with pytest.raises(UserError, match=f"^{way_out}$"):
         sample.check_show(translates, "samples")

@@ -212,5 +212,5 @@ def test_what_a_run_can_be_asked_for():
     recipe = resolve({"model": "infogan_faces", "dataset": "avatars", "image_size": 16}, ("infogan_faces",))
     system = recipe.family.build(recipe.settings, Examples.described((16, 16, 3), (), ""))
     run = TrainedRun(recipe, system, 5, None, (), "digest")
-    assert sample.shows(run) == ("samples", "interpolation", "neighbours", "arithmetic", "codes")
+    assert sample.shows(run) == ("samples", "interpolation", "neighbours", "arithmetic", "features", "codes")
     assert system.report.bar == ("d_loss", "g_loss", "categorical_information")
