@@ -44,7 +44,7 @@ FAMILIES = {
     # Three sizes of pictures, a fade or a size every hundred steps; both penalties lazy, every fourth and third step.
     "progan": "--model=progan --image_size=16 --width=4 --channel_base=32 --steps=500"
     " --stable_kimg=0.8 --fade_kimg=0.8",
-    "stylegan": "--model=stylegan2_small --image_size=8 --channel_base=32 --channel_max=4 --mapping_layers=1 --ada"
+    "stylegan": "--model=stylegan2_small --image_size=16 --channel_base=32 --channel_max=4 --mapping_layers=1 --ada"
     " --penalty_every=4 --path_every=3 --steps=500",
 }
 AIMS = ("any", "any", "grid", "log", "any", "any", "any", "any", "any", "start")

@@ -26,4 +26,4 @@ train digits cgan --flagfile=cgan_mnist_better.flags $numbers
 train clothes cgan --flagfile=cgan_mnist_better.flags --dataset=fashion_mnist $numbers
 train tagged_faces cgan --flagfile=cgan_better.flags
 train parts pix2pix --flagfile=pix2pix.flags
-train faces dcgan --flagfile=faces48.flags --dataset=avatars --num_examples=10000
+train faces dcgan --flagfile=faces64.flags --dataset=avatars --num_examples=10000

@@ -182,6 +182,10 @@ def test_the_card_says_what_the_run_is_and_nothing_of_the_machine(tmp_path):
     )
     assert "generator.call(z, condition)  # from 0 to 255, uint8" in code_of(card)
     assert "with these flags, in a file, repeats the run." in card
+    plain = dataclasses.replace(run_of("dcgan_64"), condition_names=NAMES)  # avatars have conditions, asked for or not
+    assert (
+        "condition" not in model_card(plain, "g.stablehlo", "stablehlo_generator", "bytes").partition("## Training")[0]
+    )
     of_a_program = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, dataset="arrays"))
     card = model_card(of_a_program, "g.stablehlo", "stablehlo_generator", "bytes")
     assert "in a file, and the pictures as `--data_dir` repeats the run." in card

@@ -96,7 +96,9 @@ def model_card(run: TrainedRun, file: str, kind: str, pixel_type: str = "float")
 def condition_names(run: TrainedRun, kind: str) -> tuple[str, ...]:
     """Returns what the columns of a program's conditions stand for; a translator knows some of the run's."""
     translators = tuple(run.system.outputs.translators.values())
-    return translators[0].conditions if translators and kind.endswith("translator") else tuple(run.condition_names)
+    if translators and kind.endswith("translator"):
+        return translators[0].conditions
+    return tuple(run.condition_names) if run.condition_dim else ()  # pictures may have some that no network takes
 
 
 def _loading(run: TrainedRun, file: str, kind: str, pixel_type: str) -> str:
