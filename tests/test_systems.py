@@ -46,6 +46,7 @@ WIDER = {
     "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent
     "pix2pix": {"discriminator_layers": 1},
     "ssgan_mnist": {"generator_width": 8, "discriminator_width": 16},
+    "ssgan_conv": {"generator_width": 2, "discriminator_width": 2},
     "cyclegan": {"discriminator_layers": 1, "blocks": 1, "width": 2, "pool_size": 3},
     "progan": {"stable_kimg": 0.003, "fade_kimg": 0.012},  # the second phase begins with step 1, and fades in
     "stylegan2_small": STYLES,
