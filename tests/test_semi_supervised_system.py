@@ -1,6 +1,5 @@
 """The semi-supervised GAN as a system: settings, sources, what is written down of them, and what is measured."""
 
-import dataclasses
 import json
 import math
 
