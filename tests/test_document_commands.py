@@ -76,6 +76,8 @@ def shrunk(recipe, places, workdir, run=None):
     wanted = SMALLER | SMALL | WIDER.get(recipe.model, {}) | {"image_size": size, "workdir": str(workdir)}
     fields = {field.name: field for field in dataclasses.fields(recipe)}
     changes = {name: value for name, value in wanted.items() if name in fields}
+    if drawn and recipe.family.labelled:
+        changes["num_examples"] = 48  # of fewer a colour of hair is missing
     if not drawn:
         kind = recipe.dataset if recipe.dataset in FOLDERS else "arrays"
         place = places[kind if kind != "folder_pairs" or recipe.pair in ("left", "right") else "folder_domains"]

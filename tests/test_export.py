@@ -162,7 +162,11 @@ def test_a_network_that_compares_the_pictures_of_a_batch_is_refused_in_a_line():
 
 
 @pytest.mark.parametrize(
-    "model", ["cgan_anime", *(pytest.param(name, marks=pytest.mark.slow) for name in ("infogan_faces", "ssgan_mnist"))]
+    "model",
+    [
+        "cgan_anime",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("infogan_faces", "ssgan_mnist", "ssgan_conv")),
+    ],
 )
 def test_every_discriminator_takes_any_number_of_pictures(model):
     program = export.program(run_of(model), "discriminator", "float")

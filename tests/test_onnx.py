@@ -17,7 +17,7 @@ from jaxgan.interop.programs import Program
 
 PROGRAM = Program(lambda x: 2 * x, (("x", (3,), jnp.float32),), "y")
 OF_EACH_FAMILY = (
-    *("mlp_b", "dcgan_mnist_keras", "cgan_mnist", "vae_conv", "infogan_faces", "ssgan_mnist"),
+    *("mlp_b", "dcgan_mnist_keras", "cgan_mnist", "vae_conv", "infogan_faces", "ssgan_mnist", "ssgan_conv"),
     *("progan", "stylegan2_small"),
 )
 NETWORKS = ("generator", "discriminator", "translator")

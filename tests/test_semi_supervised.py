@@ -13,7 +13,8 @@ import pytest
 from jaxgan import models
 from jaxgan.host.errors import UserError
 from jaxgan.models import semi_supervised as networks
-from jaxgan.models.semi_supervised import FIXED, WeightNormDense, real_logits
+from jaxgan.models.semi_supervised import real_logits
+from jaxgan.models.weight_norm import FIXED, WeightNormDense
 from jaxgan.systems import semi_supervised_step as training
 from jaxgan.systems.players import Player
 
@@ -253,26 +254,36 @@ def splits(noise):
     return torch.split(torch.from_numpy(noise), sizes, dim=1)
 
 
-def torch_step(pair, given, weight, kind, optimizers=None):
-    """Takes a step there: the loss of each player, the parts of D's, the gradients, the statistics of G."""
+def flat(pictures):
+    """Pictures as the reference takes them: pixels in [0, 1], (N, H·W·C)."""
+    import torch
+
+    return torch.from_numpy((pictures.reshape(len(pictures), -1) + 1) / 2)
+
+
+def torch_step(pair, given, weight, kind, optimizers=None, *, read=flat, cut=splits):
+    """Takes a step there: the loss of each player, the parts of D's, the gradients, the statistics of G.
+
+    `read` makes pictures, and `cut` the noise of a pass, what the networks there take.
+    """
     import torch
     from reference import torch_ssgan
 
     labelled, labels, unlabelled, draws = given
-    flat = [torch.from_numpy((x.reshape(len(x), -1) + 1) / 2) for x in (labelled, unlabelled)]
+    labelled, unlabelled = read(labelled), read(unlabelled)
     generator, judge = pair
     with torch.no_grad():
         fakes = generator(torch.from_numpy(draws.discriminator_latents))
-    noises = [splits(noise) for noise in draws[2:]]
+    noises = [cut(noise) for noise in draws[2:]]
     total, *parts = torch_ssgan.discriminator_loss(
-        judge, flat[0], torch.from_numpy(labels.argmax(1)), flat[1], fakes, noises[:3], weight
+        judge, labelled, torch.from_numpy(labels.argmax(1)), unlabelled, fakes, noises[:3], weight
     )
     of_judge = [p for p in judge.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(total, of_judge)
     if optimizers is not None:
         optimizers[1].step(gradients)
     made = generator(torch.from_numpy(draws.generator_latents))
-    g_loss = torch_ssgan.generator_loss(judge, flat[1], made, noises[3:], kind)
+    g_loss = torch_ssgan.generator_loss(judge, unlabelled, made, noises[3:], kind)
     of_generator = list(generator.parameters())
     moved = torch.autograd.grad(g_loss, of_generator)
     if optimizers is not None:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from experiments.run import start
 from experiments.run.recipes import resolve
 from jaxgan import data, systems
 from jaxgan.data.examples import Examples
@@ -162,3 +163,45 @@ def test_classification_is_in_evaluation_mode(digits):
     np.testing.assert_allclose(np.exp(whole).sum(axis=1), 1.0, rtol=1e-5)
     alone = semi_supervised_outputs.classify(gan, state.classifier_variables, pictures.images[:2])
     np.testing.assert_allclose(alone, whole[:2], rtol=1e-3, atol=1e-4)
+
+
+def test_the_convolutional_one_has_the_settings_of_the_source():
+    recipe = resolve({"model": "ssgan_conv", "dataset": "avatars"}, ("ssgan_mnist", "ssgan_conv"))
+    chosen = recipe.settings
+    assert (chosen.generator_width, chosen.discriminator_width, chosen.latent_dim) == (128, 96, 100)
+    assert (chosen.generator_learning_rate, chosen.discriminator_learning_rate, chosen.beta1) == (3e-4, 3e-4, 0.5)
+    assert (chosen.batch_size, chosen.generator_loss) == (100, "absolute_feature_matching")
+    assert (recipe.picture_size, recipe.epochs) == (32, 800)
+    gan = semi_supervised.build_rules(chosen, (40, 40, 1), 12).gan
+    assert gan.name == "ssgan_conv" and gan.image_shape == (40, 40, 1) and gan.discriminator.classes == 12
+    assert gan.discriminator.width == 96 and gan.generator.width == 128
+
+
+NAMES = ("red hair", "blue hair", "green eyes", "grey eyes", "brown eyes")
+
+
+@pytest.mark.parametrize(("kind", "columns"), [(None, slice(0, 2)), ("hair", slice(0, 2)), ("eyes", slice(2, 5))])
+def test_the_kind_of_labels_that_is_asked_for_is_the_class(kind, columns):
+    conditions = np.array([[1, 0, 0, 0, 1], [0, 1, 0, 1, 0], [1, 0, 1, 0, 0]] * 2)
+    pictures = data.from_arrays(np.zeros((6, 10, 10, 3), np.uint8), conditions, condition_names=NAMES)
+    sizes = {"generator_width": 2, "discriminator_width": 2, "batch_size": 2, "labels_per_class": 1}
+    system = systems.build("ssgan_conv", pictures, labels_of=kind, **sizes)
+    labelled = system.sources(pictures)["labelled"]
+    assert labelled.condition_names == NAMES[columns] == system.outputs.classify.kind.classes
+    np.testing.assert_array_equal(labelled.conditions, np.eye(columns.stop - columns.start))
+    assert system.outputs.score.network.classes == columns.stop - columns.start
+    assert system.short_step is False
+
+
+def test_a_kind_that_the_labels_do_not_have_is_refused():
+    with pytest.raises(UserError, match=r"^labels_of=nose: the pictures have no such labels; choose one of hair, eyes"):
+        semi_supervised.head_of(NAMES, "nose")
+    assert semi_supervised.head_of(("3", "7"), "class").classes == ("3", "7")
+
+
+@pytest.mark.parametrize("kind", [None, "class", "eyes"])
+def test_sizes_are_checked_before_any_picture_is_read(kind):
+    asked = {"model": "ssgan_conv", "dataset": "avatars", "labels_of": kind}
+    start.check_sizes(resolve(asked, ("ssgan_conv",)))
+    with pytest.raises(UserError, match="image_size=8: ssgan_conv takes pictures from 9 pixels on"):
+        start.check_sizes(resolve({**asked, "image_size": 8}, ("ssgan_conv",)))

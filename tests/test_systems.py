@@ -46,6 +46,7 @@ WIDER = {
     "mlp_b": {"generator_width": 8},  # of two hidden units, both may be 0 for every latent
     "pix2pix": {"discriminator_layers": 1},
     "ssgan_mnist": {"generator_width": 8, "discriminator_width": 16},
+    "ssgan_conv": {"generator_width": 2, "discriminator_width": 2},
     "cyclegan": {"discriminator_layers": 1, "blocks": 1, "width": 2, "pool_size": 3},
     "progan": {"stable_kimg": 0.003, "fade_kimg": 0.012},  # the second phase begins with step 1, and fades in
     "stylegan2_small": STYLES,
@@ -90,7 +91,7 @@ SAME = ("stylegan2", "stylegan2_auto")
 # What these add to another id is layers and widths, which the quick proofs have: their thorough ones are run by hand.
 LONG = (
     *("mlp_a", "mlp_keras", "autoencoder", "dcgan_mnist_a", "dcgan_mnist_keras", "dcgan_anime_b", "dcgan_64"),
-    *("cgan_mnist", "infogan_mnist", "resnet_gan", "sngan_32", "sndcgan", "projection_gan", *SAME),
+    *("cgan_mnist", "infogan_mnist", "ssgan_conv", "resnet_gan", "sngan_32", "sndcgan", "projection_gan", *SAME),
     "progan",  # whose restarts and phases tests/test_progan.py proves
     "style",  # one network and one optimiser, as an autoencoder has
 )

@@ -78,10 +78,16 @@ def build(name: str, **overrides: Any) -> GAN:
     unknown = sorted(set(overrides) - set(known))
     if unknown:
         raise TypeError(f"{name} has no {', '.join(unknown)}; it has {', '.join(known)}")
-    for key in ("image_size", "channels", "latent_dim", "condition_dim", "generator_width", "discriminator_width"):
-        if not 1 <= overrides.get(key, 1) <= LARGEST:
-            raise UserError(f"--{key}={overrides[key]}: must be from 1 to {LARGEST:,}")
+    sizes = ("image_size", "channels", "latent_dim", "condition_dim", "generator_width", "discriminator_width")
+    check_sizes(**{key: overrides[key] for key in sizes if key in overrides})
     return _BUILDERS[name](**overrides)
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raises a UserError for a size, by its name, that is not from 1 to `LARGEST`."""
+    for name, size in sizes.items():
+        if not 1 <= size <= LARGEST:
+            raise UserError(f"--{name}={size}: must be from 1 to {LARGEST:,}")
 
 
 def init(network: Network, key: jax.Array) -> dict[str, Any]:

@@ -21,20 +21,18 @@ Reference:
 """
 
 import itertools
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan import models
-from jaxgan.host.errors import UserError
-from jaxgan.models.layers import Dense, Initializer, keras_kernel_init, normal_init
+from jaxgan.models.layers import Dense, keras_kernel_init
 from jaxgan.models.network import GAN, Network
 from jaxgan.models.vae import pixel_means
-
-FIXED = "fixed_scales"
-"""The collection of the scales of weight normalisation that are not trained."""
+from jaxgan.models.weight_norm import WeightNormDense
+from jaxgan.ops import noise as random
 
 
 class Judgement(NamedTuple):
@@ -58,48 +56,6 @@ def real_logits(logits: jax.Array) -> jax.Array:
     return jax.nn.logsumexp(logits, axis=1)
 
 
-class WeightNormDense(nn.Module):
-    """Linear layer whose weights are a direction and a length for each unit: scale · v / ‖v‖.
-
-    Attributes:
-      features: units.
-      kernel_init: initialiser of v.
-      train_scale: whether the scale is a parameter, or fixed.
-      epsilon: added to ‖v‖².
-      dtype: to compute in.
-    """
-
-    features: int
-    kernel_init: Initializer = normal_init(0.0, 0.1)
-    train_scale: bool = False
-    epsilon: float = 0.0
-    dtype: Any = None
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, calibrate: bool = False) -> jax.Array:
-        """Maps (N, in) to (N, features).
-
-        With `calibrate` it sets scale and bias so that each unit has mean 0 and deviation 1 over these examples; the
-        collections "params" and `FIXED` must be mutable.
-        """
-        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
-        ones, collection = nn.initializers.ones, "params" if self.train_scale else FIXED
-        if self.train_scale:
-            scale = self.param("scale", ones, (self.features,), jnp.float32)
-        else:
-            scale = self.variable(FIXED, "scale", jnp.ones, (self.features,), jnp.float32).value
-        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        weights = kernel * (scale * jax.lax.rsqrt(jnp.sum(jnp.square(kernel), axis=0) + self.epsilon))
-        x, weights, shift = nn.dtypes.promote_dtype(x, weights, bias, dtype=self.dtype)
-        y = x @ weights
-        if not calibrate:
-            return y + shift
-        mean, std = jnp.mean(y, axis=0), jnp.std(y, axis=0)
-        self.put_variable("params", "bias", (-mean / std).astype(bias.dtype))
-        self.put_variable(collection, "scale", (scale / std).astype(scale.dtype))
-        return (y - mean) / std
-
-
 class Generator(Network):
     """Generator of `ssgan_mnist`.
 
@@ -108,6 +64,7 @@ class Generator(Network):
     """
 
     convolutional = False
+    calibrated: ClassVar[bool] = False
     latent_dim: int = 100
     width: int = 500
 
@@ -145,6 +102,10 @@ class Discriminator(Network):
         """How many random numbers a picture needs in training: one for each input of each layer."""
         height, width, channels = self.image_shape
         return height * width * channels + sum(self.widths)
+
+    def draw_noise(self, key: jax.Array, count: int, axis_name: str | None = None) -> jax.Array:
+        """Draws the noise of a pass, standard normal (count, noise_dim), for the examples on this device."""
+        return random.latents(key, count, self.noise_dim, axis_name=axis_name)
 
     @nn.compact
     def __call__(
@@ -210,10 +171,12 @@ def ssgan_mnist(
     Raises:
       UserError: for a size below 1.
     """
-    sizes = {"image_size": image_size, "latent_dim": latent_dim, "generator_width": generator_width}
-    for name, value in {**sizes, "discriminator_width": discriminator_width}.items():
-        if not 1 <= value <= models.LARGEST:
-            raise UserError(f"--{name}={value}: must be from 1 to {models.LARGEST:,}")
+    models.check_sizes(
+        image_size=image_size,
+        latent_dim=latent_dim,
+        generator_width=generator_width,
+        discriminator_width=discriminator_width,
+    )
     shape = (image_size, image_size, channels)
     widths = (discriminator_width, *(max(1, discriminator_width // part) for part in (2, 4, 4, 4)))
     return GAN(

@@ -1,7 +1,8 @@
 """Semi-supervised GAN: its settings, its defaults, and how a System is built from them.
 
-The networks are in `jaxgan.models.semi_supervised`, the training step in `jaxgan.systems.semi_supervised_step`, and
-what a trained one can be asked for in `jaxgan.systems.semi_supervised_outputs`.
+The networks are in `jaxgan.models.semi_supervised` and `jaxgan.models.semi_supervised_conv`, the training step in
+`jaxgan.systems.semi_supervised_step`, and what a trained one can be asked for in
+`jaxgan.systems.semi_supervised_outputs`.
 """
 
 import dataclasses
@@ -16,9 +17,10 @@ import optax
 
 from jaxgan.data import few_labels, order
 from jaxgan.data.examples import Examples
-from jaxgan.data.heads import heads_of
-from jaxgan.host.errors import UserError
-from jaxgan.models import semi_supervised as networks
+from jaxgan.data.heads import Head, heads_of
+from jaxgan.host.errors import UserError, printable
+from jaxgan.models.semi_supervised import ssgan_mnist
+from jaxgan.models.semi_supervised_conv import ssgan_conv
 from jaxgan.systems import semi_supervised_outputs as answers
 from jaxgan.systems import semi_supervised_step as training
 from jaxgan.systems.checks import SaturatedDiscriminator, UndecidedDiscriminator
@@ -28,7 +30,9 @@ from jaxgan.systems.semi_supervised_step import GeneratorLoss, Rules, SemiSuperv
 from jaxgan.systems.settings import Family, SystemSettings, check_seed, option, require_positive, require_shares
 from jaxgan.systems.system import Panel, Report, System
 
+NETWORKS = {"ssgan_mnist": ssgan_mnist, "ssgan_conv": ssgan_conv}
 FIRST_PICTURES = 500  # that the units of the discriminator are calibrated on, as in the source
+ONLY = "class"  # the name of the only kind of a set's labels
 _ADVICE = "Lower the learning rate of the one that wins, or change --generator_loss."
 
 
@@ -36,6 +40,11 @@ _ADVICE = "Lower the learning rate of the one that wins, or change --generator_l
 class SemiSupervisedSettings(SystemSettings):
     """What a semi-supervised GAN can be told."""
 
+    labels_of: str | None = option(
+        None,
+        "Kind of the pictures' conditions that is learned as their class, such as hair or eyes; default: the first",
+        group="Labels",
+    )
     labels_per_class: int = option(10, "Number of pictures of each class whose labels are used", group="Labels")
     labels_seed: int = option(0, "Random seed of the choice of these pictures", group="Labels")
     unsupervised: bool = option(
@@ -53,9 +62,17 @@ class SemiSupervisedSettings(SystemSettings):
         group="Loss",
     )
     latent_dim: int = option(100, "Length of the noise that pictures are drawn from", group="Model")
-    generator_width: int = option(500, "Units of each hidden layer of the generator", group="Model")
+    generator_width: int = option(
+        500,
+        "Units of each hidden layer of the generator; of a convolutional one channels of the last, those before have"
+        " twice and four times as many",
+        group="Model",
+    )
     discriminator_width: int = option(
-        1000, "Units of the discriminator's first layer; the next has half, three more a quarter", group="Model"
+        1000,
+        "Units of the discriminator's first layer, the next has half, three more a quarter; of a convolutional one"
+        " channels of the first three layers, the others have twice as many",
+        group="Model",
     )
     average_decay: float = option(0.9999, "Decay of the moving average of the classifier", group="Model")
     generator_learning_rate: float = option(3e-3, "Learning rate of the generator", group="Optimiser")
@@ -75,22 +92,25 @@ class SemiSupervisedSettings(SystemSettings):
             known = ", ".join(get_args(GeneratorLoss))
             raise UserError(f"--generator_loss={self.generator_loss}: choose one of {known}")
 
+    @property
+    def stand_in_conditions(self) -> tuple[str, ...]:
+        """Names of conditions that the settings suit, before any picture is read."""
+        if self.labels_of in (None, ONLY):
+            return ("any",)
+        return tuple(f"{number} {kind}" for kind in (self.labels_of, "(other)") for number in ("first", "second"))
+
 
 def build(settings: SemiSupervisedSettings, examples: Examples) -> System:
     """Builds the System that the settings describe.
-
-    The classes are the first head of the conditions: digits, or of avatars the colours of hair.
 
     Args:
       settings: checked settings.
       examples: what it is trained on, or a description of that.
 
     Raises:
-      UserError: for pictures without labels, or a size that the networks cannot have.
+      UserError: for pictures without labels of the kind that is asked for, or a size that the networks cannot have.
     """
-    if not examples.condition_names:
-        raise UserError("--dataset: its pictures have no labels, of which a semi-supervised GAN needs a few")
-    head = heads_of(examples.condition_names)[0]
+    head = head_of(examples.condition_names, settings.labels_of)
     rules = build_rules(settings, examples.image_shape, len(head.classes))
     gan: Any = rules.gan
 
@@ -127,8 +147,28 @@ def build(settings: SemiSupervisedSettings, examples: Examples) -> System:
         ),
         seed=settings.seed,
         settings=settings,
-        short_step=True,
+        short_step=not gan.discriminator.convolutional,
     )
+
+
+def head_of(names: tuple[str, ...], kind: str | None) -> Head:
+    """Returns the columns of the conditions that are the classes.
+
+    Args:
+      names: of the conditions, such as the ten digits, or of avatars colours of hair and of eyes.
+      kind: the group of these to take, such as "eyes"; None: the first, or the only one.
+
+    Raises:
+      UserError: for pictures without labels, or without this kind of them.
+    """
+    heads = heads_of(names)
+    if not heads:
+        raise UserError("--dataset: its pictures have no labels, of which a semi-supervised GAN needs a few")
+    for head in heads:
+        if kind in (None, head.name):
+            return head
+    known = printable(", ".join(head.name for head in heads))
+    raise UserError(f"--labels_of={kind}: the pictures have no such labels; choose one of {known}")
 
 
 def build_rules(settings: SemiSupervisedSettings, image_shape: tuple[int, int, int], classes: int) -> Rules:
@@ -139,7 +179,7 @@ def build_rules(settings: SemiSupervisedSettings, image_shape: tuple[int, int, i
     """
     # The source has epsilon within the square root, and none outside.
     adam = functools.partial(optax.adam, b1=settings.beta1, eps=0.0, eps_root=1e-8)
-    gan = networks.ssgan_mnist(
+    gan = NETWORKS[settings.model](
         image_size=settings.image_size or image_shape[0],
         channels=image_shape[-1],
         classes=classes,
@@ -189,10 +229,21 @@ FAMILIES = (
     Family(
         command="semi_supervised",
         settings=SemiSupervisedSettings,
-        defaults={"ssgan_mnist": {"batch_size": 100}},
-        runs={"ssgan_mnist": {"epochs": 300}},
+        defaults={
+            "ssgan_mnist": {"batch_size": 100},
+            "ssgan_conv": {
+                "batch_size": 100,
+                "generator_width": 128,
+                "discriminator_width": 96,
+                "generator_loss": "absolute_feature_matching",
+                "generator_learning_rate": 3e-4,
+                "discriminator_learning_rate": 3e-4,
+            },
+        },
+        # The source trains the second 400 epochs longer, in which its rates fall to 0.
+        runs={"ssgan_mnist": {"epochs": 300}, "ssgan_conv": {"epochs": 800}},
         build=build,
-        image_size=lambda model: 28,
+        image_size=lambda model: {"ssgan_mnist": 28, "ssgan_conv": 32}[model],
         labelled=True,
     ),
 )

@@ -22,11 +22,13 @@ from flax import struct
 
 from jaxgan.data.few_labels import LABELLED, UNLABELLED
 from jaxgan.models.network import GAN
-from jaxgan.models.semi_supervised import FIXED, Judgement, real_logits
+from jaxgan.models.semi_supervised import Judgement, real_logits
+from jaxgan.models.weight_norm import FIXED
 from jaxgan.ops import noise, pixels
 from jaxgan.systems.batches import check_batch, check_sources, only_batch
 from jaxgan.systems.players import Player, apply, mean_over_devices, moving_average, new_player, update
 
+FIRST_LATENTS = 100  # that the generator is calibrated on, as in the source
 Metrics = dict[str, jax.Array]
 GeneratorLoss = Literal["feature_matching", "absolute_feature_matching", "minimax"]
 
@@ -111,8 +113,7 @@ def draw(key: jax.Array, count: int, gan: Any, axis_name: str | None = None) -> 
     """Draws what a step needs for `count` examples on this device; the key is that of the step."""
     keys = jax.random.split(key, len(Draws._fields))
     latents = [draw_latents(part, count, gan.latent_dim, axis_name) for part in keys[:2]]
-    dim = gan.discriminator.noise_dim
-    return Draws(*latents, *(noise.latents(part, count, dim, axis_name=axis_name) for part in keys[2:]))
+    return Draws(*latents, *(gan.discriminator.draw_noise(part, count, axis_name) for part in keys[2:]))
 
 
 def labelled_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -172,6 +173,7 @@ def init_state(key: jax.Array, rules: Rules, images: np.ndarray | None = None) -
     generator = new_player(generator_key, rules.gan.generator, rules.generator_optimizer)
     discriminator = new_player(discriminator_key, rules.gan.discriminator, rules.discriminator_optimizer)
     if images is not None:
+        generator = calibrate_generator(generator, rules.gan, noise_key)
         discriminator = calibrate(discriminator, rules.gan, images, noise_key)
     average = jax.tree.map(jnp.copy, discriminator.params)
     return SemiSupervisedState(jnp.zeros((), jnp.int32), run_key, generator, discriminator, average)
@@ -180,7 +182,7 @@ def init_state(key: jax.Array, rules: Rules, images: np.ndarray | None = None) -
 def calibrate(player: Player, gan: Any, images: Any, key: jax.Array) -> Player:
     """Returns the discriminator with scales and biases set from pictures, uint8 (N, H, W, C), under noise."""
     network = gan.discriminator
-    drawn = noise.latents(key, len(images), network.noise_dim)
+    drawn = network.draw_noise(key, len(images))
     _, found = network.apply(
         player.variables,
         pixels.normalize(jnp.asarray(images)),
@@ -190,6 +192,17 @@ def calibrate(player: Player, gan: Any, images: Any, key: jax.Array) -> Player:
         mutable=["params", FIXED],
     )
     return player.replace(params=found["params"], extra={FIXED: found[FIXED]})
+
+
+def calibrate_generator(player: Player, gan: Any, key: jax.Array) -> Player:
+    """Returns the generator with scales and biases set from as many latents as in the source, if it has such layers."""
+    network = gan.generator
+    if not network.calibrated:
+        return player
+    latents = draw_latents(jax.random.fold_in(key, 1), FIRST_LATENTS, network.latent_dim)
+    mutable = ["params", "batch_stats"]  # of these the statistics stay as they were
+    _, found = network.apply(player.variables, latents, train=True, calibrate=True, mutable=mutable)
+    return player.replace(params=found["params"])
 
 
 def train_step(
