@@ -1,7 +1,7 @@
 """Whether a conditional GAN draws pairs of colours that it has never seen together.
 
     python -m benchmarks.held_out_pairs --workdir=runs/pairs
-    python -m benchmarks.held_out_pairs --workdir=runs/pairs --variants=plain,interpolated --steps=2500
+    python -m benchmarks.held_out_pairs --workdir=runs/pairs --variants=plain,interpolated --steps=4000
 
 Of the 132 pairs of hair and eyes of the avatars, 20 are held out: no picture of them is trained on. Each variant of
 `cgan_better.flags` is then asked for them. Prints a line of JSON for each, with the shares of samples whose colours are

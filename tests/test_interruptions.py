@@ -96,3 +96,23 @@ def test_windows_is_told_what_to_take(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["-m"])
     with pytest.raises(SystemExit, match="in WSL2"):
         importlib.reload(experiments)
+
+
+@pytest.mark.parametrize(
+    ("stop", "status", "said"), [("SystemExit(143)", 143, b""), ("KeyboardInterrupt", 130, b"Stopped by Ctrl-C.\n")]
+)
+def test_a_page_that_is_stopped_does_not_wait_for_a_picture_that_is_still_computed(stop, status, said):
+    # As of JAX in another thread: beneath it, Python's own way to end would crash, or here wait for a minute.
+    program = f"""
+import sys, threading, time
+from experiments import demo
+from experiments.cli import command, schema
+def served(asked, shelf):
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    raise {stop}
+demo._serve = served
+sys.argv = ["demo"]
+command.run(demo.main, schema.define_flags(demo.Demo))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, timeout=50)
+    assert (ended.returncode, ended.stderr) == (status, said)
