@@ -219,7 +219,7 @@ def test_pairs_are_judged_by_a_classifier_too_and_drawn_as_the_flag_file_has_it(
     assert found["classifier"] == {"hair": 0.5, "eyes": 0.5, "both": 0.25}
     recipe = held_out_pairs.recipe_of({"steps": 7}, 3)
     assert (recipe.image_size, recipe.num_examples, recipe.steps, recipe.seed) == (32, 30_000, 7, 3)
-    assert recipe.wrong_in_one and not recipe.interpolate_conditions
+    assert recipe.wrong_in_one and recipe.average_decay == 0.995
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,8 @@ def calibrate_generator(player: Player, gan: Any, key: jax.Array) -> Player:
     network = gan.generator
     if not network.calibrated:
         return player
-    latents = draw_latents(jax.random.fold_in(key, 1), FIRST_LATENTS, network.latent_dim)
+    # The noise of the first pictures comes of the same key and their numbers: this one is none of them.
+    latents = draw_latents(jax.random.fold_in(key, 2**32 - 1), FIRST_LATENTS, network.latent_dim)
     mutable = ["params", "batch_stats"]  # of these the statistics stay as they were
     _, found = network.apply(player.variables, latents, train=True, calibrate=True, mutable=mutable)
     return player.replace(params=found["params"])
