@@ -11,7 +11,11 @@ from flax import linen as nn
 
 from jaxgan import models
 from jaxgan.models.layers import Conv, ConvTranspose, Dense
+from jaxgan.models.weight_norm import WeightNormConv, WeightNormConvTranspose, WeightNormDense
 from jaxgan.systems import adversarial
+
+LINEAR = Dense | WeightNormDense
+TRANSPOSED = ConvTranspose | WeightNormConvTranspose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +59,7 @@ def _called(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Laye
     def record(call: Any, inputs: Any, keywords: Any, context: nn.module.InterceptorContext) -> Any:
         output = call(*inputs, **keywords)
         module = context.module
-        if context.method_name == "__call__" and isinstance(module, Dense | Conv | ConvTranspose):
+        if context.method_name == "__call__" and isinstance(module, LINEAR | TRANSPOSED | Conv | WeightNormConv):
             products = _products(module, inputs[0].shape, output.shape)
             found.append(Layer("/".join(module.path), products, _kernels(module)))
         return output
@@ -66,17 +70,17 @@ def _called(function: Callable[..., Any], arguments: Sequence[Any]) -> list[Laye
 
 
 def _kernels(module: Any) -> tuple[int, ...]:
-    if isinstance(module, Dense):
+    if isinstance(module, LINEAR):
         return ()
     side = module.kernel_size
     return (side,) if getattr(module, "operation", None) is None else (side, side + 1)
 
 
 def _products(module: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> int:
-    if isinstance(module, Dense):
+    if isinstance(module, LINEAR):
         return math.prod(inputs) * outputs[-1]
     window = module.kernel_size**2
-    if isinstance(module, ConvTranspose):
+    if isinstance(module, TRANSPOSED):
         return math.prod(inputs) * window * outputs[-1]
     return math.prod(outputs) * window * inputs[-1]
 

@@ -19,6 +19,7 @@ from benchmarks.process import Process, SideFailed
 from experiments.run.recipes import default_recipe, resolve
 from jaxgan import models, ops
 from jaxgan.host.errors import UserError
+from jaxgan.models.semi_supervised_conv import ssgan_conv
 from jaxgan.systems import adversarial
 from jaxgan.systems.gan import build_gan, build_rules
 from jaxgan.training.watch import Watch
@@ -223,6 +224,15 @@ def test_a_call_counts_every_real_picture_of_its_steps():
     assert images("mlp_b", steps=3) == 3 * 4
     assert images("wgan_anime", steps=2, critic_steps=5) == 2 * 5 * 4  # a new batch for each
     assert images("cgan_anime", steps=1, critic_steps=2) == 4  # one batch for both
+
+
+def test_every_layer_with_a_kernel_is_counted_with_its_sides():
+    gan = ssgan_conv(image_size=16, generator_width=2, discriminator_width=2)
+    for network, weights in ((gan.generator, 4), (gan.discriminator, 10)):
+        found = arithmetic.layers(network)
+        assert len(found) == weights and all(layer.products > 0 for layer in found)
+    assert {side for layer in arithmetic.layers(gan.discriminator) for side in layer.kernels} == {1, 3}
+    assert {side for layer in arithmetic.layers(gan.generator) for side in layer.kernels} == {5}
 
 
 def test_a_profile_names_layers():

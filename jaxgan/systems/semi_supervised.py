@@ -168,7 +168,7 @@ def head_of(names: tuple[str, ...], kind: str | None) -> Head:
         if kind in (None, head.name):
             return head
     known = printable(", ".join(head.name for head in heads))
-    raise UserError(f"--labels_of={kind}: the pictures have no such labels; choose one of {known}")
+    raise UserError(f"--labels_of={printable(kind)}: the pictures have no such labels; choose one of {known}")
 
 
 def build_rules(settings: SemiSupervisedSettings, image_shape: tuple[int, int, int], classes: int) -> Rules:
