@@ -136,7 +136,7 @@ def test_units_start_with_mean_0_and_the_deviation_of_the_source():
         np.testing.assert_allclose(values.std((0, 1, 2)), 1.0, rtol=1e-3)
     logits = np.asarray(seen["WeightNormDense_0"]["__call__"][0])
     np.testing.assert_allclose(logits.std(0), 0.1, rtol=1e-3)
-    latents = training.draw_latents(jax.random.fold_in(noise_key, 1), training.FIRST_LATENTS, 5)
+    latents = training.draw_latents(jax.random.fold_in(noise_key, 2**32 - 1), training.FIRST_LATENTS, 5)
     last = units(gan.generator, state.generator.variables, latents)["WeightNormConvTranspose_0"]["__call__"][0]
     np.testing.assert_allclose(np.asarray(last).mean((0, 1, 2)), 0.0, atol=1e-4)
     np.testing.assert_allclose(np.asarray(last).std((0, 1, 2)), 0.1, rtol=1e-3)
