@@ -176,6 +176,7 @@ MEANINGS = {
     "density": ("higher", "how near the pictures are to real ones; 1: as near as those are to each other"),
     "coverage": ("higher", "share of the real pictures that have a drawn one near them"),
     "inception_score": ("higher", "sure of each picture, and all kinds of them; 1: neither"),
+    "confidence": ("higher", "how sure the classifier is of a picture's class; real ones have theirs beside"),
     "mode_coverage": ("higher", "share of the classes that are drawn"),
     "conditional_accuracy": ("higher", "share of the pictures that are what was asked for"),
     "authenticity": ("½ or more", "share of the pictures that are no near copies of training pictures; near 0: copied"),

@@ -43,7 +43,7 @@ def test_scores_are_kept_and_move_in_the_right_direction(faces, tmp_path):
     network = features.from_function(lambda images: seen.append(len(images)) or looks(images), name="looks", digest="1")
     reference = scores.make_reference(network, faces.images[:300], split="train")
     found = calibration.calibrate(reference, faces.images[300:], cache_dir=tmp_path)
-    assert set(found) == set(calibration.CALIBRATED)
+    assert set(found) == set(calibration.CALIBRATED) - {"confidence"}  # this network has no classes
     kinds = ("real", "lightly_spoilt", "heavily_spoilt")
     for name, better in (("fid", 1), ("kid", 1), ("precision", -1), ("density", -1), ("coverage", -1)):
         values = [better * found[name][kind] for kind in kinds]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxgan.metrics import class_histogram, conditional_accuracy, inception_score, mode_coverage
+from jaxgan.metrics import class_histogram, conditional_accuracy, confidence, inception_score, mode_coverage
 
 scipy_special = pytest.importorskip("scipy.special")
 
@@ -35,6 +35,14 @@ def test_inception_score_limits():
 def test_inception_score_refuses_fewer_pictures_than_splits():
     with pytest.raises(ValueError, match="10 splits"):
         inception_score(np.zeros((9, 10)))
+
+
+def test_confidence_is_the_mean_probability_of_the_likeliest_class():
+    logits = np.log([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]]) + 1e3  # a softmax without care would overflow
+    score = confidence(logits)
+    assert score.value == pytest.approx(0.6)
+    assert score.standard_error == pytest.approx(0.1)
+    assert confidence(np.zeros((3, 4))).value == 0.25
 
 
 def test_class_histogram_counts_every_class():

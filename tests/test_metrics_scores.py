@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jaxgan.data.heads import Head
-from jaxgan.metrics import feature_statistics, frechet_distance, kernel_distance
+from jaxgan.metrics import confidence, feature_statistics, frechet_distance, kernel_distance
+from jaxgan.metrics.calibration import calibrate
 from jaxgan.metrics.features import Embedding, FeatureNetwork, from_function
 from jaxgan.metrics.scores import make_reference, score_pictures
 
@@ -32,7 +33,7 @@ def test_every_score_has_its_context_and_is_json(reference):
     scores = score_pictures(pictures(200, 1), reference, extrapolate=True, training_features=reference.features, seed=4)
     assert json.loads(json.dumps(scores)) == scores
     assert {"fid", "kid", "precision", "recall", "density", "coverage", "fid_infinity", "authenticity"} < set(scores)
-    assert {"hair/inception_score", "eyes/mode_coverage", "eyes/class_shares"} < set(scores)
+    assert {"hair/inception_score", "hair/confidence", "eyes/mode_coverage", "eyes/class_shares"} < set(scores)
     of_reference = scores["training_distance"]["of_reference"]["value"]  # which are the training pictures themselves
     assert of_reference == pytest.approx(0.0, abs=1e-4) and scores["training_distance"]["value"] > 0.1
     for name, score in scores.items():
@@ -52,7 +53,16 @@ def test_values_are_those_of_the_functions(reference):
     counts = np.bincount(embed(generated).logits[:, 2:].argmax(1), minlength=3)
     assert list(scores["eyes/class_shares"]["value"].values()) == pytest.approx(list(counts / 200))
     assert scores["eyes/mode_coverage"]["value"] == 1.0
+    assert scores["eyes/confidence"]["value"] == confidence(embed(generated).logits[:, 2:]).value
     assert scores["hair/mode_coverage"]["threshold"] == 0.25
+
+
+def test_how_sure_the_classifier_of_each_head_is_of_real_pictures_stands_beside_it(reference, tmp_path):
+    others = pictures(300, 2)
+    found = calibrate(reference, others, cache_dir=tmp_path)
+    for head, columns in (("hair", slice(2)), ("eyes", slice(2, None))):
+        direct = confidence(embed(others).logits[:, columns]).value
+        assert found[f"{head}/confidence"]["real"] == pytest.approx(direct)
 
 
 def test_subsets_are_chosen_by_the_seed(reference):

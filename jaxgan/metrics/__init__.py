@@ -11,7 +11,7 @@ from jaxgan.metrics.frechet import (
 )
 from jaxgan.metrics.inception import inception_score
 from jaxgan.metrics.kernel import kernel_distance, polynomial_kernel, squared_maximum_mean_discrepancy
-from jaxgan.metrics.modes import class_histogram, conditional_accuracy, mode_coverage
+from jaxgan.metrics.modes import class_histogram, conditional_accuracy, confidence, mode_coverage
 from jaxgan.metrics.neighbours import Neighbours, authenticity, nearest_neighbours
 from jaxgan.metrics.smoothness import generator_path_length, path_length
 from jaxgan.metrics.statistics import FeatureStatistics, feature_statistics, merge_statistics
@@ -24,6 +24,7 @@ __all__ = [
     "authenticity",
     "class_histogram",
     "conditional_accuracy",
+    "confidence",
     "feature_statistics",
     "frechet_distance",
     "frechet_distance_estimate",

@@ -9,10 +9,10 @@ from jaxgan.metrics import store
 from jaxgan.metrics.scores import Reference, score_pictures
 from jaxgan.metrics.spoiling import HEAVY, LIGHT, spoil_set
 
-CALIBRATED = ("fid", "kid", "precision", "recall", "density", "coverage")
-"""The scores that are calibrated: those that compare two sets of features."""
+CALIBRATED = ("fid", "kid", "precision", "recall", "density", "coverage", "confidence")
+"""The scores that are calibrated: those that compare two sets of features, and that of each head's classifier."""
 
-_FORMAT = 1  # raised when kept calibrations must no longer be used
+_FORMAT = 2  # raised when kept calibrations must no longer be used
 
 Calibration = dict[str, dict[str, float]]
 
@@ -51,9 +51,9 @@ def calibrate(
         "lightly_spoilt": spoil_set(others, LIGHT, seed),
         "heavily_spoilt": spoil_set(others, HEAVY, seed),
     }
-    scores: Calibration = {name: {"n": len(others)} for name in CALIBRATED}
+    scores: Calibration = {}
     for kind, pictures in sets.items():
-        measured = score_pictures(pictures, reference, seed=seed)
-        for name in CALIBRATED:
-            scores[name][kind] = float(measured[name]["value"])
+        for name, score in score_pictures(pictures, reference, seed=seed).items():
+            if name.rpartition("/")[2] in CALIBRATED:
+                scores.setdefault(name, {"n": len(others)})[kind] = float(score["value"])
     return store.write(entry, {}, {"scores": scores, **settings})[1]["scores"]

@@ -1,9 +1,10 @@
-"""Classes of generated pictures: their counts, their coverage, and the accuracy of conditional generation."""
+"""Classes of generated pictures: counts, coverage, a classifier's confidence, and agreement with what was asked for."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxgan.metrics.estimate import Estimate, mean_estimate
+from jaxgan.metrics.inception import log_softmax
 
 
 def class_histogram(logits: ArrayLike) -> np.ndarray:
@@ -36,6 +37,23 @@ def mode_coverage(histogram: ArrayLike, *, threshold: float = 0.05) -> float:
         raise ValueError(f"the threshold is a share in (0, 1], got {threshold}")
     # The slack counts a class that holds exactly the threshold, even if the product was rounded up.
     return float(np.mean(histogram >= threshold * total * (1 - 1e-9)))
+
+
+def confidence(logits: ArrayLike) -> Estimate:
+    """Returns how sure a classifier is: the mean over the pictures of the probability of their likeliest class.
+
+    Pictures that lie between two classes, or are none of them, lower it.
+
+    Args:
+      logits: (n, classes).
+
+    Raises:
+      ValueError: if the logits are not a matrix.
+    """
+    logits = np.asarray(logits, np.float64)
+    if logits.ndim != 2:
+        raise ValueError(f"logits are a matrix (pictures, classes), got shape {logits.shape}")
+    return mean_estimate(np.exp(log_softmax(logits).max(axis=1)))
 
 
 def conditional_accuracy(logits: ArrayLike, labels: ArrayLike) -> Estimate:

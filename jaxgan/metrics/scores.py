@@ -13,6 +13,7 @@ from jaxgan.metrics.features import Embedding, FeatureNetwork
 from jaxgan.metrics.frechet import frechet_distance_estimate, frechet_distance_infinity
 from jaxgan.metrics.inception import inception_score
 from jaxgan.metrics.kernel import kernel_distance
+from jaxgan.metrics.modes import confidence
 from jaxgan.metrics.neighbours import authenticity, nearest_neighbours
 from jaxgan.metrics.statistics import FeatureStatistics, feature_statistics
 
@@ -115,7 +116,11 @@ def _class_entries(head: Head, embedding: Embedding, labels: np.ndarray | None) 
     if embedding.logits is None:
         return {}
     logits = embedding.logits[:, head.columns]
-    return {"inception_score": entry(inception_score(logits)), **class_entries(head, logits.argmax(axis=1), labels)}
+    return {
+        "inception_score": entry(inception_score(logits)),
+        "confidence": entry(confidence(logits)),
+        **class_entries(head, logits.argmax(axis=1), labels),
+    }
 
 
 def _memorisation_entries(features: np.ndarray, real: np.ndarray, training: np.ndarray) -> Scores:
