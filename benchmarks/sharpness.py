@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from experiments.run.references import reference_pictures, reference_split
 from experiments.run.restore import load_run
+from jaxgan import metrics
 from jaxgan.host import images
 
 COLUMNS = 8
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--out", help="a .png with eight pictures of each kind")
     asked = parser.parse_args()
     pictures = kinds(asked.vae, asked.gan, asked.num, asked.seed)
-    values = {name: laplacians(shown) for name, shown in pictures.items()}
+    values = {name: metrics.sharpness(shown) for name, shown in pictures.items()}
     real = values["real"].mean()
     found = {
         name: {
@@ -58,14 +59,6 @@ def kinds(vae: str, gan: str, num: int, seed: int) -> dict[str, np.ndarray]:
         "VAE sample": first.system.sample(first.state, num, seed),
         "GAN sample": second.system.sample(second.state, num, seed),
     }
-
-
-def laplacians(pictures: np.ndarray) -> np.ndarray:
-    """Returns the mean absolute Laplacian of each picture, (N,), from uint8 (N, H, W, C); borders are left out."""
-    x = pictures.astype(np.float64)
-    middle = x[:, 1:-1, 1:-1]
-    found = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:] - 4 * middle
-    return np.abs(found).mean(axis=(1, 2, 3))
 
 
 def figure(rows: dict[str, np.ndarray]) -> np.ndarray:

@@ -23,9 +23,10 @@ from jaxgan.data import tags
 from jaxgan.data.examples import Examples
 from jaxgan.data.heads import Head
 from jaxgan.host.errors import UserError
-from jaxgan.metrics import measured_colours
+from jaxgan.metrics import measured_colours, sharpness, structural_similarity
 from jaxgan.metrics.entries import Scores
 from jaxgan.metrics.neighbours import nearest_neighbours
+from jaxgan.metrics.similarity import WINDOW
 from jaxgan.systems.outputs import Exhibit, TranslationOutput, mean_measure, rows_below
 from jaxgan.systems.system import System
 
@@ -218,14 +219,14 @@ class TranslationScores:
     real: Examples
 
     def __call__(self, state: Any) -> Scores:
-        """Computes how far nearest training pictures are from the truth, and for avatars the shares of right colours.
+        """Computes how near to the truth translations and training pictures are, and for avatars the right colours.
 
         A translation that is no nearer to the truth than the nearest training picture could be a copy of one.
         """
-        scores: Scores = {"nearest_training_rmse": self._nearest}
+        translate = next(iter(self.system.outputs.translate.values()))
+        pictures = translate(state, self.real.arrays["input"])
+        scores: Scores = {"nearest_training_rmse": self._nearest, **_likeness(pictures, self.real.images)}
         if self.recipe.dataset in data.DRAWN and self.real.conditions is not None:
-            translate = next(iter(self.system.outputs.translate.values()))
-            pictures = translate(state, self.real.arrays["input"])
             conditions = self.real.conditions
             colours = measured_colours(
                 pictures, conditions=conditions, real=self.real.images, real_conditions=conditions
@@ -281,6 +282,17 @@ class RecolouringScores:
         }
         scores: Scores = {name: {**measure._asdict(), "n": len(self.real)} for name, measure in measures.items()}
         return scores | {name: colours[name] for name in COLOURS}
+
+
+def _likeness(pictures: np.ndarray, truths: np.ndarray) -> Scores:
+    """Computes how sharp translations are, and, of pictures that are large enough, how alike they are in structure."""
+    of_truth = sharpness(truths).mean()
+    meaning = "mean absolute Laplacian, as a share of that of the truth; 1: as sharp; noise is sharp too"
+    measures = {"sharpness": mean_measure(sharpness(pictures) / max(of_truth, 1e-6), meaning)}
+    if min(pictures.shape[1:3]) >= WINDOW:
+        meaning = "structural similarity of the brightness to that of the truth; 1: equal"
+        measures["structural_similarity"] = mean_measure(structural_similarity(pictures, truths), meaning)
+    return {name: measure._asdict() for name, measure in measures.items()}
 
 
 def _rmse(pictures: np.ndarray, images: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from jaxgan.metrics.inception import inception_score
 from jaxgan.metrics.kernel import kernel_distance, polynomial_kernel, squared_maximum_mean_discrepancy
 from jaxgan.metrics.modes import class_histogram, conditional_accuracy, confidence, mode_coverage
 from jaxgan.metrics.neighbours import Neighbours, authenticity, nearest_neighbours
+from jaxgan.metrics.similarity import sharpness, structural_similarity
 from jaxgan.metrics.smoothness import generator_path_length, path_length
 from jaxgan.metrics.statistics import FeatureStatistics, feature_statistics, merge_statistics
 
@@ -40,5 +41,7 @@ __all__ = [
     "nearest_neighbours",
     "path_length",
     "polynomial_kernel",
+    "sharpness",
     "squared_maximum_mean_discrepancy",
+    "structural_similarity",
 ]
