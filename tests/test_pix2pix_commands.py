@@ -135,4 +135,7 @@ def test_scores_of_the_truth_itself_are_perfect_and_of_another_picture_not():
     np.testing.assert_allclose(perfect["nearest_training_rmse"]["value"], np.mean(nearest), rtol=1e-6)
     fewer = scores(right, trained_on=dataclasses.replace(run().recipe, num_examples=2))
     assert fewer["nearest_training_rmse"]["value"] > perfect["nearest_training_rmse"]["value"]
+    assert perfect["structural_similarity"]["value"] == pytest.approx(1.0)
+    assert shifted["structural_similarity"]["value"] < 0.9
+    assert perfect["sharpness"]["value"] == pytest.approx(1.0)
     assert perfect["l1"]["n"] == 40 and perfect["l1"]["split"] == "test"
