@@ -109,8 +109,9 @@ def marked(chosen, others=()):
     return [pytest.param(name, marks=marks) for name, marks in marks.items()]
 
 
-@pytest.mark.parametrize("name", marked(QUICKLY, SAME))
+# The proofs of a system follow one another: they share what is compiled.
 @pytest.mark.parametrize("proof", conformance.QUICK, ids=lambda proof: proof.__name__)
+@pytest.mark.parametrize("name", marked(QUICKLY, SAME))
 def test_every_system(name, proof):
     proof(*small(name))
 
@@ -120,8 +121,8 @@ def test_every_system_lowers_for_accelerators(name):
     conformance.lowers_for_accelerators(*small(name))
 
 
-@pytest.mark.parametrize("name", marked((), (*LONG, *LARGE)))
 @pytest.mark.parametrize("proof", conformance.THOROUGH, ids=lambda proof: proof.__name__)
+@pytest.mark.parametrize("name", marked((), (*LONG, *LARGE)))
 def test_every_system_thoroughly(name, proof):
     proof(*small(name))
 
