@@ -5,14 +5,14 @@ import dataclasses
 from jaxgan import models
 from jaxgan.host.errors import UserError
 from jaxgan.models.blocks import UPSAMPLING
-from jaxgan.ops.differentiable_augmentation import POLICIES, policies_of
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.adversarial_penalties import PENALTIES, WEIGHT
-from jaxgan.systems.settings import LARGEST, LONGEST_CALL, SystemSettings, option, require_positive, require_shares
+from jaxgan.systems.augmentation_settings import AugmentationSettings
+from jaxgan.systems.settings import LARGEST, LONGEST_CALL, option, require_positive, require_shares
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AdversarialSettings(SystemSettings):
+class AdversarialSettings(AugmentationSettings):
     """What a system of a generator and a discriminator can be told."""
 
     latent_dim: int | None = option(None, "Length of the latent z; default: the model's own", group="Model")
@@ -106,25 +106,6 @@ class AdversarialSettings(SystemSettings):
         "regularisation)",
         group="Regularisation",
     )
-    diffaugment: str | None = option(
-        None,
-        f"DiffAugment all pictures that the discriminator sees: any of {', '.join(POLICIES)}, with commas between; "
-        "default: none",
-        group="Regularisation",
-    )
-    ada: bool = option(
-        False,
-        "Augment all pictures that the discriminator sees, the more often the surer it is of the real ones (ADA)",
-        group="Regularisation",
-    )
-    ada_target: float = option(
-        0.6, "With --ada: mean sign of the logits of real pictures to keep to", group="Regularisation"
-    )
-    ada_kimg: float = option(
-        500.0,
-        "With --ada: thousands of real pictures in which the probability rises from 0 to 1 at most",
-        group="Regularisation",
-    )
     replay: int = option(
         0,
         "Keep this many generated pictures of former steps; every second that the discriminator sees is then one of "
@@ -198,11 +179,6 @@ class AdversarialSettings(SystemSettings):
         self._check_critic()
         self._check_regularisation()
 
-    @property
-    def diffaugment_policies(self) -> tuple[str, ...]:
-        """The policies of `--diffaugment`, in order."""
-        return policies_of(self.diffaugment)
-
     def _check_conditions(self) -> None:
         for name in ("matching_aware", "interpolate_conditions", "conditions"):
             if getattr(self, name) and not is_conditional(self.model):
@@ -234,15 +210,10 @@ class AdversarialSettings(SystemSettings):
             raise UserError("--decay_every: counts steps with as many critic steps each; leave out --critic_warmup")
 
     def _check_regularisation(self) -> None:
-        require_positive(
-            self, "penalty_weight", "penalty_every", "ada_kimg", "instance_noise_steps", "top_k", "top_k_steps"
-        )
+        require_positive(self, "penalty_weight", "penalty_every", "instance_noise_steps", "top_k", "top_k_steps")
         for name, unless in (("penalty_weight", None), ("penalty_every", 1)):
             if self.penalty is None and getattr(self, name) != unless:
                 raise UserError(f"--{name}: says how a penalty is taken; give --penalty too")
-        policies_of(self.diffaugment)
-        if not -1 < self.ada_target < 1:
-            raise UserError(f"--ada_target={self.ada_target}: must be between -1 and 1, as a mean sign is")
         if not 0 <= self.instance_noise < float("inf"):
             raise UserError(f"--instance_noise={self.instance_noise}: must be 0 or more")
         if self.top_k > 1:

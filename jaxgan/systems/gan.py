@@ -17,9 +17,8 @@ from jaxgan.data import conditions, tags
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.models.inference import generate
-from jaxgan.ops import augment, differentiable_augmentation
+from jaxgan.ops import augment
 from jaxgan.systems import adversarial, adversarial_penalties
-from jaxgan.systems.ada import AdaptiveAugmentation
 from jaxgan.systems.adversarial_losses import ADA, ADVERSARIAL_LOSSES, CLASSES, PENALTY, two_player_report
 from jaxgan.systems.adversarial_settings import AdversarialSettings, is_conditional
 from jaxgan.systems.outputs import LatentOutput, Outputs, ScoreOutput
@@ -146,10 +145,10 @@ def build_rules(
         average_decay=settings.average_decay,
         sync_batch_norm=settings.sync_batch_norm,
         augment=augment.build(flip=settings.flip, rotation=settings.rotation),
-        augment_both=differentiable_augmentation.build(settings.diffaugment_policies),
+        augment_both=settings.fixed_augmentation(),
         discriminator_penalty=adversarial_penalties.build(settings.penalty, settings.penalty_weight),
         penalty_every=settings.penalty_every,
-        ada=AdaptiveAugmentation(settings.ada_target, settings.ada_kimg) if settings.ada else None,
+        ada=settings.adaptive_augmentation(),
         instance_noise=settings.instance_noise,
         instance_noise_steps=settings.instance_noise_steps,
         replay=settings.replay,

@@ -17,15 +17,14 @@ from jaxgan.data.conditions import in_turn
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.models.stylegan2 import stylegan2
-from jaxgan.ops import augment, differentiable_augmentation
-from jaxgan.ops.differentiable_augmentation import POLICIES, policies_of
+from jaxgan.ops import augment
 from jaxgan.systems import style_training
-from jaxgan.systems.ada import AdaptiveAugmentation
 from jaxgan.systems.adversarial_losses import ADA, PENALTY, two_player_report
+from jaxgan.systems.augmentation_settings import AugmentationSettings
 from jaxgan.systems.checks import HopelessGenerator, UndecidedDiscriminator
 from jaxgan.systems.outputs import Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
-from jaxgan.systems.settings import Family, SystemSettings, option, require_positive, require_shares
+from jaxgan.systems.settings import Family, option, require_positive, require_shares
 from jaxgan.systems.style_training import Rules
 from jaxgan.systems.stylegan2_outputs import (
     StyledLatentOutput,
@@ -45,7 +44,7 @@ PATH = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StyleGAN2Settings(SystemSettings):
+class StyleGAN2Settings(AugmentationSettings):
     """What a StyleGAN2 can be told."""
 
     latent_dim: int = option(512, "Length of a latent z and of a style w", group="Model")
@@ -87,26 +86,6 @@ class StyleGAN2Settings(SystemSettings):
     path_every: int = option(
         4, "Compute the path length in each of so many steps, as many times as strong", group="Regularisation"
     )
-    diffaugment: str | None = option(
-        None,
-        f"DiffAugment all pictures that the discriminator sees: any of {', '.join(POLICIES)}, with commas between; "
-        "default: none",
-        group="Regularisation",
-    )
-    ada: bool = option(
-        False,
-        "Augment all pictures that the discriminator sees, the more often the surer it is of the real ones (ADA)",
-        group="Regularisation",
-    )
-    ada_target: float = option(
-        0.6, "With --ada: mean sign of the logits of real pictures to keep to", group="Regularisation"
-    )
-    ada_kimg: float = option(
-        500.0,
-        "With --ada: thousands of real pictures in which the probability rises from 0 to 1 at most",
-        group="Regularisation",
-    )
-
     learning_rate: float = option(2e-3, "Learning rate of both networks", group="Optimiser")
     beta1: float = option(0.0, "Adam's decay of the gradient's mean", group="Optimiser")
     beta2: float = option(0.99, "Adam's decay of the gradient's square", group="Optimiser")
@@ -118,7 +97,7 @@ class StyleGAN2Settings(SystemSettings):
             value = getattr(self, name)
             if value is not None and not 1 <= value <= models.LARGEST:
                 raise UserError(f"--{name}={value}: must be from 1 to {models.LARGEST:,}")
-        require_positive(self, "average_kimg", "average_ramp", "penalty_every", "path_every", "ada_kimg")
+        require_positive(self, "average_kimg", "average_ramp", "penalty_every", "path_every")
         require_shares(self, "beta1", "beta2")
         for name in ("gamma", "path_weight", "learning_rate"):
             value = getattr(self, name)
@@ -126,16 +105,8 @@ class StyleGAN2Settings(SystemSettings):
                 raise UserError(f"--{name}={value}: must be 0 or more")
         if not 0 <= self.mixing <= 1:
             raise UserError(f"--mixing={self.mixing}: must be from 0 to 1")
-        if not -1 < self.ada_target < 1:
-            raise UserError(f"--ada_target={self.ada_target}: must be between -1 and 1, as a mean sign is")
         if self.batch_size % min(self.minibatch_std, self.batch_size):
             raise UserError(f"--minibatch_std={self.minibatch_std}: must divide --batch_size={self.batch_size}")
-        policies_of(self.diffaugment)
-
-    @property
-    def diffaugment_policies(self) -> tuple[str, ...]:
-        """The policies of `--diffaugment`, in order."""
-        return policies_of(self.diffaugment)
 
 
 def build(settings: StyleGAN2Settings, examples: Examples) -> System:
@@ -212,8 +183,8 @@ def build_rules(settings: StyleGAN2Settings, channels: int, condition_dim: int =
         average_images=1000 * (batch * 10 / 32 if settings.average_kimg is None else settings.average_kimg),
         average_ramp=settings.average_ramp,
         augment=augment.build(flip=settings.flip),
-        augment_both=differentiable_augmentation.build(settings.diffaugment_policies),
-        ada=AdaptiveAugmentation(settings.ada_target, settings.ada_kimg) if settings.ada else None,
+        augment_both=settings.fixed_augmentation(),
+        ada=settings.adaptive_augmentation(),
     )
 
 
