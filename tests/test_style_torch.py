@@ -191,7 +191,7 @@ def test_three_steps_are_pytorchs():
         for number, images in enumerate(batches):
             made = theirs(to_torch(images))
             if number == 0:
-                painted = feed_forward_style.stylise(module, state.transformer.params, jnp.asarray(images))
+                painted = feed_forward_style.paint(module, state.transformer.params, jnp.asarray(images))
                 assert error(painted.transpose(0, 3, 1, 2), made.detach().numpy()) <= 1e-10
             total, terms = torch_style.losses(
                 made, to_torch(images), to_torch(style), judge, CONTENT, STYLE, SMALL_WEIGHTS

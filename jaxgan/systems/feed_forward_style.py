@@ -126,7 +126,7 @@ def losses_of(rules: Rules, made: jax.Array, images: jax.Array) -> tuple[jax.Arr
     return total, {"loss": total, **terms}
 
 
-def stylise(transformer: StyleTransformer, params: Any, images: jax.Array) -> jax.Array:
+def paint(transformer: StyleTransformer, params: Any, images: jax.Array) -> jax.Array:
     """Paints pictures (N, H, W, C), uint8 or in [−1, 1], in the style; returns the same shape, mostly in [−1, 1]."""
     made, _ = apply(transformer, {"params": params, "batch_stats": {}}, pixels.normalize(images))
     return made

@@ -146,7 +146,7 @@ def build(settings: StyleSettings, examples: Examples) -> System:
       UserError: for a size that the networks cannot have, or features that cannot be had.
     """
     rules = build_rules(settings, examples.image_shape[-1])
-    painted = functools.partial(stylise, rules)
+    painted = functools.partial(translate, rules)
     return System(
         name=settings.model,
         init=functools.partial(feed_forward_style.init_state, rules=rules),
@@ -266,19 +266,19 @@ def build_preview(painted: Any, examples: Examples) -> Preview:
     return Preview(lambda state: rows_below((inputs(), painted(state, inputs())), COLUMNS), COLUMNS, ROWS)
 
 
-def stylise(rules: Rules, state: StyleState, images: np.ndarray) -> np.ndarray:
+def translate(rules: Rules, state: StyleState, images: np.ndarray) -> np.ndarray:
     """Paints pictures, uint8 (N, H, W, C), in the style; returns the same shape."""
-    parts = [_stylise(rules.transformer, state.transformer.params, part) for part, _ in chunks(images, None)]
+    parts = [_translate(rules.transformer, state.transformer.params, part) for part, _ in chunks(images, None)]
     return np.concatenate([np.asarray(part) for part in parts])
 
 
 def _translator(rules: Rules, state: StyleState, images: jax.Array) -> jax.Array:
-    return feed_forward_style.stylise(rules.transformer, state.transformer.params, images)
+    return feed_forward_style.paint(rules.transformer, state.transformer.params, images)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _stylise(transformer: Any, params: Any, images: jax.Array) -> jax.Array:
-    return pixels.quantize(feed_forward_style.stylise(transformer, params, images))
+def _translate(transformer: Any, params: Any, images: jax.Array) -> jax.Array:
+    return pixels.quantize(feed_forward_style.paint(transformer, params, images))
 
 
 def measure(rules: Rules, state: StyleState, images: np.ndarray, key: jax.Array) -> dict[str, Measure]:
@@ -307,7 +307,7 @@ def measure(rules: Rules, state: StyleState, images: np.ndarray, key: jax.Array)
 @functools.partial(jax.jit, static_argnums=0)
 def _measure(rules: Rules, params: Any, images: jax.Array) -> dict[str, jax.Array]:
     inputs = pixels.normalize(images)
-    made = pixels.normalize(pixels.quantize(feed_forward_style.stylise(rules.transformer, params, inputs)))
+    made = pixels.normalize(pixels.quantize(feed_forward_style.paint(rules.transformer, params, inputs)))
     variables, example = rules.constants()
     objective, features = rules.objective, rules.features
     grams = objective.style_of(features, variables, example)
