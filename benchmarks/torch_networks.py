@@ -4,8 +4,10 @@ The networks of the PyTorch tutorials are those of the equivalence proofs. Here 
 tutorials, as a PyTorch user would write them: padding 2 stands for "same", at the same cost.
 """
 
+import importlib
 import inspect
-import runpy
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,18 @@ from torch import nn
 
 from jaxgan.host.errors import UserError
 
-# By its path: installed packages, such as torch-fidelity, bring a package `tests` of their own.
-TUTORIALS = runpy.run_path(str(Path(__file__).resolve().parent.parent / "tests" / "reference" / "torch_networks.py"))
+# By their path, under a name of their own: installed packages, such as torch-fidelity, bring a package `tests`.
+_REFERENCES = types.ModuleType("benchmarks_references")
+_REFERENCES.__path__ = [str(Path(__file__).resolve().parent.parent / "tests" / "reference")]
+sys.modules[_REFERENCES.__name__] = _REFERENCES
+
+
+def reference(name: str) -> Any:
+    """Returns a module of `tests/reference`, the networks of an equivalence proof."""
+    return importlib.import_module(f"{_REFERENCES.__name__}.{name}")
+
+
+TUTORIALS = vars(reference("torch_networks"))
 
 
 def build(name: str, **sizes: Any) -> tuple[nn.Module, nn.Module]:

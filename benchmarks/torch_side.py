@@ -5,15 +5,17 @@ step does not go back into the generator. What is left is the tutorial's own: it
 """
 
 import dataclasses
+import importlib
 import math
-import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks import machine, torch_networks
+from benchmarks import torch_networks, torch_steps
+from benchmarks.torch_steps.base import TimedStep, cross_entropy
 from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 from jaxgan.data.examples import Examples
@@ -33,10 +35,13 @@ OF_JAXGAN_ALONE = (
 SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate")
 
 
-def build(description: dict[str, Any]) -> "TorchSide":
+def build(description: dict[str, Any]) -> TimedStep:
     """Builds the side that a worker's description asks for: "flags" of a recipe, and how it is run."""
     torch.backends.cudnn.benchmark = True
     recipe = resolve(description["flags"], (description["flags"]["model"],))
+    if torch_steps.has(recipe):
+        step = importlib.import_module(f"benchmarks.torch_steps.{torch_steps.STEPS[recipe.family.command]}").Step
+        return step(recipe, channels_last=description["channels_last"], form=description.get("form"))
     check(recipe)
     return TorchSide(
         recipe,
@@ -55,7 +60,7 @@ def check(recipe: Recipe) -> None:
             raise UserError(f"--{field.name}: PyTorch's side does not know it; give --sides=jaxgan")
 
 
-class TorchSide:
+class TorchSide(TimedStep):
     """A tutorial's training.
 
     Args:
@@ -76,11 +81,10 @@ class TorchSide:
         shares_work: bool = False,
         pictures: Examples | None = None,
     ) -> None:
-        self.recipe, self.channels_last = recipe, channels_last
+        super().__init__(recipe, channels_last=channels_last)
+        self.batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
         self.one_forward = shares_work or recipe.model in REUSES_FAKES
         self.looks_once = shares_work and recipe.model == "cgan_anime"
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.manual_seed(recipe.seed)
         sizes = {name: getattr(recipe, name) for name in SIZES if getattr(recipe, name) is not None}
         networks = torch_networks.build(recipe.model, **sizes)
         initialize(recipe, networks)
@@ -89,9 +93,7 @@ class TorchSide:
             self._take_data(pictures)
         self.order = torch.randperm(self.count, device=self.device)
         self.position = 0
-        networks = [network.to(self.device).train() for network in networks]
-        if channels_last:
-            networks = [network.to(memory_format=torch.channels_last) for network in networks]
+        networks = [self.placed(network) for network in networks]
         rates = (recipe.generator_learning_rate, recipe.discriminator_learning_rate)
         self.optimizers = [self._optimizer(network, rate) for network, rate in zip(networks, rates, strict=True)]
         self.critic_parameters = list(networks[1].parameters())
@@ -127,26 +129,9 @@ class TorchSide:
             return torch.optim.RMSprop(network.parameters(), lr=rate, alpha=0.9, eps=1e-7)
         return torch.optim.Adam(network.parameters(), lr=rate, betas=(self.recipe.beta1, self.recipe.beta2))
 
-    def facts(self) -> dict[str, Any]:
-        """Returns what a comparison needs to know."""
-        name = torch.cuda.get_device_name(0) if self.device.type == "cuda" else f"{torch.get_num_threads()} threads"
-        batches = self.recipe.critic_steps if self.recipe.new_batch_each_critic_step else 1
-        return {"images_per_call": self.recipe.batch_size * batches, "device": f"{self.device.type} {name}"}
-
-    def run(self, calls: int) -> float:
-        """Trains for so many steps."""
-        began = time.perf_counter()
-        for _ in range(calls):
-            self.step()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - began
-
-    def measure(self) -> dict[str, Any]:
-        """Measures peak memory."""
-        if self.device.type == "cuda":
-            return {"peak_memory_mb": round(torch.cuda.max_memory_allocated() / 1e6, 1)}
-        return {"peak_memory_mb": machine.peak_memory_mb()}
+    @property
+    def networks(self) -> Mapping[str, torch.nn.Module]:
+        return {"generator": self.generator, "discriminator": self.discriminator}
 
     def step(self) -> None:
         """Takes the critic's steps and the generator's step."""
@@ -252,11 +237,6 @@ def initialize(recipe: Recipe, networks: tuple[torch.nn.Module, torch.nn.Module]
 
 def _default_latent_dim(model: str) -> int:
     return {"mlp_b": 64, "mlp_keras": 30, "cgan_anime": 62}.get(model, 100)
-
-
-def cross_entropy(logits: torch.Tensor, target: float) -> torch.Tensor:
-    """Computes the mean binary cross-entropy against one target."""
-    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
 def rotated(pictures: torch.Tensor, degrees: float) -> torch.Tensor:

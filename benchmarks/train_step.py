@@ -11,10 +11,12 @@ from typing import Any
 
 from absl import flags
 
+from benchmarks import torch_steps
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
 from experiments.cli import command, schema
 from experiments.run.recipes import Recipe, all_options, resolve
 from jaxgan import models, systems
+from jaxgan.host.errors import UserError
 
 PEERS = ("torch", "torch_compile", "plain_flax", "none")
 
@@ -39,6 +41,8 @@ def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[st
         return {}
     if peer == "plain_flax":
         return {"plain Flax": {"side": "plain_flax", "flags": given}}
+    if torch_steps.has(recipe):
+        return peers_beside_the_tutorials(recipe, given, peer)
     compiled = peer == "torch_compile"
     name = "torch.compile" if compiled else "PyTorch eager"
     layouts = (
@@ -58,6 +62,23 @@ def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[st
             best, recipe.precision, shares_work=True
         )
     return rows
+
+
+def peers_beside_the_tutorials(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[str, Any]]:
+    """Returns PyTorch's rows of a system that is no tutorial's, in eager mode and float32.
+
+    Raises:
+      UserError: for what is not there.
+    """
+    if peer != "torch":
+        raise UserError(f"--peer={peer}: {recipe.model} is measured in eager mode; give --peer=torch")
+
+    def side(layout: str, form: str | None) -> dict[str, Any]:
+        return {"side": "torch", "flags": given, "channels_last": layout == "channels_last", "form": form}
+
+    rows = torch_steps.rows(recipe)
+    names = [", ".join(filter(None, ("PyTorch eager", layout, "float32", form))) for layout, form in rows]
+    return {name: side(*row) for name, row in zip(names, rows, strict=True)}
 
 
 def against_the_fastest(

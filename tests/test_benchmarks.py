@@ -14,13 +14,25 @@ import numpy as np
 import pytest
 from jax import lax
 
-from benchmarks import arithmetic, comparison, failures, jax_side, machine, memory, plain, profile, train_step, turns
+from benchmarks import (
+    arithmetic,
+    comparison,
+    failures,
+    jax_side,
+    machine,
+    memory,
+    plain,
+    profile,
+    train_step,
+    turns,
+    workload,
+)
 from benchmarks.process import Process, SideFailed
 from experiments.run.recipes import default_recipe, resolve
 from jaxgan import models, ops
 from jaxgan.host.errors import UserError
 from jaxgan.models.semi_supervised_conv import ssgan_conv
-from jaxgan.systems import adversarial
+from jaxgan.systems import adversarial, gan
 from jaxgan.systems.gan import build_gan, build_rules
 from jaxgan.training.watch import Watch
 
@@ -40,7 +52,7 @@ def tiny(model, **more):
 
 def rules_of(model, **given):
     recipe = resolve({"model": model, **given}, (model,))
-    pictures = jax_side.random_pictures(recipe, batches=1)
+    pictures = workload.random_pictures(recipe, batches=1)
     return build_rules(recipe, build_gan(recipe, pictures.image_shape[-1], pictures.condition_dim))
 
 
@@ -219,7 +231,7 @@ def test_the_library_s_side_trains():
 
 def test_a_call_counts_every_real_picture_of_its_steps():
     def images(model, steps, **given):
-        return jax_side.images_per_call(resolve(tiny(model, **given), (model,)), steps)
+        return jax_side.images_per_call(gan.schedule(resolve(tiny(model, **given), (model,))), steps)
 
     assert images("mlp_b", steps=3) == 3 * 4
     assert images("wgan_anime", steps=2, critic_steps=5) == 2 * 5 * 4  # a new batch for each
