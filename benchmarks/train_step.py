@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import flags
 
-from benchmarks import torch_steps
+from benchmarks import torch_steps, workload
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
 from experiments.cli import command, schema
 from experiments.run.recipes import Recipe, all_options, resolve
@@ -27,7 +27,8 @@ def main() -> None:
     """Runs the command."""
     given = schema.given_flags(all_options())
     recipe = resolve(given, systems.names())
-    given = {**given, "model": recipe.model}
+    given = workload.fully_grown({**given, "model": recipe.model}, recipe)
+    recipe = resolve(given, systems.names())
     sides = {"jaxgan": {"side": "jaxgan", "flags": given}, **peers(recipe, given, _PEER.value)}
     result = compare(sides, rounds=ROUNDS.value, turn_seconds=TURN_SECONDS.value)
     result = {**against_the_fastest(result["sides"], sides, recipe.precision), **result}

@@ -1,6 +1,7 @@
 """What both sides of a comparison train on: noise, since speed does not depend on content; and how long a cycle is."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,11 @@ def random_pictures(recipe: Recipe, batches: int = 8) -> Sources:
 def _images(recipe: Recipe, batches: int, rng: np.random.Generator) -> np.ndarray:
     size, count = recipe.picture_size, max(batches * recipe.batch_size, 256)
     return rng.integers(0, 256, (count, size, size, channels(recipe)), np.uint8)
+
+
+def fully_grown(given: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """Adds to the flags of a system that grows that it begins with its last size, unless they say with which."""
+    return {"initial_size": recipe.picture_size, **given} if hasattr(recipe, "initial_size") else given
 
 
 def cycle(recipe: Recipe) -> int:

@@ -23,6 +23,8 @@ NARROW = {
     "infogan_faces": {"image_size": 32, "generator_width": 2, "discriminator_width": 3},
     "ssgan_mnist": {"generator_width": 5, "discriminator_width": 8},
     "ssgan_conv": {"image_size": 13, "generator_width": 2, "discriminator_width": 2},
+    "progan": {"image_size": 16, "initial_size": 16, "width": 4},
+    "stylegan2_small": {"image_size": 16, "channel_max": 4, "latent_dim": 5, "path_every": 1, "penalty_every": 2},
     "vae_mlp": {"width": 6},
     "autoencoder": {"width": 6},
     "vae_conv": {"image_size": 32, "width": 2},
@@ -88,8 +90,25 @@ def test_every_network_learns(model, form, channels_last):
     before = {path: parameter.detach().clone() for path, parameter in learning.items()}
     assert step.run(2) > 0
     assert all(torch.isfinite(parameter).all() for parameter in learning.values())
-    assert [path for path in learning if torch.equal(before[path], learning[path])] == []
+    still = [path for path in learning if torch.equal(before[path], learning[path])]
+    if model == "progan":  # which has grown past the layers from and to colours of smaller pictures
+        assert len(still) == 2 * 2 * 2 and all("rgb" in name and int(name.split(".")[1]) < 2 for _, name in still)
+    else:
+        assert still == []
     assert all(parameter.requires_grad for parameter in learning.values()), "the generator's step gives them back"
+
+
+def test_a_system_that_grows_is_timed_at_its_last_size_or_at_that_of_a_phase():
+    recipe = resolve({"model": "progan", "image_size": 16}, ("progan",))
+    assert workload.fully_grown({"model": "progan"}, recipe) == {"model": "progan", "initial_size": 16}
+    given = {"model": "progan", "initial_size": 8}
+    assert workload.fully_grown(given, recipe) == given
+    assert workload.fully_grown({"model": "pix2pix"}, recipe_of("pix2pix")) == {"model": "pix2pix"}
+    step = step_of("progan", initial_size=8)
+    seen = []
+    step.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[2:]))
+    step.step()
+    assert set(seen) == {(8, 8)}
 
 
 def test_batches_are_in_the_memory_format():
@@ -145,3 +164,82 @@ def test_the_library_s_side_trains(model):
     side = jax_side.JaxSide(recipe_of(model, steps_per_call=1))
     assert side.run(2) > 0 and int(side._state.step) == 2
     assert side.facts()["images_per_call"] == 4 and side.facts()["operations_per_call"] is None
+
+
+def test_the_networks_of_progan_are_the_reference_s():
+    from benchmarks.torch_networks import reference
+
+    step, theirs = step_of("progan"), reference("torch_progan")
+    generator, judge = step.generator, step.discriminator
+
+    def layer(ours):
+        kernel = ours.weight.permute(2, 3, 1, 0) if ours.weight.ndim == 4 else ours.weight.t()
+        return {"kernel": kernel} if ours.bias is None else {"kernel": kernel, "bias": ours.bias}
+
+    names = {"dense_4": layer(generator.dense), "bias_4": generator.bias, "conv_4": layer(generator.stages[0][0])}
+    judged = {"dense_4": layer(judge.dense), "logit": layer(judge.logit), "conv_4": layer(judge.last)}
+    for number, side in enumerate((8, 16), 1):
+        for name, one in zip((f"conv_{side}_up", f"conv_{side}"), generator.stages[number], strict=True):
+            names[name] = layer(one)
+        for name, one in zip((f"conv_{side}", f"conv_{side}_down"), judge.stages[number - 1], strict=True):
+            judged[name] = layer(one)
+    for number, side in enumerate((4, 8, 16)):
+        names[f"to_rgb_{side}"] = layer(generator.to_rgb[number])
+        judged[f"from_rgb_{side}"] = layer(judge.from_rgb[number])
+    # The reference flattens in the order of channels, height and width, as we do.
+    with torch.no_grad():
+        z = torch.randn(4, step.latent_dim)
+        pictures = generator(z, 2)
+        torch.testing.assert_close(pictures, theirs.generator(names, z, 0.0), rtol=1e-4, atol=1e-5)
+        expected = theirs.discriminator(judged, pictures, 0.0, 4)
+        torch.testing.assert_close(judge(pictures, 2), expected, rtol=1e-4, atol=1e-5)
+        small = generator(z, 1)  # a level below, which the reference has at full size
+        repeated = theirs.double(small)
+        torch.testing.assert_close(repeated, theirs.generator(names, z, 1.0), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            judge(small, 1), theirs.discriminator(judged, repeated, 1.0, 4), rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("form", torch_steps.FORMS["stylegan"])
+def test_the_networks_of_stylegan2_are_the_reference_s(form, monkeypatch):
+    from benchmarks.torch_networks import reference
+
+    step, theirs = step_of("stylegan2_small", form), reference("torch_stylegan2")
+    generator, judge = step.generator, step.discriminator
+    for parameter in (*generator.parameters(), *judge.parameters()):
+        parameter.data.add_(0.1 * torch.randn_like(parameter))  # no bias and no strength of noise is 0
+    noise = [torch.randn(4, one.side, one.side) for one in generator.layers]
+    drawn = iter([one[:, None] for one in noise])
+    monkeypatch.setattr(torch, "randn", lambda *shape, device: next(drawn))
+
+    def linear(ours):
+        return {"kernel": ours.weight.t(), "bias": ours.bias}
+
+    def modulated(ours):  # the larger picture's channels first
+        return {"kernel": ours.weight.permute(2, 3, 1, 0), "ScaledDense_0": linear(ours.style)}
+
+    def convolution(ours):
+        kernel = {"kernel": ours.weight.permute(2, 3, 1, 0)}
+        return kernel if ours.bias is None else {**kernel, "bias": ours.bias}
+
+    weights = {
+        "mapping": {f"ScaledDense_{number}": linear(one) for number, one in enumerate(generator.mapping)},
+        "constant": generator.constant[0].permute(1, 2, 0),
+    }
+    for number, one in enumerate(generator.layers):
+        rest = {"noise_strength": one.noise_strength, "bias": one.bias}
+        weights[f"layers_{number}"] = {"ModulatedConv_0": modulated(one.convolution), **rest}
+    for number, one in enumerate(generator.to_image):
+        weights[f"to_image_{number}"] = {"ModulatedConv_0": modulated(one.convolution), "bias": one.bias}
+    convolutions = [judge.first, *(c for block in judge.blocks for c in (block.first, block.second, block.past))]
+    judged = {f"EqualizedConv_{number}": convolution(one) for number, one in enumerate((*convolutions, judge.last))}
+    judged |= {"ScaledDense_0": linear(judge.dense), "ScaledDense_1": linear(judge.logit)}
+    with torch.no_grad():
+        w = generator.map(torch.linspace(-1, 1, 20).reshape(4, 5))
+        torch.testing.assert_close(w, theirs.mapping(weights["mapping"], torch.linspace(-1, 1, 20).reshape(4, 5)))
+        ws = w[:, None] + torch.linspace(0, 1, generator.styles)[:, None]
+        pictures = generator(ws)
+        torch.testing.assert_close(pictures, theirs.synthesis(weights, ws, noise), rtol=1e-3, atol=1e-4)
+        expected = theirs.discriminator(judged, pictures, group=4)
+        torch.testing.assert_close(judge(pictures), expected, rtol=1e-3, atol=1e-4)

@@ -12,11 +12,13 @@ STEPS = {
     "stargan": "stargan",
     "infogan": "infogan",
     "semi_supervised": "semi_supervised",
+    "progan": "progan",
+    "stylegan": "stylegan2",
     "vae": "vae",
 }
 """The command of a family -> the module of its steps, with a class `Step` (recipe, channels_last, form)."""
 
-FORMS: dict[str, tuple[str, ...]] = {}
+FORMS: dict[str, tuple[str, ...]] = {"stylegan": ("grouped", "scaled")}
 """The command of a family -> the ways in which PyTorch may compute the same; without, there is one."""
 
 FULLY_CONNECTED = ("ssgan_mnist", "autoencoder", "vae_mlp")
