@@ -49,7 +49,8 @@ def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[st
     layouts = (
         ("contiguous",) if not models.build(recipe.model).generator.convolutional else ("contiguous", "channels_last")
     )
-    precisions = (recipe.precision,) if compiled else ("float32", "bfloat16")
+    beyond = torch_steps.beyond_the_tutorials(recipe)
+    precisions = (recipe.precision,) if compiled or beyond else ("float32", "bfloat16")
 
     def side(layout: str, precision: str, **more: Any) -> dict[str, Any]:
         torch_flags = {**given, "precision": precision}
@@ -57,7 +58,8 @@ def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[st
         return {"side": "torch", "flags": torch_flags, **how, **more}
 
     rows = {f"{name}, {layout}, {kind}": side(layout, kind) for kind in precisions for layout in layouts}
-    if recipe.reuse_noise and recipe.model in ("dcgan_anime_a", "cgan_anime") and not compiled:
+    shareable = recipe.reuse_noise and recipe.model in ("dcgan_anime_a", "cgan_anime")
+    if shareable and not compiled and not beyond:
         best = layouts[-1]
         rows[f"{name}, {best}, {recipe.precision}, work shared as here"] = side(
             best, recipe.precision, shares_work=True

@@ -312,7 +312,7 @@ def test_a_side_that_breaks_off_is_an_error():
         side.close()
 
 
-WITHOUT_PYTORCH = ("sngan_32", "resnet_gan", "projection_gan", "sndcgan")
+WITHOUT_PYTORCH = ("projection_gan",)
 IN_PYTORCH = [name for name in models.names() if name not in WITHOUT_PYTORCH]
 
 
@@ -353,14 +353,21 @@ class TestTorch:
         after = [parameter for network in (side.generator, side.discriminator) for parameter in network.parameters()]
         assert all(torch.isfinite(parameter).all() for parameter in after)
         still = [new for old, new in zip(before, after, strict=True) if not (old != new).any()]
-        # A bias right before batch normalisation has no gradient but rounding: `cgan_anime` has one.
-        assert len(still) <= (model == "cgan_anime") and all(float(p.grad.abs().max()) < 1e-12 for p in still)
+        # A bias right before batch normalisation has no gradient but rounding: `cgan_anime` has one. The slopes of the
+        # hinge at real and at generated pictures cancel in the last bias while all logits are within the margin.
+        assert len(still) <= (model == "cgan_anime" or recipe.loss == "hinge")
+        assert all(float(parameter.grad.abs().max()) < 1e-12 for parameter in still)
         if recipe.clip is not None:
             assert max(p.abs().max() for p in side.discriminator.parameters()) <= recipe.clip
 
     @pytest.mark.parametrize(
         ("given", "named"),
-        [({"loss": "hinge"}, "loss=hinge"), ({"flip": True}, "flip"), ({"average_decay": 0.9}, "average_decay")],
+        [
+            ({"loss": "least_squares"}, "loss=least_squares"),
+            ({"spectral_norm": True}, "spectral_norm"),
+            ({"flip": True}, "flip"),
+            ({"average_decay": 0.9}, "average_decay"),
+        ],
     )
     def test_rules_that_pytorch_does_not_have_are_refused(self, given, named):
         from benchmarks import torch_side

@@ -243,3 +243,80 @@ def test_the_networks_of_stylegan2_are_the_reference_s(form, monkeypatch):
         torch.testing.assert_close(pictures, theirs.synthesis(weights, ws, noise), rtol=1e-3, atol=1e-4)
         expected = theirs.discriminator(judged, pictures, group=4)
         torch.testing.assert_close(judge(pictures), expected, rtol=1e-3, atol=1e-4)
+
+
+def discriminator_of(**given):
+    from benchmarks.torch_side import TorchSide, check
+
+    widths = {"image_size": 32, "generator_width": 2, "discriminator_width": 2, "batch_size": 4}
+    recipe = resolve({"model": "dcgan_anime_a", **widths, **given}, ("dcgan_anime_a",))
+    check(recipe)
+    return TorchSide(recipe, channels_last=True)
+
+
+@pytest.mark.parametrize("penalty", ["gp", "r1", "r2", "dragan"])
+def test_penalties_are_those_of_a_linear_discriminator(penalty):
+    from benchmarks.torch_steps.penalties import penalty as computed
+
+    slope = torch.arange(12.0).reshape(3, 2, 2)
+    real, fake = torch.randn(2, 5, 3, 2, 2)
+    found = computed(penalty, lambda x: (x * slope).sum((1, 2, 3)), real, fake, 10.0)
+    length = slope.norm()
+    expected = 10 * (length - 1) ** 2 if penalty in ("gp", "dragan") else 5 * length**2
+    torch.testing.assert_close(found.detach(), expected)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"penalty": "r1"},
+        {"penalty": "r1", "penalty_every": 2},
+        {"loss": "wasserstein", "penalty": "gp"},
+        {"spectral_norm": True},
+        {"loss": "hinge"},
+    ],
+)
+def test_settings_beyond_the_tutorials_train(given, monkeypatch):
+    side = discriminator_of(**given)
+    calls = []
+    monkeypatch.setattr(side, "penalty", lambda *inputs: calls.append(1) or type(side).penalty(side, *inputs))
+    before = {name: p.detach().clone() for name, p in side.discriminator.named_parameters()}
+    assert side.run(2) > 0
+    steps = 2 * given.get("penalty_every", 1)
+    assert side.updates == steps and len(calls) == ("penalty" in given) * 2
+    still = [name for name, p in side.discriminator.named_parameters() if torch.equal(before[name], p)]
+    assert still == [] and all(p.requires_grad for p in side.discriminator.parameters())
+
+
+def test_spectral_normalisation_has_the_parameters_of_the_library_s():
+    side = discriminator_of(spectral_norm=True)
+    recipe = side.recipe
+    system = start.build_system(recipe, workload.random_pictures(recipe))
+    ours = system.networks(jax.eval_shape(system.init, jax.random.key(0)))["discriminator"]
+    count = sum(parameter.numel() for parameter in side.discriminator.parameters())
+    assert count == sum(leaf.size for leaf in jax.tree.leaves(ours))
+
+
+def test_a_penalty_is_no_matter_of_the_arithmetic_that_is_counted():
+    recipe = resolve({"model": "resnet_gan", "penalty": "r1"}, ("resnet_gan",))
+    sides = train_step.peers(recipe, {"model": "resnet_gan"}, "torch")
+    assert list(sides) == ["PyTorch eager, contiguous, float32", "PyTorch eager, channels_last, float32"]
+
+
+@pytest.mark.parametrize("model", ["ssgan_mnist", "ssgan_conv"])
+def test_the_networks_of_semi_supervised_gans_are_the_reference_s(model, monkeypatch):
+    step = step_of(model)
+    for parameter in (*step.generator.parameters(), *step.judge.parameters()):
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
+    monkeypatch.setattr(torch.nn.functional, "dropout", lambda x, rate: x / (1 - rate))  # nothing is dropped
+    nothing = [torch.zeros(1)] * 6 if model == "ssgan_mnist" else [torch.full((1,), 65536)] * 3
+    with torch.no_grad():
+        z = step.latents()
+        pictures, expected = step.parts.generate(z), step.generator(z)
+        torch.testing.assert_close(pictures, expected.reshape(pictures.shape), rtol=1e-4, atol=1e-5)
+        shown = pictures.flatten(1) if model == "ssgan_mnist" else pictures
+        for found, wanted in zip(
+            step.parts.judged(pictures, step.parts.weights()), step.judge(shown, nothing), strict=True
+        ):
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)

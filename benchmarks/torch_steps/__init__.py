@@ -1,5 +1,7 @@
 """Training steps in PyTorch of the systems that are no tutorial's, one file a family, and which rows each has.
 
+The two-player systems are all in `benchmarks.torch_side`, the tutorials' and those with settings of later years.
+
 Nothing of PyTorch is imported here: the process that compares has no need of it.
 """
 
@@ -40,3 +42,12 @@ def rows(recipe: Recipe) -> list[tuple[str, str | None]]:
     layouts = ("contiguous",) if recipe.model in FULLY_CONNECTED else ("contiguous", "channels_last")
     forms = FORMS.get(recipe.family.command, (None,))
     return [(layout, form) for form in forms for layout in layouts]
+
+
+def beyond_the_tutorials(recipe: Recipe) -> bool:
+    """Whether a two-player system is none of the tutorials', or has a penalty or spectral normalisation that they lack.
+
+    There is no source then whose work would have to be repeated, and PyTorch does the least that there is.
+    """
+    later = recipe.model in ("resnet_gan", "sngan_32", "sndcgan")
+    return later or recipe.penalty is not None or bool(recipe.spectral_norm)

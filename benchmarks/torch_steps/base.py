@@ -49,8 +49,12 @@ class TimedStep(abc.ABC):
 
     def run(self, calls: int) -> float:
         """Trains for so many cycles; returns the seconds that they took."""
+        return self.train(calls * cycle(self.recipe))
+
+    def train(self, steps: int) -> float:
+        """Trains for so many steps; returns the seconds that they took."""
         began = time.perf_counter()
-        for _ in range(calls * cycle(self.recipe)):
+        for _ in range(steps):
             self.step()
         if self.device.type == "cuda":
             torch.cuda.synchronize()
