@@ -50,6 +50,8 @@ def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[st
         ("contiguous",) if not models.build(recipe.model).generator.convolutional else ("contiguous", "channels_last")
     )
     beyond = torch_steps.beyond_the_tutorials(recipe)
+    if compiled and recipe.penalty is not None:  # torch.compile has no derivative of a derivative
+        raise UserError(f"--penalty={recipe.penalty}: is measured in eager mode; give --peer=torch")
     precisions = (recipe.precision,) if compiled or beyond else ("float32", "bfloat16")
 
     def side(layout: str, precision: str, **more: Any) -> dict[str, Any]:

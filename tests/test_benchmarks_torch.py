@@ -297,10 +297,12 @@ def test_spectral_normalisation_has_the_parameters_of_the_library_s():
     assert count == sum(leaf.size for leaf in jax.tree.leaves(ours))
 
 
-def test_a_penalty_is_no_matter_of_the_arithmetic_that_is_counted():
+def test_rows_of_settings_beyond_the_tutorials():
     recipe = resolve({"model": "resnet_gan", "penalty": "r1"}, ("resnet_gan",))
     sides = train_step.peers(recipe, {"model": "resnet_gan"}, "torch")
     assert list(sides) == ["PyTorch eager, contiguous, float32", "PyTorch eager, channels_last, float32"]
+    with pytest.raises(UserError, match="penalty=r1"):
+        train_step.peers(recipe, {"model": "resnet_gan"}, "torch_compile")
 
 
 @pytest.mark.parametrize("model", ["ssgan_mnist", "ssgan_conv"])
