@@ -1,4 +1,4 @@
-"""PyTorch's side: the training step of a tutorial, written as a careful user of PyTorch would write it.
+"""PyTorch's side: the training step of a two-player system, written as a careful user of PyTorch would write it.
 
 Pictures stay on the device as bytes, nothing is read back during a turn, losses take logits, and the discriminator's
 step does not go back into the generator. What is left is the tutorial's own: its losses, steps, optimisers and numbers.
@@ -78,7 +78,7 @@ def check(recipe: Recipe) -> None:
 
 
 class TorchSide(TimedStep):
-    """A tutorial's training.
+    """The training of a tutorial, or of a two-player system of later years.
 
     Args:
       recipe: what is trained; ``precision`` bfloat16 means autocast.
@@ -269,7 +269,7 @@ def initialize(recipe: Recipe, networks: tuple[torch.nn.Module, torch.nn.Module]
         return
     for layer in (layer for network in networks for layer in network.modules()):
         if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
-            torch.nn.init.normal_(layer.weight, 0.0, std)
+            torch.nn.init.normal_(getattr(layer, "weight_orig", layer.weight), 0.0, std)  # with spectral normalisation
         elif isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             torch.nn.init.normal_(layer.weight, 1.0, std)
 

@@ -295,6 +295,8 @@ def test_spectral_normalisation_has_the_parameters_of_the_library_s():
     ours = system.networks(jax.eval_shape(system.init, jax.random.key(0)))["discriminator"]
     count = sum(parameter.numel() for parameter in side.discriminator.parameters())
     assert count == sum(leaf.size for leaf in jax.tree.leaves(ours))
+    kernels = [p.detach() for name, p in side.discriminator.named_parameters() if name.endswith("weight_orig")]
+    assert len(kernels) == 5 and abs(float(kernels[3].std()) / 0.01 - 1) < 0.1, "the system's initial weights"
 
 
 def test_rows_of_settings_beyond_the_tutorials():
