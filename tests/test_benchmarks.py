@@ -456,6 +456,14 @@ def test_train_step(peer):
 
 
 @pytest.mark.long
+def test_train_step_of_a_system_that_is_no_tutorial_s():
+    result = run_benchmark("train_step", "--model=vae_mlp", "--width=8", "--batch_size=4", "--steps_per_call=2", *SHORT)
+    assert result["peer"] == "PyTorch eager, contiguous, float32" and result["ratio"] > 0
+    assert list(result["sides"]) == ["jaxgan", result["peer"]]
+    assert "gflop_per_image" not in result["sides"]["jaxgan"]
+
+
+@pytest.mark.long
 def test_fused():
     result = run_benchmark("fused", *FLAGS, *SHORT, "--steps_per_call=2")
     assert list(result["sides"]) == ["2 steps a call", "1 step a call"]
