@@ -90,8 +90,10 @@ def report(
         scale = facts[ours]["images_per_call"] / facts[name]["images_per_call"]
         rows[name] |= turns.ratios([scale * value for value in seconds[name]], seconds[ours])
     rows[ours]["steps_per_call"] = facts[ours]["steps_per_call"]
-    rows[ours]["gflop_per_image"] = facts[ours]["operations_per_call"] / facts[ours]["images_per_call"] / 1e9
     rows[ours]["matmul_gflop_per_second"] = round(rate / 1e9, 1)
-    achieved = rows[ours]["gflop_per_image"] * 1e9 * rows[ours]["images_per_second"]
-    rows[ours]["fraction_of_matmul_rate"] = round(achieved / rate, 4)
+    operations = facts[ours]["operations_per_call"]
+    if operations is not None:
+        rows[ours]["gflop_per_image"] = operations / facts[ours]["images_per_call"] / 1e9
+        achieved = rows[ours]["gflop_per_image"] * 1e9 * rows[ours]["images_per_second"]
+        rows[ours]["fraction_of_matmul_rate"] = round(achieved / rate, 4)
     return rows

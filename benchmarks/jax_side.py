@@ -1,5 +1,6 @@
 """The library's side: the step that the commands train with, fed as they feed it."""
 
+import math
 import time
 from collections import deque
 from typing import Any
@@ -9,13 +10,13 @@ import numpy as np
 
 from benchmarks import machine, plain
 from benchmarks.arithmetic import step_operations
+from benchmarks.workload import cycle, random_pictures
 from experiments.cli import process
 from experiments.run import start
 from experiments.run.recipes import Recipe, resolve
-from jaxgan import data, models
-from jaxgan.data.examples import Examples
-from jaxgan.data.tags import CONDITION_NAMES
-from jaxgan.systems import gan
+from jaxgan import data
+from jaxgan.data.sources import Sources
+from jaxgan.systems import adversarial
 from jaxgan.systems.schedule import BatchSchedule
 from jaxgan.training import parallel
 from jaxgan.training.fitting import Devices
@@ -38,9 +39,12 @@ class JaxSide:
       recipe: what is trained.
       plain_flax: with XLA's convolutions and one step a call, as a program without this library would do it.
       pictures: what it is trained on; random ones unless given.
+
+    A call of a system that does some of its work rarely is a whole cycle of its steps; a system that grows stays in its
+    first phase.
     """
 
-    def __init__(self, recipe: Recipe, *, plain_flax: bool = False, pictures: Examples | None = None) -> None:
+    def __init__(self, recipe: Recipe, *, plain_flax: bool = False, pictures: Sources | None = None) -> None:
         if plain_flax:
             plain.use_plain_convolutions()
         pictures = pictures or random_pictures(recipe)
@@ -51,19 +55,25 @@ class JaxSide:
         else:
             program = parallel.compile_step(system.step, devices=devices)
         self._steps = 1 if plain_flax else Devices(steps_per_call=recipe.steps_per_call).calls(system)
+        schedule = BatchSchedule(system.schedule.batch_size, system.schedule.batches_per_step)  # no warm-up
         self._feed = InputPipeline(
             [program],
-            pictures,
+            system.sources(pictures),
             inputs=system.inputs,
-            schedule=BatchSchedule(system.schedule.batch_size, system.schedule.batches_per_step),  # no warm-up
+            schedule=schedule,
             seed=recipe.seed,
             steps_per_call=self._steps,
             placement=recipe.placement,
         )
         state = jax.jit(system.init)(jax.random.key(recipe.seed))
         self._state, self._done, self._seconds = program.place_state(state), 0, 0.0
-        self._recipe, self._images = recipe, images_per_call(recipe, self._steps)
-        self._operations = step_operations(system.step.keywords["rules"], recipe.batch_size) * self._steps
+        self._recipe, self._feeds = recipe, math.lcm(cycle(recipe), self._steps) // self._steps
+        steps = self._feeds * self._steps
+        self._images = images_per_call(schedule, steps)
+        rules = system.step.keywords.get("rules")
+        # What other systems and penalties need is not known.
+        known = isinstance(rules, adversarial.Rules) and rules.discriminator_penalty is None
+        self._operations = step_operations(rules, recipe.batch_size) * steps if known else None
 
     def facts(self) -> dict[str, Any]:
         """Returns what a comparison needs to know."""
@@ -87,7 +97,7 @@ class JaxSide:
         unread: deque[Any] = deque()
         in_flight = 0 if jax.default_backend() == "cpu" else 1
         began = time.perf_counter()
-        for _ in range(calls):
+        for _ in range(calls * self._feeds):
             self._state, metrics = self._feed(self._state, self._done, self._steps)
             self._done += self._steps
             unread.append(metrics)
@@ -113,20 +123,6 @@ class JaxSide:
         return machine.matmul_rate(self._recipe.precision)
 
 
-def images_per_call(recipe: Recipe, steps: int) -> int:
+def images_per_call(schedule: BatchSchedule, steps: int) -> int:
     """Counts the real pictures that so many steps take."""
-    schedule = gan.schedule(recipe)
     return schedule.batch_size * schedule.batches_per_step * steps
-
-
-def random_pictures(recipe: Recipe, batches: int = 8) -> Examples:
-    """Draws noise of the shape that a recipe trains on: the speed does not depend on what the pictures show."""
-    size, rng = recipe.picture_size, np.random.default_rng(0)
-    colours = models.build(recipe.model).image_shape[-1]
-    count = max(batches * recipe.batch_size, 256)
-    images = rng.integers(0, 256, (count, size, size, colours), np.uint8)
-    if not recipe.family.conditional:
-        return Examples({"image": images}, (), "")
-    names = CONDITION_NAMES if colours == 3 else tuple(map(str, range(10)))
-    conditions = np.eye(len(names), dtype=np.uint8)[rng.integers(0, len(names), count)]
-    return Examples({"image": images, "condition": conditions}, names, "")

@@ -97,7 +97,7 @@ def pytorch_pictures(recipe: Recipe, pictures: Examples, z: jax.Array, condition
 
     side = TorchSide(recipe, channels_last=models.build(recipe.model).generator.convolutional, pictures=pictures)
     batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
-    side.run(total_steps(recipe, len(pictures), batches * recipe.batch_size))
+    side.train(total_steps(recipe, len(pictures), batches * recipe.batch_size))
     side.generator.eval()
     arrays = [array for array in (z, conditions) if array is not None]
     inputs = [torch.from_numpy(np.array(array, np.float32)).to(side.device) for array in arrays]

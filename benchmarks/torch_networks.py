@@ -1,31 +1,83 @@
 """The generators and discriminators in PyTorch: pictures (N, C, H, W), logits (N,) before the sigmoid.
 
-The networks of the PyTorch tutorials are those of the equivalence proofs. Here are the three that come from Keras
-tutorials, as a PyTorch user would write them: padding 2 stands for "same", at the same cost.
+The networks of the PyTorch tutorials are those of the equivalence proofs, and so are the residual ones and that of the
+paper of spectral normalisation. Here are the three that come from Keras tutorials, as a PyTorch user would write them:
+padding 2 stands for "same", at the same cost.
 """
 
+import importlib
 import inspect
-import runpy
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from jaxgan import models
 from jaxgan.host.errors import UserError
 
-# By its path: installed packages, such as torch-fidelity, bring a package `tests` of their own.
-TUTORIALS = runpy.run_path(str(Path(__file__).resolve().parent.parent / "tests" / "reference" / "torch_networks.py"))
+# By their path, under a name of their own: installed packages, such as torch-fidelity, bring a package `tests`.
+_REFERENCES = types.ModuleType("benchmarks_references")
+_REFERENCES.__path__ = [str(Path(__file__).resolve().parent.parent / "tests" / "reference")]
+sys.modules[_REFERENCES.__name__] = _REFERENCES
+
+
+def reference(name: str) -> Any:
+    """Returns a module of `tests/reference`, the networks of an equivalence proof."""
+    return importlib.import_module(f"{_REFERENCES.__name__}.{name}")
+
+
+TUTORIALS = vars(reference("torch_networks"))
 
 
 def build(name: str, **sizes: Any) -> tuple[nn.Module, nn.Module]:
     """Builds (generator, discriminator) of a system; `sizes` as in `jaxgan.models.build`, those that it knows."""
-    written_here = {"mlp_keras": mlp_keras, "dcgan_mnist_keras": dcgan_mnist_keras, "wgan_anime": wgan_anime}
-    builder = written_here.get(name) or TUTORIALS.get(name)
+    if name in ("resnet_gan", "sngan_32"):
+        return residual(name, **sizes)
+    written_here = (mlp_keras, dcgan_mnist_keras, wgan_anime, sndcgan)
+    builder = {one.__name__: one for one in written_here}.get(name) or TUTORIALS.get(name)
     if builder is None:
         raise UserError(f"--model={name}: its networks are not here in PyTorch")
     known = inspect.signature(builder).parameters
     return builder(**{key: value for key, value in sizes.items() if key in known})
+
+
+def residual(name: str, **sizes: Any) -> tuple[nn.Module, nn.Module]:
+    """Builds the networks of residual blocks, with as many blocks of the same widths as the library's."""
+    torch_residual = reference("torch_residual")
+    ours = models.build(name, **{key: value for key, value in sizes.items() if key != "dropout_rate"})
+    generator, judge = ours.generator, ours.discriminator
+    start = ours.image_shape[0] >> len(generator.widths)
+    return (
+        torch_residual.Generator(ours.latent_dim, start, generator.first_width, generator.widths),
+        torch_residual.Discriminator(judge.widths, judge.plain_widths),
+    )
+
+
+def sndcgan(
+    image_size: int = 32, latent_dim: int = 128, generator_width: int = 64, discriminator_width: int = 64
+) -> tuple[nn.Module, nn.Module]:
+    built = [
+        reference("torch_residual").convolutional(width, latent_dim, image_size // 8)
+        for width in (generator_width, discriminator_width)
+    ]
+    return built[0][0], built[1][1]
+
+
+def with_spectral_norm(discriminator: nn.Module) -> nn.Module:
+    """Returns a sequence of convolutions with biases and spectral normalisation, and without batch normalisation."""
+    spectral = reference("torch_residual").spectral
+
+    def normalised(layer: nn.Module) -> nn.Module:
+        if not isinstance(layer, nn.Conv2d):
+            return layer
+        shape = layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding
+        return spectral(nn.Conv2d(*shape))
+
+    layers = [layer for layer in discriminator if not isinstance(layer, nn.BatchNorm2d)]
+    return nn.Sequential(*map(normalised, layers))
 
 
 class Line(nn.Module):

@@ -1,42 +1,62 @@
-"""PyTorch's side: the training step of a tutorial, written as a careful user of PyTorch would write it.
+"""PyTorch's side: the training step of a two-player system, written as a careful user of PyTorch would write it.
 
 Pictures stay on the device as bytes, nothing is read back during a turn, losses take logits, and the discriminator's
 step does not go back into the generator. What is left is the tutorial's own: its losses, steps, optimisers and numbers.
 """
 
 import dataclasses
+import functools
+import importlib
 import math
-import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks import machine, torch_networks
+from benchmarks import torch_networks, torch_steps
+from benchmarks.torch_steps import penalties
+from benchmarks.torch_steps.base import TimedStep, cross_entropy, descend, fixed
 from experiments.run.recipes import Recipe, resolve
 from jaxgan import models
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
+from jaxgan.systems.adversarial_penalties import WEIGHT
 
 CONDITION_DIMS = {"cgan_anime": 23, "cgan_mnist": 10}
 REUSES_FAKES = ("mlp_a", "dcgan_mnist_a", "cgan_mnist")  # their source keeps the pictures of D's step for G's step
 OF_JAXGAN_ALONE = (
+    "ada",
+    "attention_size",
+    "auxiliary_classifier",
     "average_decay",
     "clip_normalization",
     "critic_warmup",
     "decay_every",
+    "diffaugment",
     "flip",
+    "instance_noise",
+    "interpolate_conditions",
     "label_smoothing",
+    "minibatch_std",
+    "replay",
+    "top_k",
+    "upsampling",
     "wrong_in_one",
 )
+WITH_SPECTRAL_NORM = ("dcgan_anime_a", "dcgan_64")  # if asked for; others have it, or do not
+LOSSES = ("nonsaturating", "wasserstein", "hinge")
 SIZES = ("image_size", "latent_dim", "generator_width", "discriminator_width", "dropout_rate")
 
 
-def build(description: dict[str, Any]) -> "TorchSide":
+def build(description: dict[str, Any]) -> TimedStep:
     """Builds the side that a worker's description asks for: "flags" of a recipe, and how it is run."""
     torch.backends.cudnn.benchmark = True
     recipe = resolve(description["flags"], (description["flags"]["model"],))
+    if torch_steps.has(recipe):
+        step = importlib.import_module(f"benchmarks.torch_steps.{torch_steps.STEPS[recipe.family.command]}").Step
+        return step(recipe, channels_last=description["channels_last"], form=description.get("form"))
     check(recipe)
     return TorchSide(
         recipe,
@@ -48,15 +68,17 @@ def build(description: dict[str, Any]) -> "TorchSide":
 
 def check(recipe: Recipe) -> None:
     """Raises a UserError for a rule that this side does not know: the two sides would play different games."""
-    if recipe.loss not in ("nonsaturating", "wasserstein"):
+    if recipe.loss not in LOSSES:
         raise UserError(f"--loss={recipe.loss}: PyTorch's side does not know it; give --sides=jaxgan")
     for field in dataclasses.fields(recipe):
         if field.name in OF_JAXGAN_ALONE and getattr(recipe, field.name) != field.default:
             raise UserError(f"--{field.name}: PyTorch's side does not know it; give --sides=jaxgan")
+    if recipe.spectral_norm is not None and not (recipe.spectral_norm and recipe.model in WITH_SPECTRAL_NORM):
+        raise UserError(f"--spectral_norm: PyTorch's {recipe.model} does not know it; give --sides=jaxgan")
 
 
-class TorchSide:
-    """A tutorial's training.
+class TorchSide(TimedStep):
+    """The training of a tutorial, or of a two-player system of later years.
 
     Args:
       recipe: what is trained; ``precision`` bfloat16 means autocast.
@@ -76,30 +98,34 @@ class TorchSide:
         shares_work: bool = False,
         pictures: Examples | None = None,
     ) -> None:
-        self.recipe, self.channels_last = recipe, channels_last
-        self.one_forward = shares_work or recipe.model in REUSES_FAKES
+        super().__init__(recipe, channels_last=channels_last)
+        self.batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
+        self.beyond = torch_steps.beyond_the_tutorials(recipe)
+        self.one_forward = shares_work or recipe.model in REUSES_FAKES or (self.beyond and recipe.reuse_noise)
+        self.is_probability = recipe.loss == "nonsaturating"
         self.looks_once = shares_work and recipe.model == "cgan_anime"
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.manual_seed(recipe.seed)
         sizes = {name: getattr(recipe, name) for name in SIZES if getattr(recipe, name) is not None}
         networks = torch_networks.build(recipe.model, **sizes)
+        if recipe.spectral_norm:
+            networks = (networks[0], torch_networks.with_spectral_norm(networks[1]))
         initialize(recipe, networks)
         self._make_data(networks, sizes)
         if pictures is not None:
             self._take_data(pictures)
         self.order = torch.randperm(self.count, device=self.device)
         self.position = 0
-        networks = [network.to(self.device).train() for network in networks]
-        if channels_last:
-            networks = [network.to(memory_format=torch.channels_last) for network in networks]
-        rates = (recipe.generator_learning_rate, recipe.discriminator_learning_rate)
-        self.optimizers = [self._optimizer(network, rate) for network, rate in zip(networks, rates, strict=True)]
+        networks = [self.placed(network) for network in networks]
+        # With a penalty of its own steps the discriminator takes k + 1 in k steps.
+        share = recipe.penalty_every / (recipe.penalty_every + 1) if recipe.penalty_every > 1 else 1.0
+        settings = ((recipe.generator_learning_rate, 1.0), (recipe.discriminator_learning_rate, share))
+        self.optimizers = [self._optimizer(*each) for each in zip(networks, settings, strict=True)]
+        self.updates = 0  # of the discriminator, without those on a penalty alone
         self.critic_parameters = list(networks[1].parameters())
         self.generator, self.discriminator = [torch.compile(n) for n in networks] if compiled else networks
 
     def _make_data(self, networks: Any, sizes: dict[str, Any]) -> None:
         """Random pictures and conditions on the device, in the memory format of the networks."""
-        self.latent_dim = sizes.get("latent_dim") or _default_latent_dim(self.recipe.model)
+        self.latent_dim = sizes.get("latent_dim") or models.build(self.recipe.model).latent_dim
         self.condition_dim = CONDITION_DIMS.get(self.recipe.model, 0)
         self.latent_std = math.exp(-1 / math.pi) if self.recipe.model == "cgan_anime" else 1.0
         self.count = max(8 * self.recipe.batch_size, 256)
@@ -122,31 +148,16 @@ class TorchSide:
         if self.condition_dim:
             self.conditions = torch.from_numpy(np.array(pictures.conditions, np.float32)).to(self.device)
 
-    def _optimizer(self, network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
-        if self.recipe.optimizer == "rmsprop":
-            return torch.optim.RMSprop(network.parameters(), lr=rate, alpha=0.9, eps=1e-7)
-        return torch.optim.Adam(network.parameters(), lr=rate, betas=(self.recipe.beta1, self.recipe.beta2))
+    def _optimizer(self, network: torch.nn.Module, setting: tuple[float, float]) -> torch.optim.Optimizer:
+        (rate, share), recipe = setting, self.recipe
+        if recipe.optimizer == "rmsprop":
+            return torch.optim.RMSprop(network.parameters(), lr=rate * share, alpha=0.9**share, eps=1e-7)
+        betas = recipe.beta1**share, recipe.beta2**share
+        return torch.optim.Adam(network.parameters(), lr=rate * share, betas=betas)
 
-    def facts(self) -> dict[str, Any]:
-        """Returns what a comparison needs to know."""
-        name = torch.cuda.get_device_name(0) if self.device.type == "cuda" else f"{torch.get_num_threads()} threads"
-        batches = self.recipe.critic_steps if self.recipe.new_batch_each_critic_step else 1
-        return {"images_per_call": self.recipe.batch_size * batches, "device": f"{self.device.type} {name}"}
-
-    def run(self, calls: int) -> float:
-        """Trains for so many steps."""
-        began = time.perf_counter()
-        for _ in range(calls):
-            self.step()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - began
-
-    def measure(self) -> dict[str, Any]:
-        """Measures peak memory."""
-        if self.device.type == "cuda":
-            return {"peak_memory_mb": round(torch.cuda.max_memory_allocated() / 1e6, 1)}
-        return {"peak_memory_mb": machine.peak_memory_mb()}
+    @property
+    def networks(self) -> Mapping[str, torch.nn.Module]:
+        return {"generator": self.generator, "discriminator": self.discriminator}
 
     def step(self) -> None:
         """Takes the critic's steps and the generator's step."""
@@ -201,14 +212,26 @@ class TorchSide:
 
     def discriminator_step(self, real: torch.Tensor, condition: list[torch.Tensor], fake: torch.Tensor) -> None:
         """Takes one step of the discriminator or critic, its bound included."""
-        optimizer = self.optimizers[1]
-        optimizer.zero_grad()
-        self.discriminator_loss(real, condition, fake).backward()
-        optimizer.step()
-        if self.recipe.clip is not None:
+        recipe, optimizer = self.recipe, self.optimizers[1]
+        its_turn = recipe.penalty is not None and self.updates % recipe.penalty_every == 0
+        lazily = recipe.penalty_every > 1
+        loss = self.discriminator_loss(real, condition, fake)
+        if its_turn and not lazily:
+            loss = loss + self.penalty(real, condition, fake)
+        descend(optimizer, loss)
+        if its_turn and lazily:
+            descend(optimizer, recipe.penalty_every * self.penalty(real, condition, fake))
+        self.updates += 1
+        if recipe.clip is not None and recipe.penalty is None:
             with torch.no_grad():
                 for parameter in self.critic_parameters:
                     parameter.clamp_(-self.recipe.clip, self.recipe.clip)
+
+    def penalty(self, real: torch.Tensor, condition: list[torch.Tensor], fake: torch.Tensor) -> torch.Tensor:
+        """Computes the penalty that the recipe names, with its weight."""
+        weight = WEIGHT if self.recipe.penalty_weight is None else self.recipe.penalty_weight
+        judge = functools.partial(self.logits, condition=condition)
+        return penalties.penalty(self.recipe.penalty, judge, real, fake.float(), weight)
 
     def discriminator_loss(self, real: torch.Tensor, condition: list[torch.Tensor], fake: torch.Tensor) -> torch.Tensor:
         """Computes the loss from logits, as the recipe has it."""
@@ -226,16 +249,17 @@ class TorchSide:
             return cross_entropy(judged[0], 1.0) + sum(cross_entropy(logits, 0.0) for logits in refused) / 3
         if self.recipe.loss == "wasserstein":
             return self.logits(fake, condition).mean() - self.logits(real, condition).mean()
+        if self.recipe.loss == "hinge":
+            above, below = 1 - self.logits(real, condition), 1 + self.logits(fake, condition)
+            return functional.relu(above).mean() + functional.relu(below).mean()
         return cross_entropy(self.logits(real, condition), 1.0) + cross_entropy(self.logits(fake, condition), 0.0)
 
     def generator_step(self, fake: torch.Tensor, condition: list[torch.Tensor]) -> None:
         """Takes one step of the generator."""
-        optimizer = self.optimizers[0]
-        optimizer.zero_grad()
-        logits = self.logits(fake, condition)
-        loss = -logits.mean() if self.recipe.loss == "wasserstein" else cross_entropy(logits, 1.0)
-        loss.backward()
-        optimizer.step()
+        # The tutorials compute gradients of the discriminator here, too, and do not use them.
+        with fixed(*([self.discriminator] if self.beyond else [])):
+            logits = self.logits(fake, condition)
+            descend(self.optimizers[0], cross_entropy(logits, 1.0) if self.is_probability else -logits.mean())
 
 
 def initialize(recipe: Recipe, networks: tuple[torch.nn.Module, torch.nn.Module]) -> None:
@@ -245,18 +269,9 @@ def initialize(recipe: Recipe, networks: tuple[torch.nn.Module, torch.nn.Module]
         return
     for layer in (layer for network in networks for layer in network.modules()):
         if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
-            torch.nn.init.normal_(layer.weight, 0.0, std)
+            torch.nn.init.normal_(getattr(layer, "weight_orig", layer.weight), 0.0, std)  # with spectral normalisation
         elif isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             torch.nn.init.normal_(layer.weight, 1.0, std)
-
-
-def _default_latent_dim(model: str) -> int:
-    return {"mlp_b": 64, "mlp_keras": 30, "cgan_anime": 62}.get(model, 100)
-
-
-def cross_entropy(logits: torch.Tensor, target: float) -> torch.Tensor:
-    """Computes the mean binary cross-entropy against one target."""
-    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
 
 
 def rotated(pictures: torch.Tensor, degrees: float) -> torch.Tensor:

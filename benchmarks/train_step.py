@@ -11,10 +11,12 @@ from typing import Any
 
 from absl import flags
 
+from benchmarks import torch_steps, workload
 from benchmarks.comparison import ROUNDS, TURN_SECONDS, compare
 from experiments.cli import command, schema
 from experiments.run.recipes import Recipe, all_options, resolve
 from jaxgan import models, systems
+from jaxgan.host.errors import UserError
 
 PEERS = ("torch", "torch_compile", "plain_flax", "none")
 
@@ -25,7 +27,8 @@ def main() -> None:
     """Runs the command."""
     given = schema.given_flags(all_options())
     recipe = resolve(given, systems.names())
-    given = {**given, "model": recipe.model}
+    given = workload.fully_grown({**given, "model": recipe.model}, recipe)
+    recipe = resolve(given, systems.names())
     sides = {"jaxgan": {"side": "jaxgan", "flags": given}, **peers(recipe, given, _PEER.value)}
     result = compare(sides, rounds=ROUNDS.value, turn_seconds=TURN_SECONDS.value)
     result = {**against_the_fastest(result["sides"], sides, recipe.precision), **result}
@@ -39,12 +42,17 @@ def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[st
         return {}
     if peer == "plain_flax":
         return {"plain Flax": {"side": "plain_flax", "flags": given}}
+    if torch_steps.has(recipe):
+        return peers_beside_the_tutorials(recipe, given, peer)
     compiled = peer == "torch_compile"
     name = "torch.compile" if compiled else "PyTorch eager"
     layouts = (
         ("contiguous",) if not models.build(recipe.model).generator.convolutional else ("contiguous", "channels_last")
     )
-    precisions = (recipe.precision,) if compiled else ("float32", "bfloat16")
+    beyond = torch_steps.beyond_the_tutorials(recipe)
+    if compiled and recipe.penalty is not None:  # torch.compile has no derivative of a derivative
+        raise UserError(f"--penalty={recipe.penalty}: is measured in eager mode; give --peer=torch")
+    precisions = (recipe.precision,) if compiled or beyond else ("float32", "bfloat16")
 
     def side(layout: str, precision: str, **more: Any) -> dict[str, Any]:
         torch_flags = {**given, "precision": precision}
@@ -52,12 +60,30 @@ def peers(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[st
         return {"side": "torch", "flags": torch_flags, **how, **more}
 
     rows = {f"{name}, {layout}, {kind}": side(layout, kind) for kind in precisions for layout in layouts}
-    if recipe.reuse_noise and recipe.model in ("dcgan_anime_a", "cgan_anime") and not compiled:
+    shareable = recipe.reuse_noise and recipe.model in ("dcgan_anime_a", "cgan_anime")
+    if shareable and not compiled and not beyond:
         best = layouts[-1]
         rows[f"{name}, {best}, {recipe.precision}, work shared as here"] = side(
             best, recipe.precision, shares_work=True
         )
     return rows
+
+
+def peers_beside_the_tutorials(recipe: Recipe, given: dict[str, Any], peer: str) -> dict[str, dict[str, Any]]:
+    """Returns PyTorch's rows of a system that is no tutorial's, in eager mode and float32.
+
+    Raises:
+      UserError: for what is not there.
+    """
+    if peer != "torch":
+        raise UserError(f"--peer={peer}: {recipe.model} is measured in eager mode; give --peer=torch")
+
+    def side(layout: str, form: str | None) -> dict[str, Any]:
+        return {"side": "torch", "flags": given, "channels_last": layout == "channels_last", "form": form}
+
+    rows = torch_steps.rows(recipe)
+    names = [", ".join(filter(None, ("PyTorch eager", layout, "float32", form))) for layout, form in rows]
+    return {name: side(*row) for name, row in zip(names, rows, strict=True)}
 
 
 def against_the_fastest(
