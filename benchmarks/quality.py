@@ -30,6 +30,7 @@ from jaxgan.data.examples import Examples
 from jaxgan.host import images
 from jaxgan.host.errors import UserError
 from jaxgan.metrics import measured_colours, scores
+from jaxgan.systems import gan
 from jaxgan.training.distributed.processes import Processes
 
 _SIDES = flags.DEFINE_list("sides", ["jaxgan", "pytorch"], "who trains")
@@ -78,8 +79,8 @@ def main() -> None:
 
 def pictures_seen(recipe: Recipe, pictures: int) -> int:
     """Counts the real pictures that the discriminator was shown; repeats of one batch count once."""
-    batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
-    return total_steps(recipe, pictures, batches * recipe.batch_size) * batches * recipe.batch_size
+    batches = gan.schedule(recipe)
+    return batches.examples_before(total_steps(recipe, pictures, batches))
 
 
 def jaxgan_pictures(recipe: Recipe, evaluator: Any) -> np.ndarray:
@@ -96,8 +97,7 @@ def pytorch_pictures(recipe: Recipe, pictures: Examples, z: jax.Array, condition
     from benchmarks.torch_side import TorchSide
 
     side = TorchSide(recipe, channels_last=models.build(recipe.model).generator.convolutional, pictures=pictures)
-    batches = recipe.critic_steps if recipe.new_batch_each_critic_step else 1
-    side.train(total_steps(recipe, len(pictures), batches * recipe.batch_size))
+    side.train(total_steps(recipe, len(pictures), gan.schedule(recipe)))
     side.generator.eval()
     arrays = [array for array in (z, conditions) if array is not None]
     inputs = [torch.from_numpy(np.array(array, np.float32)).to(side.device) for array in arrays]
