@@ -261,7 +261,7 @@ def test_the_last_row_of_a_truncation_is_one_picture(run):
     rows = shown.images.reshape(5, 8, 8, 8, 3)
     assert len(np.unique(rows[-1].reshape(8, -1), axis=0)) == 1
     np.testing.assert_array_equal(rows[0], system.sample(state, 8, 3))
-    assert shown.rows[0] == "ψ = 1" and shown.rows[-1] == "ψ = 0"
+    assert shown.rows[0] == "psi = 1" and shown.rows[-1] == "psi = 0"
     assert system.outputs.exhibits["styles"](state, 16, 3).images.shape == (16, 8, 8, 3)
 
 

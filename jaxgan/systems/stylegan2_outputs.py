@@ -151,7 +151,7 @@ def show_truncation(
         np.zeros((sets * COLUMNS * len(PSIS), 0), np.uint8),
         COLUMNS,
         together=len(PSIS),
-        rows=tuple(f"ψ = {psi:g}" for psi in PSIS),
+        rows=tuple(f"psi = {psi:g}" for psi in PSIS),  # Pillow's font has no ψ
     )
 
 
