@@ -6,13 +6,13 @@ import types
 import jax
 import numpy as np
 import pytest
-from reference import cases
 from test_exhibits import FACES, PLAIN, assert_near, run_of
 
 from experiments import sample
 from experiments.run import directions as of_runs
 from experiments.run.recipes import resolve
 from experiments.run.restore import TrainedRun
+from jaxgan import models
 from jaxgan.data.examples import Examples
 from jaxgan.data.heads import Head, heads_of
 from jaxgan.host.errors import UserError
@@ -124,17 +124,17 @@ class Classifier:
 
 
 @pytest.fixture
-def network(monkeypatch):
+def opened(monkeypatch):
     """Counts how often the classifier is opened."""
-    opened = []
+    runs = []
 
     def open_network(run):
-        opened.append(run)
+        runs.append(run)
         return FeatureNetwork("sides", "digest", Classifier(), heads=KINDS)
 
     monkeypatch.setattr(of_runs, "feature_network_of", open_network)
     monkeypatch.setattr(of_runs, "LOOKED_AT", 300)
-    return opened
+    return runs
 
 
 LABELLED = run_of("dcgan_64", NAMES, latent_dim=8)
@@ -153,7 +153,7 @@ def shown(run, **flags):
     return sample._exhibit(run, asked)
 
 
-def test_rows_are_samples_and_columns_strengths(run, network):
+def test_rows_are_samples_and_columns_strengths(run, opened):
     exhibit = shown(run, toward="left light", num=30, seed=4)
     assert exhibit.columns == 7 and exhibit.images.shape == (28, 16, 16, 3)
     assert exhibit.heads == ("-3", "-2", "-1", "0", "+1", "+2", "+3")
@@ -171,7 +171,7 @@ def test_rows_are_samples_and_columns_strengths(run, network):
     assert_near(rows[:, 5], run.latent.images(run.state, moved))
 
 
-def test_without_a_class_a_sample_has_a_row_for_each_of_the_first_kind(run, network):
+def test_without_a_class_a_sample_has_a_row_for_each_of_the_first_kind(run, opened):
     exhibit = shown(run, num=28, seed=4)
     assert exhibit.rows == ("left light", "right light") and exhibit.together == 2 and len(exhibit.images) == 28
     rows = exhibit.images.reshape(2, 2, 7, 16, 16, 3)
@@ -180,10 +180,10 @@ def test_without_a_class_a_sample_has_a_row_for_each_of_the_first_kind(run, netw
     assert len(shown(run, num=1).images) == 14  # one set at least
 
 
-def test_what_was_found_is_kept_and_what_is_stale_is_found_anew(run, network, tmp_path):
+def test_what_was_found_is_kept_and_what_is_stale_is_found_anew(run, opened, tmp_path):
     found = of_runs.directions_of(run)
     again = of_runs.directions_of(run)
-    assert len(network) == 1 and again.kinds == found.kinds
+    assert len(opened) == 1 and again.kinds == found.kinds
     np.testing.assert_array_equal(again.steps, found.steps)
     [file] = (tmp_path / "run" / "directions").iterdir()
     assert file.name == "00000005.npz"
@@ -193,24 +193,24 @@ def test_what_was_found_is_kept_and_what_is_stale_is_found_anew(run, network, tm
     trained_on = dataclasses.replace(run, state=weights)
     assert of_runs.kept(trained_on) is None
     of_runs.directions_of(trained_on)
-    assert len(network) == 2 and of_runs.kept(run) is None  # one file a step
+    assert len(opened) == 2 and of_runs.kept(run) is None  # one file a step
     for changed in ({"step": 6}, {"pictures_digest": "other"}):
         assert of_runs.kept(dataclasses.replace(trained_on, **changed)) is None
     file.write_bytes(file.read_bytes()[:-50])
     assert of_runs.kept(trained_on) is None
     of_runs.directions_of(trained_on)
-    assert len(network) == 3 and of_runs.kept(trained_on) is not None
+    assert len(opened) == 3 and of_runs.kept(trained_on) is not None
 
 
-def test_where_the_workdir_cannot_be_written_to_the_cache_keeps_them(run, network, tmp_path, monkeypatch):
+def test_where_the_workdir_cannot_be_written_to_the_cache_keeps_them(run, opened, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXGAN_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "run").write_text("no directory")
     of_runs.directions_of(run)
     of_runs.directions_of(run)
-    assert len(network) == 1 and len(list((tmp_path / "cache" / "directions").iterdir())) == 1
+    assert len(opened) == 1 and len(list((tmp_path / "cache" / "directions").iterdir())) == 1
 
 
-def test_folders_of_weights_are_left_as_they_are(run, network, tmp_path, monkeypatch):
+def test_folders_of_weights_are_left_as_they_are(run, opened, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXGAN_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "weights.npz").touch()
@@ -219,7 +219,7 @@ def test_folders_of_weights_are_left_as_they_are(run, network, tmp_path, monkeyp
     assert of_runs.kept(run) is not None
 
 
-def test_refusals_are_one_line(run, network, monkeypatch):
+def test_refusals_are_one_line(run, opened, monkeypatch):
     with pytest.raises(UserError, match=r"^show=directions: cgan_anime draws what it is asked for.* condition=\"blue"):
         sample.check_show(FACES, "directions")
     with pytest.raises(UserError, match=r"^show=directions: the run's pictures have no classes or tags"):
@@ -228,7 +228,7 @@ def test_refusals_are_one_line(run, network, monkeypatch):
         UserError, match=r"^toward=uper shade: no class.* which have upper shade, .*left light, right light"
     ):
         shown(run, toward="uper shade")
-    assert not network  # it is said before a network is trained
+    assert not opened  # it is said before a network is trained
     with pytest.raises(UserError, match=r"^toward=left light: is that of show=directions"):
         sample.check(sample.Sample(toward="left light"))
     with pytest.raises(UserError, match="takes no condition"):
@@ -256,17 +256,18 @@ def test_latents_that_are_not_normal_do_not_keep_their_length(run, monkeypatch):
 
 
 @pytest.mark.slow
-def test_styles_are_moved_where_there_are_some_and_psi_changes_where_they_begin(network, tmp_path):
+def test_styles_are_moved_where_there_are_some_and_psi_changes_where_they_begin(opened, tmp_path):
     settings = {"latent_dim": 4, "channel_base": 64, "channel_max": 8, "mapping_layers": 1, "image_size": 8}
     recipe = resolve({"model": "stylegan2_small", "dataset": "avatars", **settings}, ("stylegan2_small",))
     recipe = dataclasses.replace(recipe, workdir=str(tmp_path))
     system = recipe.family.build(recipe.settings, Examples.described((8, 8, 3), NAMES, ""))
-    state = types.SimpleNamespace(sampling_variables=cases.random_variables(system.outputs.latent.network, scale=0.5))
+    network = system.outputs.latent.network
+    state = types.SimpleNamespace(sampling_variables=jax.jit(lambda key: models.init(network, key))(jax.random.key(0)))
     run = TrainedRun(recipe, system, 5, state, NAMES, "digest")
     whole = shown(run, toward="left light", num=14, seed=1)
     half = dataclasses.replace(run, system=sample.with_psi(system, 0.5))
     nearer = shown(half, toward="left light", num=14, seed=1)
-    assert len(network) == 1  # the directions are those of all styles
+    assert len(opened) == 1  # the directions are those of all styles
     light = sides(whole.images).reshape(2, 7, 2)[..., 0].mean(axis=0)
     assert light[-1] > light[0]
     found, latent = of_runs.kept(run), half.latent
