@@ -1,11 +1,12 @@
-"""Editing directions: ways in a generator's space toward a class, such as "blue hair", that leave other kinds alone.
+"""Editing directions: ways in a generator's space toward a class, such as "blue hair", that spare other kinds.
 
 A classifier names samples. The way to a class is that from the mean of the others' points, styles or latents, to the
-mean of its own. Of it only the part is kept that is at right angles to the ways of all other kinds, where points are
-scaled so that they have the same spread along every axis: a linear discriminant of another kind does not change then.
+mean of its own. From it is taken what lies along axes that tell more of other kinds than of its own, where points are
+scaled so that they have the same spread along every axis. Along an axis that tells as much of both, kinds go together.
 
 Reference:
-  Shen et al., "Interpreting the Latent Space of GANs for Semantic Face Editing", 2020, §3.2, for the right angles.
+  Shen et al., "Interpreting the Latent Space of GANs for Semantic Face Editing", 2020, §3.2, which takes away the whole
+  way of another attribute.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from jaxgan.data.heads import Head
 LEAST = 20  # samples of a class and of the others, of which a mean says something
 SHRINKAGE = 0.1  # of the mean variance, added along every axis: of the small variances little is known
 LEAST_COSINE = 0.5  # between a way and its part; below, the part is not made to go as far as the way
-NEGLIGIBLE = 1e-3  # of the longest way: what is shorter than that along an axis is rounding
+MARGIN = 0.01  # of the variance along an axis: what other kinds must tell more of it than the own one
 TINY = 1e-30
 
 
@@ -68,9 +69,11 @@ def find(
     spread, scale = _roots(np.cov(points.T, ddof=0), shrinkage)
     ways = np.where(known[:, None], _differences(points, shares), 0) @ scale
     steps = np.zeros_like(ways)
+    between = ways * np.sqrt(shares.mean(axis=0) * (1 - shares.mean(axis=0)))[:, None]
     for kind in kinds:
-        others = np.concatenate([ways[: kind.start], ways[kind.columns.stop :]])
-        steps[kind.columns] = _at_right_angles(ways[kind.columns], others)
+        own = between[kind.columns]
+        axes = _foreign_axes(own.T @ own, between.T @ between)
+        steps[kind.columns] = _at_right_angles(ways[kind.columns], axes)
     return Directions(tuple(kinds), (steps @ spread).astype(np.float32), counts)
 
 
@@ -119,10 +122,19 @@ def _roots(covariance: np.ndarray, shrinkage: float) -> tuple[np.ndarray, np.nda
     return axes * deviations @ axes.T, axes / deviations @ axes.T
 
 
-def _at_right_angles(ways: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Returns of ways (k, d) the parts at right angles to others (m, d), lengthened to go as far along the ways."""
-    _, lengths, axes = np.linalg.svd(others, full_matrices=False)
-    axes = axes[lengths > NEGLIGIBLE * lengths.max(initial=TINY)]
+def _foreign_axes(own: np.ndarray, every: np.ndarray) -> np.ndarray:
+    """Returns the axes, (m, d), along which other kinds differ more than the own one.
+
+    Args:
+      own: how far the classes of a kind are apart, (d, d).
+      every: the sum of that of all kinds, (d, d).
+    """
+    differences, axes = np.linalg.eigh(2 * own - every)
+    return axes[:, differences < -MARGIN].T
+
+
+def _at_right_angles(ways: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Returns of ways (k, d) the parts at right angles to axes (m, d), lengthened to go as far along the ways."""
     parts = ways - ways @ axes.T @ axes
     cosines = np.linalg.norm(parts, axis=1) / np.maximum(np.linalg.norm(ways, axis=1), TINY)
     return parts / np.maximum(cosines, LEAST_COSINE)[:, None] ** 2
