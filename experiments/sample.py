@@ -5,6 +5,7 @@
     python -m experiments.sample --workdir=W --num=25 --condition="blue hair red eyes" --out=blue.png
     python -m experiments.sample --workdir=W --show=interpolation --out=walk.gif      # or one_noise, neighbours, …
     python -m experiments.sample --workdir=W --show=arithmetic --plus=3,17 --minus=0,9 --out=sum.png
+    python -m experiments.sample --workdir=W --show=directions --toward="blue hair" --out=blue.png
     python -m experiments.sample --workdir=W --psi=0.7 --out=nearer.png               # of a model with styles
     python -m experiments.sample --workdir=W --show=features --out=features.png       # what the discriminator looks at
     python -m experiments.sample --workdir=W --show=reconstructions --out=pairs.png   # of a run that reconstructs
@@ -28,7 +29,15 @@ import jax
 import numpy as np
 
 from experiments.cli import command, schema
-from experiments.run import arithmetic, discriminator_features, exhibits, given_pictures, pretrained, projecting
+from experiments.run import (
+    arithmetic,
+    directions,
+    discriminator_features,
+    exhibits,
+    given_pictures,
+    pretrained,
+    projecting,
+)
 from experiments.run.exhibits import Exhibit
 from experiments.run.output import earlier_pictures, write
 from experiments.run.restore import STEP_HELP, TrainedRun, load_run
@@ -75,7 +84,8 @@ class Sample:
         "samples",
         "Pictures to show; samples; interpolation: between latents, straight and below along the arc (a closed walk if"
         " --out is a .gif); conditions: all of them; one_noise: one latent under every condition; neighbours: samples"
-        " beside the nearest training pictures; arithmetic: of --plus and --minus; features: for the strongest units of"
+        " beside the nearest training pictures; arithmetic: of --plus and --minus; directions: samples moved toward a"
+        " class or tag, --toward, of the run's pictures; features: for the strongest units of"
         " a --layer of the discriminator the pictures that excite them most, above their guided backpropagation;"
         " reconstructions: real pictures above what the system makes of them; translations: inputs, outputs, of two"
         " domains the way back, and the truth; or any other exhibit of it",
@@ -87,6 +97,10 @@ class Sample:
         ' the same --seed, from 0 on, row by row: "3,17,40 5,8,21" are two terms',
     )
     minus: str | None = option(None, "With --show=arithmetic: terms to subtract, written as those of --plus")
+    toward: str | None = option(
+        None,
+        'With --show=directions: class or tag to go toward, such as "blue hair"; default: each of the first kind',
+    )
     layer: str | None = option(
         None, "With --show=features: layer of the discriminator, such as Conv_1; default: its last convolution"
     )
@@ -198,6 +212,8 @@ def check(asked: Sample) -> None:
         arithmetic.check(arithmetic.parse("plus", asked.plus), arithmetic.parse("minus", asked.minus))
     elif asked.plus is not None or asked.minus is not None:
         raise UserError("--plus, --minus: are terms of --show=arithmetic; give that too")
+    if asked.toward is not None and asked.show != "directions":
+        raise UserError(f"--toward={printable(asked.toward)}: is that of --show=directions; give that too")
     if asked.layer is not None and asked.show != "features":
         raise UserError(f"--layer={asked.layer}: is that of --show=features; give that too")
     check_space(asked)
@@ -252,7 +268,10 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
     outputs, found = run.system.outputs, []
     if outputs.latent:
         found += ["samples", "interpolation", "neighbours", "arithmetic"]
-        found += ["conditions", "one_noise"] if run.condition_dim else []
+        if run.condition_dim:
+            found += ["conditions", "one_noise"]
+        elif directions.labelled(run.recipe, run.condition_names):
+            found.append("directions")
     if outputs.score and outputs.score.network.convolutional:
         found.append("features")
     if outputs.reconstruct:
@@ -264,6 +283,8 @@ def shows(run: TrainedRun) -> tuple[str, ...]:
 
 def check_show(run: TrainedRun, show: str) -> None:
     """Raises a UserError for what a run cannot show."""
+    if show == "directions" and run.system.outputs.latent:
+        directions.check(run)
     if show not in shows(run):
         mine = show == "samples" and "translations" in shows(run)
         way_out = "; give --show=translations, or --input=PICTURES for yours" if mine else ""
@@ -320,6 +341,8 @@ def _exhibit(run: TrainedRun, asked: Sample) -> Exhibit:
         return own[asked.show](run.state, asked.num, asked.seed)
     if asked.show == "arithmetic":
         return _arithmetic(run, asked)
+    if asked.show == "directions":
+        return _directions(run, asked)
     if asked.show == "reconstructions":
         return exhibits.reconstructions(run, asked.num, asked.seed)
     if asked.show == "translations":
@@ -353,6 +376,16 @@ def _arithmetic(run: TrainedRun, asked: Sample) -> Exhibit:
     added = arithmetic.chosen("plus", plus, heads, logits)
     taken = arithmetic.chosen("minus", minus, heads, logits)
     return arithmetic.show(run, z, labels, added, taken, asked.seed)
+
+
+def _directions(run: TrainedRun, asked: Sample) -> Exhibit:
+    """Returns samples at strengths of the directions, which are found where they are not kept."""
+    conditions(run, asked.condition, 1)  # refuses one
+    directions.check(run, asked.toward)
+    found = directions.directions_of(run)
+    rows = 1 if asked.toward is not None else len(directions.first_kind(found))
+    samples = max(1, asked.num // (rows * len(directions.STRENGTHS)))
+    return directions.show(run, _latents(run, asked, samples), found, asked.toward)
 
 
 def _projection(run: TrainedRun, asked: Sample) -> Exhibit:

@@ -14,15 +14,22 @@ class Abilities:
     Attributes:
       condition_names: the conditions that it draws, () without.
       outputs: of its system.
+      labelled: whether the pictures that it was trained on have classes or tags.
     """
 
     condition_names: tuple[str, ...] = ()
     outputs: Outputs = dataclasses.field(default_factory=Outputs)
+    labelled: bool = False
 
     @property
     def draws(self) -> bool:
         """Whether it draws pictures from latents."""
         return self.outputs.latent is not None
+
+    @property
+    def editable(self) -> bool:
+        """Whether there are directions toward the classes of its pictures; one that takes conditions needs none."""
+        return self.draws and self.labelled and not self.condition_names
 
     @property
     def codes(self) -> Codes | None:

@@ -10,12 +10,14 @@ import numpy as np
 
 from experiments import sample
 from experiments.page import pictures
-from experiments.page.requests import LAST_NUMBER, Codes, Place, Walk
+from experiments.page.requests import LAST_NUMBER, Codes, Edit, Place, Walk
+from experiments.run import directions
 from experiments.run.output import square_grid
 from experiments.run.restore import TrainedRun
 from jaxgan.host import images
 from jaxgan.host.errors import UserError
 from jaxgan.ops.latent_paths import spherical_interpolation
+from jaxgan.sampling.directions import Directions, offset
 from jaxgan.systems.infogan_outputs import CodedLatentOutput
 
 FILES_KEPT = 100
@@ -38,6 +40,12 @@ def coded(run: TrainedRun, asked: Codes, count: int) -> np.ndarray:
         raise UserError(f"codes: {run.recipe.model} has none")
     z = latent.latents(jax.random.key(asked.seed), count)
     return latent.images(run.state, latent.with_codes(z, asked.classes, asked.values))
+
+
+def edited(run: TrainedRun, found: Directions, asked: Edit, count: int) -> np.ndarray:
+    """Draws the first pictures of a seed, moved toward classes, uint8 (count, H, W, C)."""
+    z = run.latent.latents(jax.random.key(asked.seed), count)
+    return directions.edited(run, z, offset(found, asked.strengths)[None])
 
 
 def on_the_way(run: TrainedRun, walk: Walk, fractions: np.ndarray) -> np.ndarray:

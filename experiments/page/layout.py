@@ -10,6 +10,7 @@ import gradio as gr
 from experiments.page import (
     codes_tab,
     create_tab,
+    directions_tab,
     explore_tab,
     neighbours_tab,
     projection_tab,
@@ -93,6 +94,7 @@ def build(shelf: Shelf, directory: Path, first: str | None = None) -> gr.Blocks:
 
 OTHERS: tuple[tuple[str, Callable[..., Tab]], ...] = (
     ("Codes", codes_tab.build),
+    ("Directions", directions_tab.build),
     ("Neighbours", neighbours_tab.build),
     ("Projection", projection_tab.build),
     ("Translate", translate_tab.build),

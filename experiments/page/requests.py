@@ -14,8 +14,10 @@ from experiments.page.abilities import Abilities
 from experiments.sample import Sample
 from jaxgan.data import tags
 from jaxgan.data.conditions import are_tags
+from jaxgan.data.heads import Head
 from jaxgan.host.errors import UserError, printable
 from jaxgan.models import infogan
+from jaxgan.sampling.directions import Directions
 
 COUNTS = (1, 4, 9, 16, 25, 36, 49, 64)
 """How many pictures: square grids, so that few programs have to be compiled."""
@@ -25,6 +27,7 @@ LARGEST_SEED = 2**31 - 1
 LARGEST_STD = 1.5
 LAST_NUMBER = max(CANDIDATES)
 FARTHEST_CODE = 2.0
+STRONGEST = 3.0
 ANY = "any"
 """The choice that leaves a condition open."""
 
@@ -88,6 +91,19 @@ class Codes:
     seed: int
     classes: dict[int, int]
     values: dict[int, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Edit:
+    """Classes that pictures are moved toward.
+
+    Attributes:
+      seed: of the pictures.
+      strengths: by the number of a class: how far, negative away from it.
+    """
+
+    seed: int
+    strengths: dict[int, float]
 
 
 def condition(names: tuple[str, ...], hair: Any, eyes: Any, label: Any) -> str | None:
@@ -206,6 +222,32 @@ def codes(known: infogan.Codes, seed: Any, classes: Sequence[Any], values: Seque
         for code, value in enumerate(values[: known.continuous])
     }
     return Codes(_seed("seed", seed), {code: value for code, value in chosen.items() if value != ANY}, numbers)
+
+
+def edit(found: Directions, seed: Any, classes: Sequence[Any], strengths: Sequence[Any]) -> Edit:
+    """Checks what pictures are moved toward.
+
+    Args:
+      found: the directions of the run.
+      seed: a whole number from 0 to LARGEST_SEED.
+      classes: for each kind a class that has a direction, or ANY; what goes beyond the kinds is not looked at.
+      strengths: for each kind a number from −STRONGEST to STRONGEST, likewise.
+
+    Raises:
+      UserError: for anything else.
+    """
+    asked = {}
+    for kind, chosen, strength in zip(found.kinds, classes, strengths, strict=False):
+        name = _choice(kind.name, chosen, (ANY, *editable(found, kind)))
+        value = _number(f"strength of {kind.name}", strength, STRONGEST, -STRONGEST)
+        if name != ANY:
+            asked[kind.start + kind.classes.index(name)] = value
+    return Edit(_seed("seed", seed), asked)
+
+
+def editable(found: Directions, kind: Head) -> list[str]:
+    """Lists the classes of a kind that have a direction."""
+    return [name for index, name in enumerate(kind.classes) if found.known[kind.start + index]]
 
 
 def translation(able: Abilities, direction: Any, into: Any) -> tuple[str | None, str | None]:

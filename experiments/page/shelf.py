@@ -6,7 +6,8 @@ from typing import Any
 
 from experiments.cli.schema import find_value
 from experiments.page.abilities import Abilities
-from experiments.run.restore import TrainedRun, load_run, renewed
+from experiments.run import directions
+from experiments.run.restore import TrainedRun, load_run, renewed, workdir_recipe
 from jaxgan import systems
 from jaxgan.host.errors import UserError, printable
 from jaxgan.training.files.checkpoints import Checkpoints
@@ -78,7 +79,9 @@ class Shelf:
         Raises:
           UserError: where no run has this name, or it cannot be read.
         """
-        return Abilities(self.condition_names(name), system_of(self.workdir(name).path).outputs)
+        path = self.workdir(name).path
+        labelled = directions.labelled(workdir_recipe(str(path)), read_description(path).condition_names)
+        return Abilities(self.condition_names(name), system_of(path).outputs, labelled)
 
     def run(self, name: Any) -> TrainedRun:
         """Loads a run at its newest intact checkpoint, or at the step that was asked for.

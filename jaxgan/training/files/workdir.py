@@ -75,6 +75,15 @@ class Workdir:
         return self.samples / f"{step:08d}.png"
 
     @property
+    def directions(self) -> Path:
+        """The directory of editing directions, one file per step; see `experiments.run.directions`."""
+        return self.path / "directions"
+
+    def directions_of(self, step: int) -> Path:
+        """Returns the path of the editing directions of a step."""
+        return self.directions / f"{step:08d}.npz"
+
+    @property
     def evolution(self) -> Path:
         """The grids as an animation."""
         return self.path / "evolution.gif"
@@ -108,7 +117,7 @@ class Workdir:
                 self._lock(self._lock_file)
                 self._lock_file.truncate(0)
                 self._lock_file.write(str(os.getpid()).encode())
-                for directory in (self.path, self.samples, self.tensorboard):
+                for directory in (self.path, self.samples, self.directions, self.tensorboard):
                     remove_temporaries(directory)  # of a process that died, now that no other writes here
             except OSError as error:
                 raise UserError(
