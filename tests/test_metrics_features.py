@@ -1,8 +1,10 @@
 import errno
+import functools
 import hashlib
 import json
 import os
 
+import jax
 import numpy as np
 import pytest
 
@@ -88,6 +90,21 @@ def test_the_second_time_it_is_read_not_trained(kept, monkeypatch):
     assert (again.digest, again.accuracy, again.name) == (network.digest, network.accuracy, network.name)
     images = pictures(5, 3).images
     np.testing.assert_array_equal(again.apply(images).features, network.apply(images).features)
+
+
+def test_what_is_compiled_with_the_features_serves_a_network_that_is_read_again(kept, tmp_path):
+    directory, network = kept
+    compiled = []
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def mean(trace, images):
+        compiled.append(trace)
+        return trace(images).mean()
+
+    images = pictures(4, 3).images
+    found = [mean(one.trace, images / 127.5 - 1.0) for one in (network, load(directory))]
+    assert found[0] == found[1] and len(compiled) == 1
+    assert network.trace != load(tmp_path, recipe=ClassifierRecipe(epochs=1, batch_size=32, shift=0)).trace
 
 
 def test_other_settings_or_pictures_are_other_networks(kept, monkeypatch):

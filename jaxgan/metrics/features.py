@@ -98,13 +98,14 @@ def load(
     arrays, accuracy = trained_arrays(dataset_name, train, test, recipe=recipe, cache_dir=cache_dir, progress=progress)
     heads = heads_of(train.condition_names)
     variables = traverse_util.unflatten_dict(arrays, sep="/")
+    digest = digest_leaves(arrays)
     return FeatureNetwork(
         name=f"{dataset_name}-classifier" if heads else f"{dataset_name}-rotations",
-        digest=digest_leaves(arrays),
+        digest=digest,
         apply=partial(_apply, variables, train.image_shape, len(train.condition_names)),
         heads=heads,
         accuracy=accuracy,
-        trace=partial(_trace, variables),
+        trace=_Traced(digest, variables),
     )
 
 
@@ -271,8 +272,15 @@ def _embed(variables: Variables, images: np.ndarray | jax.Array) -> tuple[np.nda
     return np.concatenate(all_features), np.concatenate(all_logits)
 
 
-def _trace(variables: Variables, images: jax.Array) -> jax.Array:
-    return _embed_batch(variables, images)[0]
+@dataclass(frozen=True)
+class _Traced:
+    """Features inside of traced functions. Equal by the digest: what is compiled with them once serves each reading."""
+
+    digest: str
+    variables: Variables = field(compare=False, repr=False)
+
+    def __call__(self, images: jax.Array) -> jax.Array:
+        return _embed_batch(self.variables, images)[0]
 
 
 @jax.jit
