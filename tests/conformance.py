@@ -45,7 +45,10 @@ def trained(system, examples, steps=STEPS, *, mode="jit", count=1, placement="de
     """The state and the metrics (steps,) after some steps; computed once for each system and its arguments."""
     how = (steps, mode, count, placement, steps_per_call)
     if (id(system), *how) not in _TRAINED:
-        _TRAINED[id(system), *how] = system, _train(system, examples, *how)  # the system is kept, and so its id
+        _TRAINED[id(system), *how] = (
+            system,
+            taken(system, examples, fresh(system), *how),
+        )  # the system is kept, and so its id
     return _TRAINED[id(system), *how][1]
 
 
@@ -54,10 +57,6 @@ def fresh(system):
     if id(system) not in _FRESH:
         _FRESH[id(system)] = system, initial_state(system)
     return _FRESH[id(system)][1]
-
-
-def _train(system, examples, steps, *how):
-    return taken(system, examples, fresh(system), steps, *how)
 
 
 def taken(system, examples, state, steps, mode="jit", count=1, placement="device", steps_per_call=1):

@@ -78,6 +78,20 @@ def test_an_axis_that_tells_most_of_one_kind_is_left_to_it():
     assert np.linalg.norm(found.steps[1]) > 1.5  # from the mean of one half of a normal distribution to the other's
 
 
+def test_a_step_goes_as_far_as_the_way_between_the_means_by_the_discriminant_of_its_class():
+    """It is at right angles to an axis of the other kind, and longer for it."""
+    random = np.random.default_rng(3)
+    points = random.normal(size=(4000, 3))
+    hair, eyes = points[:, 0] + 0.5 * points[:, 1] > 0, points[:, 1] > 0
+    found = directions.find(points, answers(hair, eyes), heads_of(("a hair", "b hair", "a eyes", "b eyes")))
+    way = points[hair].mean(axis=0) - points[~hair].mean(axis=0)
+    covariance = np.cov(points.T, ddof=0)
+    shrunken = covariance + directions.SHRINKAGE * np.trace(covariance) / 3 * np.eye(3)
+    discriminant = np.linalg.solve(shrunken, way)
+    assert cosine(found.steps[1], way) < 0.99
+    assert found.steps[1] @ discriminant == pytest.approx(way @ discriminant, rel=1e-5)
+
+
 def test_kinds_that_tell_nothing_of_each_other_do_not_change_each_other():
     random = np.random.default_rng(2)
     points = random.normal(size=(4000, 6))

@@ -43,9 +43,7 @@ class Directions(NamedTuple):
         return np.any(self.steps != 0, axis=1)
 
 
-def find(
-    points: np.ndarray, logits: np.ndarray, kinds: Sequence[Head], *, least: int = LEAST, shrinkage: float = SHRINKAGE
-) -> Directions:
+def find(points: np.ndarray, logits: np.ndarray, kinds: Sequence[Head], *, least: int = LEAST) -> Directions:
     """Finds a direction for each class.
 
     Args:
@@ -53,20 +51,21 @@ def find(
       logits: a classifier's answers for the same samples, (N, classes).
       kinds: what the answers mean.
       least: a class of fewer points, or of all points but fewer, has no direction.
-      shrinkage: variance that is added along every axis, as a share of the mean variance.
 
     Raises:
       ValueError: if the points and the answers differ in number, or there are no kinds.
     """
+    from scipy.special import softmax  # not needed where directions are only applied
+
     points, logits = np.asarray(points, np.float64), np.asarray(logits, np.float64)
     if len(points) != len(logits) or not kinds:
         raise ValueError(f"{len(points)} points, {len(logits)} answers and {len(kinds)} kinds")
-    shares = np.concatenate([_shares(logits[:, kind.columns]) for kind in kinds], axis=1)
+    shares = np.concatenate([softmax(logits[:, kind.columns], axis=1) for kind in kinds], axis=1)
     counts = np.concatenate(
         [np.bincount(logits[:, kind.columns].argmax(axis=1), minlength=len(kind.classes)) for kind in kinds]
     )
     known = (counts >= least) & (len(points) - counts >= least)
-    spread, scale = _roots(np.cov(points.T, ddof=0), shrinkage)
+    spread, scale = _roots(np.cov(points.T, ddof=0))
     ways = np.where(known[:, None], _differences(points, shares), 0) @ scale
     steps = np.zeros_like(ways)
     between = ways * np.sqrt(shares.mean(axis=0) * (1 - shares.mean(axis=0)))[:, None]
@@ -101,12 +100,6 @@ def moved(points: np.ndarray, offsets: np.ndarray, *, keep_length: bool) -> np.n
     return found * (before / np.maximum(after, TINY))
 
 
-def _shares(logits: np.ndarray) -> np.ndarray:
-    """Returns the probabilities, (N, K)."""
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
-
-
 def _differences(points: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Returns for each class its mean point minus that of the others, (classes, d); each point counts by its share."""
     own = shares.T @ points / np.maximum(shares.sum(axis=0), TINY)[:, None]
@@ -114,11 +107,11 @@ def _differences(points: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return own - rest
 
 
-def _roots(covariance: np.ndarray, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
+def _roots(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the root of a shrunken covariance (d, d), and the inverse of the root."""
     covariance = np.atleast_2d(covariance)
     variances, axes = np.linalg.eigh(covariance)
-    deviations = np.sqrt(np.maximum(variances, 0) + shrinkage * np.trace(covariance) / len(covariance) + TINY)
+    deviations = np.sqrt(np.maximum(variances, 0) + SHRINKAGE * np.trace(covariance) / len(covariance) + TINY)
     return axes * deviations @ axes.T, axes / deviations @ axes.T
 
 
