@@ -45,10 +45,8 @@ def trained(system, examples, steps=STEPS, *, mode="jit", count=1, placement="de
     """The state and the metrics (steps,) after some steps; computed once for each system and its arguments."""
     how = (steps, mode, count, placement, steps_per_call)
     if (id(system), *how) not in _TRAINED:
-        _TRAINED[id(system), *how] = (
-            system,
-            taken(system, examples, fresh(system), *how),
-        )  # the system is kept, and so its id
+        # The system is kept, and so its id.
+        _TRAINED[id(system), *how] = system, taken(system, examples, fresh(system), *how)
     return _TRAINED[id(system), *how][1]
 
 
