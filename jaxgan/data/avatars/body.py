@@ -60,6 +60,11 @@ def _band(canvas: Canvas, colour: Colour, top: float, width: float) -> None:
     canvas.fill(stroke(curve((-width, top + 0.03), (0, top + 0.075), (width, top + 0.03)), 0.012), darker(colour, 0.8))
 
 
+def cloth_colour(dice: Dice) -> Colour:
+    """Returns the colour of the clothes, beside that of collars and scarfs."""
+    return dice.pick("cloth", _CLOTHES)
+
+
 def draw_clothes(canvas: Canvas, traits: Traits, dice: Dice) -> None:
     """Draws the shoulders and clothes.
 
@@ -68,7 +73,7 @@ def draw_clothes(canvas: Canvas, traits: Traits, dice: Dice) -> None:
       traits: the traits of the face.
       dice: the random numbers of the picture.
     """
-    cloth = dice.pick("cloth", _CLOTHES)
+    cloth = cloth_colour(dice)
     trim = dice.pick("trim", [colour for colour in _CLOTHES if colour != cloth])
     kind = traits.clothes
     skin = SKINS[traits.skin]

@@ -1,7 +1,8 @@
 """Pairs of a face and a drawing of it to be translated into the face: a sketch, a map of its parts, or a grey picture.
 
 Both show the same face, so that the right answer of a translation is known, pixel by pixel. A map shows hair and eyes
-in the colours of their classes, and every other part in one colour of its own, whatever it is in the face.
+in the colours of their classes, skin and clothes in their own, without shades, and the background as it is: what it
+does not tell, nobody could translate.
 """
 
 import functools
@@ -12,25 +13,21 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
 from jaxgan.data import avatars, cache
+from jaxgan.data.avatars.body import cloth_colour
 from jaxgan.data.avatars.canvas import Canvas
 from jaxgan.data.avatars.dice import Dice
 from jaxgan.data.avatars.eyes import lash_colour
-from jaxgan.data.avatars.palette import CONDITION_NAMES, EYE_PAINTS, HAIR_PAINTS, Colour, condition
-from jaxgan.data.avatars.scene import oversampling, paint_parts
+from jaxgan.data.avatars.palette import CONDITION_NAMES, EYE_PAINTS, HAIR_PAINTS, SKINS, Colour, condition
+from jaxgan.data.avatars.scene import oversampling, paint_background, paint_parts
 from jaxgan.data.avatars.traits import Traits, choose
 from jaxgan.data.examples import Examples
 from jaxgan.data.pairs import check_pair, split_pairs
 
 INPUTS = ("parts", "sketch", "grey")
 
-_EDITION = 1  # raised when the drawing of a (seed, index) changes, so that cached pairs are redrawn
-_PARTS = {
-    "background": (176, 196, 222),
-    "skin": (255, 214, 186),
-    "mouth": (170, 30, 60),
-    "clothes": (96, 128, 128),
-    "accessories": (255, 0, 255),
-}
+_EDITION = 2  # raised when the drawing of a (seed, index) changes, so that cached pairs are redrawn
+_PAPER = (176, 196, 222)  # under a sketch: no part has this colour, so that every outline is a change
+_MOUTH = (170, 30, 60)
 _WHITE, _LASHES = (255, 255, 255), (0, 0, 0)
 _BALL = (253, 252, 255)  # in which `eyes` draws the white of an eye
 _INK = 6  # times a difference of colours becomes ink
@@ -93,23 +90,31 @@ def _grey(image: np.ndarray) -> np.ndarray:
 
 def _drawing(dice: Dice, size: int, pair_input: str) -> np.ndarray:
     traits, factor = choose(dice), oversampling(size)
-    page = Canvas.blank(size * factor, _PARTS["background"])
-    flat = _tones(traits) if pair_input == "parts" else None
-    paint_parts(page, traits, dice, lambda part, canvas: canvas.flattened(flat[part]) if flat else canvas)
-    image = page.image if pair_input == "parts" else _lines(page.image)
-    return np.asarray(image.reduce(factor))
+    if pair_input == "sketch":
+        page = Canvas.blank(size * factor, _PAPER)
+        paint_parts(page, traits, dice)
+        return np.asarray(_lines(page.image).reduce(factor))
+    tones = _tones(traits, dice)
+    page = paint_background(traits, dice, size * factor)
+    paint_parts(page, traits, dice, lambda part, canvas: canvas.flattened(tones[part]) if part in tones else canvas)
+    return np.asarray(page.image.reduce(factor))
 
 
-def _tones(traits: Traits) -> dict[str, Callable[[Colour], Colour]]:
-    """Returns for each part the colour that stands in a map for each colour of the face."""
-    hair, eyes = HAIR_PAINTS[traits.hair].base, EYE_PAINTS[traits.eyes].base
+def _tones(traits: Traits, dice: Dice) -> dict[str, Callable[[Colour], Colour]]:
+    """Returns for the parts that a map flattens the colour that stands in it for each colour of the face."""
     lash = lash_colour(traits)
 
     def eye(colour: Colour) -> Colour:
-        return _WHITE if colour == _BALL else _LASHES if colour == lash else eyes
+        return _WHITE if colour == _BALL else _LASHES if colour == lash else EYE_PAINTS[traits.eyes].base
 
-    tones: dict[str, Callable[[Colour], Colour]] = {"hair": lambda _: hair, "eyes": eye, "brows": lambda _: _LASHES}
-    return tones | {part: lambda _, colour=colour: colour for part, colour in _PARTS.items()}
+    flat = {
+        "hair": HAIR_PAINTS[traits.hair].base,
+        "skin": SKINS[traits.skin],
+        "clothes": cloth_colour(dice),
+        "mouth": _MOUTH,
+        "brows": _LASHES,
+    }
+    return {part: lambda _, colour=colour: colour for part, colour in flat.items()} | {"eyes": eye}
 
 
 def _lines(image: Image.Image) -> Image.Image:

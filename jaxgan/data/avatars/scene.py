@@ -37,11 +37,17 @@ def paint(traits: Traits, dice: Dice, size: int) -> np.ndarray:
       uint8 (size, size, 3).
     """
     factor = oversampling(size)
-    colour = backdrop(traits, dice)
-    page = Canvas.blank(size * factor, colour)
-    draw_background(page, traits, dice, colour)
+    page = paint_background(traits, dice, size * factor)
     paint_parts(page, traits, dice)
     return np.asarray(page.image.reduce(factor))
+
+
+def paint_background(traits: Traits, dice: Dice, side: int) -> Canvas:
+    """Returns a page of ``side`` pixels with the background of a face."""
+    colour = backdrop(traits, dice)
+    page = Canvas.blank(side, colour)
+    draw_background(page, traits, dice, colour)
+    return page
 
 
 def paint_parts(
