@@ -33,6 +33,15 @@ def run_file(path, *, xla_flags="", timeout=300):
     return _finished(runpy.run_path, str(path), folder=path.parent, xla_flags=xla_flags, timeout=timeout)
 
 
+def run_function(function, *arguments, timeout=300):
+    """The finished process of a function of a test's module, on one device.
+
+    Its programs are optimised as a user's are: those of the tests' own processes are compiled soon, and then run a
+    multiple of the time.
+    """
+    return _finished(function, *arguments, folder=REPOSITORY, timeout=timeout)
+
+
 def _finished(target, *arguments, folder, timeout, xla_flags=""):
     with tempfile.TemporaryDirectory() as directory:
         streams = [os.path.join(directory, name) for name in ("stdout", "stderr")]

@@ -5,6 +5,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
+from commands import run_function
 
 from jaxgan import data
 from jaxgan.metrics import calibration, features, scores
@@ -56,13 +57,21 @@ def test_scores_are_kept_and_move_in_the_right_direction(faces, tmp_path):
     assert len(seen) > calls
 
 
-@pytest.fixture(scope="module")
-def taught(tmp_path_factory):
-    """A feature network, and faces that it never saw. Teaching it takes minutes, so both proofs below share it."""
+def teach(cache):
+    """A feature network, kept in a cache, and faces that it never saw."""
     train = data.load("avatars", image_size=32, num_examples=6000, conditional=True)
     test = data.load("avatars", image_size=32, num_examples=3000, conditional=True, split="test")
-    recipe, cache = ClassifierRecipe(epochs=12), tmp_path_factory.mktemp("cache")
+    recipe = ClassifierRecipe(epochs=12)
     return features.load("faces", train, test.part(0, 1000), recipe=recipe, cache_dir=cache, progress=False), test
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """Teaching the network takes minutes, so both proofs below share it."""
+    cache = tmp_path_factory.mktemp("cache")
+    done = run_function(teach, cache, timeout=1200)
+    assert done.returncode == 0, done.stderr
+    return teach(cache)
 
 
 @pytest.mark.timeout(1500)

@@ -87,7 +87,12 @@ def test_settings_resume_to_the_bit(name, tmp_path):
     conformance.resumes_to_the_bit(*small(name), tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in ALONE if name != "conditional"])  # which is proven above
+# The conditional case is proven above; the fully connected one has nothing that the others lack but its networks.
+OTHERS = [name for name in ALONE if name not in ("conditional", "fully_connected")]
+OTHERS += [pytest.param("fully_connected", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_two_devices_draw_what_one_does(name):
     """In float64 to the last digits: what is random belongs to an example, and means are those of all devices."""
     system, _ = small(name)
