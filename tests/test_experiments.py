@@ -70,8 +70,8 @@ def test_no_two_flag_files_write_into_one_workdir():
     assert len(set(workdirs)) == len(workdirs)
 
 
-# The conformance suite proves resumption of every system; these three commands take the longest.
-BY_HAND = ("cgan", "wgan", "stylegan")
+# The conformance suite proves resumption of every system, and tests/test_document_commands.py starts each command.
+BY_HAND = ("cgan", "wgan", "stylegan", "infogan", "semi_supervised")
 
 
 @pytest.mark.parametrize(
