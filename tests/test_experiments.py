@@ -4,9 +4,10 @@ import json
 import re
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
-from test_commands import REPOSITORY, arrays_of, inspected, logged, run
+from test_commands import REPOSITORY, arrays_of, inspected, logged
 
 from experiments.cli import command, schema
 from experiments.run.recipes import read_recipe_flags, recipe_class, resolve
@@ -48,6 +49,10 @@ EXPERIMENTS = {
 }
 
 
+def run(name, *arguments):
+    return commands.run(name, *arguments, xla_flags=commands.SOON)
+
+
 def test_every_flag_file_begins_with_the_command_that_runs_it():
     for path in FLAG_FILES.glob("*.flags"):
         first = path.read_text(encoding="utf-8").splitlines()[0]
@@ -71,7 +76,7 @@ def test_no_two_flag_files_write_into_one_workdir():
 
 
 # The conformance suite proves resumption of every system, and tests/test_document_commands.py starts each command.
-BY_HAND = ("cgan", "wgan", "stylegan", "infogan", "semi_supervised")
+BY_HAND = ("cgan", "wgan", "stylegan", "infogan", "semi_supervised", "cyclegan", "stargan")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import SOON
 from ports import free_port
 
 from jaxgan.training.distributed import heartbeat
@@ -39,7 +40,7 @@ def start(workdir, *flags, devices=1):
         **alone(os.environ),
         "JAX_PLATFORMS": "cpu",
         "JAX_CPU_ENABLE_ASYNC_DISPATCH": "0",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {SOON}",
     }
     return subprocess.Popen(
         [sys.executable, "-m", "experiments.dcgan", *TINY, f"--workdir={workdir}", *flags],

@@ -92,6 +92,7 @@ SAME = ("stylegan2", "stylegan2_auto")
 LONG = (
     *("mlp_a", "mlp_keras", "autoencoder", "dcgan_mnist_a", "dcgan_mnist_keras", "dcgan_anime_b", "dcgan_64"),
     *("cgan_mnist", "infogan_mnist", "ssgan_conv", "resnet_gan", "sngan_32", "sndcgan", "projection_gan", *SAME),
+    "wgan_anime",  # whose clipping looks at each weight alone
     "progan",  # whose restarts and phases tests/test_progan.py proves
     "style",  # one network and one optimiser, as an autoencoder has
 )
