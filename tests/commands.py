@@ -23,13 +23,13 @@ SERVER.set_forkserver_preload(
 )
 
 
-SOON = "--xla_backend_optimization_level=0"
+COMPILED_FAST = "--xla_backend_optimization_level=0"
 
 
 def run(command, *arguments, xla_flags="", timeout=300):
     """The finished process of `python -m experiments.COMMAND`, on one device.
 
-    With `SOON` as XLA's flags its programs are compiled in a third of the time, and run longer: for a few small steps.
+    Of a few small steps, compiling takes longest: `COMPILED_FAST` as XLA's flags takes a third of that time.
     """
     arguments = (f"experiments.{command}", *map(str, arguments))
     return _finished(_run_command, *arguments, folder=REPOSITORY, xla_flags=xla_flags, timeout=timeout)
@@ -43,8 +43,8 @@ def run_file(path, *, xla_flags="", timeout=300):
 def run_function(function, *arguments, timeout=300):
     """The finished process of a function of a test's module, on one device.
 
-    Its programs are optimised as a user's are: those of the tests' own processes are compiled soon, and then run a
-    multiple of the time.
+    Its programs are optimised, as a user's are. Those of the tests' own processes are compiled fast instead, and take
+    several times as long to run.
     """
     return _finished(function, *arguments, folder=REPOSITORY, timeout=timeout)
 

@@ -50,7 +50,7 @@ EXPERIMENTS = {
 
 
 def run(name, *arguments):
-    return commands.run(name, *arguments, xla_flags=commands.SOON)
+    return commands.run(name, *arguments, xla_flags=commands.COMPILED_FAST)
 
 
 def test_every_flag_file_begins_with_the_command_that_runs_it():

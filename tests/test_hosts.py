@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import SOON
+from commands import COMPILED_FAST
 from ports import free_port
 
 from jaxgan.training.distributed import heartbeat
@@ -40,7 +40,7 @@ def start(workdir, *flags, devices=1):
         **alone(os.environ),
         "JAX_PLATFORMS": "cpu",
         "JAX_CPU_ENABLE_ASYNC_DISPATCH": "0",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {SOON}",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {COMPILED_FAST}",
     }
     return subprocess.Popen(
         [sys.executable, "-m", "experiments.dcgan", *TINY, f"--workdir={workdir}", *flags],
