@@ -29,7 +29,7 @@ COMPILED_FAST = "--xla_backend_optimization_level=0"
 def run(command, *arguments, xla_flags="", timeout=300):
     """The finished process of `python -m experiments.COMMAND`, on one device.
 
-    Of a few small steps, compiling takes longest: `COMPILED_FAST` as XLA's flags takes a third of that time.
+    Where a test trains a few small steps, most of the time is compilation: pass `COMPILED_FAST` as XLA's flags.
     """
     arguments = (f"experiments.{command}", *map(str, arguments))
     return _finished(_run_command, *arguments, folder=REPOSITORY, xla_flags=xla_flags, timeout=timeout)

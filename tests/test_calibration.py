@@ -67,7 +67,7 @@ def teach(cache):
 
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory):
-    """Teaching the network takes minutes, so both proofs below share it."""
+    """What `teach` returns. Training takes minutes, so an optimised process does it, once for both proofs below."""
     cache = tmp_path_factory.mktemp("cache")
     done = run_function(teach, cache, timeout=1200)
     assert done.returncode == 0, done.stderr

@@ -78,7 +78,7 @@ def test_settings_allow_any_grouping_of_steps(name):
 
 
 def test_settings_conform_under_pmap_and_shard_map():
-    """One case, of most settings: what two devices compute is proven below of each, without their programs."""
+    """One case, of most settings: what two devices compute is proven below of the others, without their programs."""
     conformance.devices_agree(*small("conditional"))
 
 
@@ -87,12 +87,11 @@ def test_settings_resume_to_the_bit(name, tmp_path):
     conformance.resumes_to_the_bit(*small(name), tmp_path)
 
 
-# The conditional case is proven above; the fully connected one has nothing that the others lack but its networks.
-OTHERS = [name for name in ALONE if name not in ("conditional", "fully_connected")]
-OTHERS += [pytest.param("fully_connected", marks=pytest.mark.long)]
+# The conditional case is proven above; the settings of the fully connected one are those of other cases.
+BY_HAND = [pytest.param(name, marks=pytest.mark.long) for name in ("auxiliary", "fully_connected")]
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", ["gp", "r1_lazy", "ada", "replay", *BY_HAND])
 def test_two_devices_draw_what_one_does(name):
     """In float64 to the last digits: what is random belongs to an example, and means are those of all devices."""
     system, _ = small(name)

@@ -61,7 +61,7 @@ def _band(canvas: Canvas, colour: Colour, top: float, width: float) -> None:
 
 
 def cloth_colour(dice: Dice) -> Colour:
-    """Returns the colour of the clothes, beside that of collars and scarfs."""
+    """Returns the main colour of the clothes; collars, ties and scarves have another."""
     return dice.pick("cloth", _CLOTHES)
 
 

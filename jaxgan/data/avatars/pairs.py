@@ -1,8 +1,8 @@
 """Pairs of a face and a drawing of it to be translated into the face: a sketch, a map of its parts, or a grey picture.
 
 Both show the same face, so that the right answer of a translation is known, pixel by pixel. A map shows hair and eyes
-in the colours of their classes, skin and clothes in their own, without shades, and the background as it is: what it
-does not tell, nobody could translate.
+in the colours of their classes, skin and clothes in one flat colour each, and accessories and the background as they
+are: a translation can only get right what its input shows.
 """
 
 import functools
