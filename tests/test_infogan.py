@@ -15,15 +15,19 @@ from jaxgan.host.errors import UserError
 from jaxgan.models import infogan as networks
 from jaxgan.models.infogan import Belief, Codes, belief
 from jaxgan.systems import information
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.training import parallel
 
 CODES = Codes(3, (4, 2), 2)
 SMALL = {"image_size": 8, "generator_width": 2, "discriminator_width": 2, "codes": CODES}
 
 
-def rules(name="infogan_mnist", optimizer=optax.sgd, rates=(0.05, 0.02), weights=(1.0, 1.0), **sizes):
+def rules(
+    name="infogan_mnist", optimizer=optax.sgd, rates=(0.05, 0.02), weights=(1.0, 1.0), loss="nonsaturating", **sizes
+):
     gan = networks.build(name, **{**SMALL, **sizes})
-    return information.Rules(gan, optimizer(rates[0]), optimizer(rates[1]), *weights)
+    loss = ADVERSARIAL_LOSSES[loss]
+    return information.Rules(gan, optimizer(rates[0]), optimizer(rates[1]), *weights, loss=loss)
 
 
 SMALL_RULES = rules()
@@ -278,6 +282,14 @@ NARROW = {"generator_width": 3, "discriminator_width": 3}
 COMPARED = {
     "infogan_mnist": {"image_size": 12, "channels": 1, "negative_slope": 0.1, **NARROW},
     "infogan_faces": {"image_size": 16, "channels": 3, **NARROW},
+    "infogan_faces, remedies": {
+        "image_size": 16,
+        "channels": 3,
+        "spectral_norm": True,
+        "upsampling": "nearest",
+        "loss": "hinge",
+        **NARROW,
+    },
 }
 WEIGHTS = (0.7, 1.3)
 RATES = (1e-3, 2e-4)
@@ -285,9 +297,12 @@ RATES = (1e-3, 2e-4)
 
 def made(name, gan):
     """The reference's networks with random weights, in float64."""
-    from reference import torch_infogan, torch_play
+    from reference import torch_infogan, torch_play, torch_residual
 
     sizes = gan.latent_dim, gan.codes.outputs
+    if name == "infogan_faces, remedies":
+        pair = torch_infogan.faces16(*sizes, width=3, regularised=True)
+        return [torch_residual.randomise(network, seed).train() for seed, network in enumerate(pair, 2)]
     if name == "infogan_faces":
         pair = torch_infogan.faces16(*sizes, width=3)
     else:
@@ -306,12 +321,23 @@ def pictures(name, images):
 
 def imported(gan, pair, values=lambda network: {}):
     """The variables of both players, with other arrays in the place of those that `values` names."""
-    from reference import torch_play
+    from reference import torch_infogan, torch_play, torch_residual
 
-    return [
-        interop.torch.import_variables(module, {**torch_play.state(network), **values(network)})
+    generator, judge = (
+        interop.torch.import_variables(
+            module, torch_infogan.without_spectral_norm({**torch_play.state(network), **values(network)})
+        )
         for module, network in zip((gan.generator, gan.discriminator), pair, strict=True)
-    ]
+    )
+    vectors = enumerate(torch_residual.vectors(pair[1]))
+    spectral = {f"SpectralConv_{index}": {"u": vector} for index, vector in vectors}
+    return [generator, {**judge, "spectral": spectral} if spectral else judge]
+
+
+def player_of(variables, opt_state=()):
+    """A player with these variables."""
+    extra = {name: value for name, value in variables.items() if name not in ("params", "batch_stats")}
+    return information.Player(variables["params"], variables["batch_stats"], opt_state, extra)
 
 
 def worst(found, expected, tolerance):
@@ -339,7 +365,7 @@ def test_outputs_losses_and_every_gradient_are_those_of_pytorch(name):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     from reference import torch_infogan
 
-    given = rules(name, weights=WEIGHTS, **COMPARED[name])
+    given = rules(name.split(",")[0], weights=WEIGHTS, **COMPARED[name])
     gan, codes = given.gan, (CODES.noise_dim, CODES.categorical, CODES.continuous)
     pair = made(name, gan)
     before = imported(gan, pair)
@@ -363,7 +389,7 @@ def test_outputs_losses_and_every_gradient_are_those_of_pytorch(name):
     )
 
     with jax.enable_x64(True):
-        players = [information.Player(variables["params"], variables["batch_stats"], ()) for variables in before]
+        players = [player_of(variables) for variables in before]
 
         @jax.jit
         def play(generator, judge):
@@ -373,7 +399,7 @@ def test_outputs_losses_and_every_gradient_are_those_of_pytorch(name):
             )
             moved = judge.with_collections(of_d[0][1][1])
             of_g = jax.value_and_grad(information.generator_loss, has_aux=True)(
-                generator.params, generator, judge.replace(batch_stats=moved.batch_stats), second, given
+                generator.params, generator, moved, second, given
             )
             return fakes, of_d, of_g
 
@@ -394,7 +420,8 @@ def test_outputs_losses_and_every_gradient_are_those_of_pytorch(name):
     found = [{"params": g_gradient, **g_stats}, {"params": d_gradient, **d_stats}]
     for ours, theirs in zip(found, expected, strict=True):
         assert worst(ours["params"], theirs["params"], 1e-10) == {}
-        assert worst(ours["batch_stats"], theirs["batch_stats"], 1e-10) == {}
+        for name in set(theirs) - {"params"}:
+            assert worst(ours[name], theirs[name], 1e-10) == {}
     # The source adds 1e-8 within each logarithm, which changes nothing but where a player is sure.
     guarded = torch_infogan.generator_loss(*pair, torch.from_numpy(second), codes, WEIGHTS, 1e-8)[0]
     assert guarded.item() == pytest.approx(g_total.item(), abs=1e-5)
@@ -405,7 +432,7 @@ def steps_differ(name, sizes, steps, count):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     from reference import torch_infogan
 
-    given = rules(name, functools.partial(optax.adam, b1=0.5), RATES, WEIGHTS, **sizes)
+    given = rules(name.split(",")[0], functools.partial(optax.adam, b1=0.5), RATES, WEIGHTS, **sizes)
     gan = given.gan
     codes = (gan.codes.noise_dim, gan.codes.categorical, gan.codes.continuous)
     pair = made(name, gan)
@@ -414,7 +441,7 @@ def steps_differ(name, sizes, steps, count):
     with jax.enable_x64(True):
         optimizers = given.generator_optimizer, given.discriminator_optimizer
         players = [
-            information.Player(variables["params"], variables["batch_stats"], optimizer.init(variables["params"]))
+            player_of(variables, optimizer.init(variables["params"]))
             for variables, optimizer in zip(imported(gan, pair), optimizers, strict=True)
         ]
         state = information.GANState(jnp.zeros((), jnp.int32), jax.random.key(0), *players)

@@ -17,6 +17,7 @@ from jaxgan.host.errors import UserError
 from jaxgan.models import infogan as networks
 from jaxgan.models.infogan import Codes
 from jaxgan.systems import code_measures, infogan, infogan_outputs, information
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES
 from jaxgan.systems.system import preview_key
 
 SMALL = {"generator_width": 2, "discriminator_width": 2, "noise_dim": 3, "batch_size": 4}
@@ -50,6 +51,8 @@ def digits():
         ({"generator_learning_rate": math.inf}, "generator_learning_rate=inf: must be 0 or more"),
         ({"beta1": 1.0}, "beta1=1.0: must be at least 0 and below 1"),
         ({"model": "infogan_faces", "negative_slope": 0.1}, "negative_slope: infogan_faces has that of its DCGAN"),
+        ({"spectral_norm": True}, "spectral_norm: infogan_mnist has no spectral normalisation; take infogan_faces"),
+        ({"upsampling": "nearest"}, "upsampling: infogan_mnist doubles pictures in a way of its own"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message):
@@ -79,9 +82,13 @@ def test_settings_reach_the_networks_and_the_rules():
     assert rules.gan.latent_dim == 11 and rules.gan.image_shape == (28, 28, 3)
     assert rules.gan.discriminator.negative_slope == 0.1
     assert (rules.categorical_weight, rules.continuous_weight) == (2.0, 1.0)
+    chosen = settings_of(model="infogan_faces", image_size=16, spectral_norm=True, upsampling="nearest", loss="hinge")
+    rules = infogan.build_rules(chosen, channels=3)
+    assert rules.gan.discriminator.spectral_norm and rules.gan.generator.upsampling == "nearest"
+    assert rules.loss is ADVERSARIAL_LOSSES["hinge"]
     without = settings_of(categorical_codes="", continuous_codes=3)
     assert without.codes == Codes(62, (), 3)
-    assert "categorical_information" not in infogan.build_report(without.codes).metrics
+    assert "categorical_information" not in infogan.build_report(without.codes, "nonsaturating").metrics
 
 
 @pytest.mark.slow

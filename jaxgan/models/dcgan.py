@@ -71,14 +71,23 @@ class Discriminator(ConvolutionalNetwork):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps pictures (N, *image_shape) to logits (N,)."""
+        return self.judge(self.features(x, train), train)
+
+    def features(self, x: jax.Array, train: bool) -> jax.Array:
+        """Maps pictures to what the last layer sees, (N, H, W, widths[-1])."""
         if self.spectral_norm:
             for width, geometry in zip(self.widths, (self.head, *[HALVE] * len(self.widths)), strict=False):
                 x = leaky_relu(self.spectral_conv(x, width, *geometry, train))
-            return self.spectral_conv(x, 1, *self.tail, train).reshape(x.shape[0])
+            return x
         x = leaky_relu(self.conv(x, self.widths[0], *self.head))
         for width in self.widths[1:]:
             x = self.down(x, width, *HALVE, train)
-        return self.conv(x, 1, *self.tail).reshape(x.shape[0])
+        return x
+
+    def judge(self, x: jax.Array, train: bool) -> jax.Array:
+        """Applies the last layer: features (N, H, W, widths[-1]) to logits (N,)."""
+        last = self.spectral_conv(x, 1, *self.tail, train) if self.spectral_norm else self.conv(x, 1, *self.tail)
+        return last.reshape(x.shape[0])
 
 
 def dcgan_anime_a(

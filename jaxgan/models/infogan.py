@@ -17,7 +17,8 @@ deviation could be read, is unused: here, as in the source, the deviation is 1.
 
 `infogan_faces` has the layers of a DCGAN, `dcgan_anime_a`, `dcgan_64` or `dcgan_anime_b`, whichever makes pictures of
 the size asked for. Its heads are the DCGAN's last convolution, and beside it one of the same kernel to 128 features,
-BN, LeakyReLU and Dense.
+BN, LeakyReLU and Dense. With `spectral_norm` trunk and first head are those of a DCGAN with spectral normalisation; Q's
+own layers stay as they are.
 
 Reference:
   Chen et al., "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets",
@@ -164,10 +165,8 @@ class FacesDiscriminator(dcgan.Discriminator):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, read_codes: bool = False) -> Any:
         """Maps pictures (N, *image_shape) in [−1, 1] to logits (N,), with `read_codes` to logits and a `Belief`."""
-        x = leaky_relu(self.conv(x, self.widths[0], *self.head))
-        for width in self.widths[1:]:
-            x = self.down(x, width, *dcgan.HALVE, train)
-        logits = self.conv(x, 1, *self.tail).reshape(x.shape[0])
+        x = self.features(x, train)
+        logits = self.judge(x, train)
         if not read_codes and not self.is_initializing():
             return logits
         features = self.down(x, 2 * min(self.widths), *self.tail, train).reshape(x.shape[0], -1)
@@ -238,6 +237,8 @@ def infogan_faces(
     codes: Codes = OF_FACES,
     generator_width: int = 64,
     discriminator_width: int = 64,
+    spectral_norm: bool = False,
+    upsampling: str = "transposed",
     dtype: Any = None,
 ) -> InfoGAN:
     """InfoGAN for faces, of a DCGAN's layers: 128 noise, two codes of ten classes, two continuous codes."""
@@ -248,12 +249,15 @@ def infogan_faces(
         generator_width=generator_width,
         discriminator_width=discriminator_width,
         initial_std=STD,
+        spectral_norm=spectral_norm,
+        upsampling=upsampling,
         dtype=dtype,
     )
     judge: Any = body.discriminator
     discriminator = FacesDiscriminator(
         dtype=dtype,
         initial_std=STD,
+        spectral_norm=spectral_norm,
         image_shape=judge.image_shape,
         widths=judge.widths,
         head=judge.head,
@@ -290,7 +294,8 @@ def build(name: str, **overrides: Any) -> InfoGAN:
     Args:
       name: "infogan_mnist" or "infogan_faces".
       **overrides: `image_size`, `channels`, `codes`, `generator_width`, `discriminator_width`, `dtype` (the type to
-        compute in), and of `infogan_mnist` `negative_slope`. Left out: the source's own.
+        compute in), of `infogan_mnist` `negative_slope`, and of `infogan_faces` `spectral_norm` and `upsampling`, as
+        `models.build` takes them. Left out: the source's own.
 
     Raises:
       UserError: for an unknown id, or a size that the networks cannot have.

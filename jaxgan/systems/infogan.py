@@ -16,9 +16,10 @@ from jaxgan import models
 from jaxgan.data.examples import Examples
 from jaxgan.host.errors import UserError
 from jaxgan.models import infogan as networks
+from jaxgan.models.blocks import UPSAMPLING
 from jaxgan.models.infogan import Codes
 from jaxgan.systems import infogan_outputs, information
-from jaxgan.systems.adversarial_losses import two_player_report
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, two_player_report
 from jaxgan.systems.infogan_outputs import CodedLatentOutput
 from jaxgan.systems.information import Rules
 from jaxgan.systems.outputs import Outputs, ScoreOutput
@@ -60,9 +61,22 @@ class InfoGANSettings(SystemSettings):
         "Slope of LeakyReLU below 0 (infogan_mnist alone): 0.01 in the authors' code, 0.1 in the paper; default: 0.01",
         group="Model",
     )
+    spectral_norm: bool = option(
+        False,
+        "Normalise the discriminator's weights by their largest singular value (infogan_faces alone)",
+        group="Model",
+    )
+    upsampling: str = option(
+        "transposed",
+        "How the generator of infogan_faces doubles pictures: by transposed convolutions, or by repetition or"
+        " interpolation and a convolution, which leaves no chequers",
+        tuple(UPSAMPLING),
+        group="Model",
+    )
     average_decay: float | None = option(
         None, "Sample from a moving average of the generator with this decay; default: no average", group="Model"
     )
+    loss: str = option("nonsaturating", "Pair of losses", tuple(ADVERSARIAL_LOSSES), group="Loss")
     generator_learning_rate: float = option(1e-3, "Learning rate of the generator", group="Optimiser")
     discriminator_learning_rate: float = option(
         2e-4, "Learning rate of the discriminator and of Q, which reads the codes", group="Optimiser"
@@ -87,6 +101,11 @@ class InfoGANSettings(SystemSettings):
                 raise UserError(f"--{name}={getattr(self, name)}: must be from 0 to {models.LARGEST:,}")
         if self.negative_slope is not None and self.model != "infogan_mnist":
             raise UserError(f"--negative_slope: {self.model} has that of its DCGAN, 0.2; leave it out")
+        if self.model == "infogan_mnist":
+            if self.spectral_norm:
+                raise UserError("--spectral_norm: infogan_mnist has no spectral normalisation; take infogan_faces")
+            if self.upsampling != "transposed":
+                raise UserError("--upsampling: infogan_mnist doubles pictures in a way of its own; take infogan_faces")
         if not self.codes.categorical and not self.codes.continuous:
             raise UserError("--continuous_codes=0: an InfoGAN has codes; give --categorical_codes too")
 
@@ -134,7 +153,7 @@ def build(settings: InfoGANSettings, examples: Examples) -> System:
         schedule=BatchSchedule(settings.batch_size),
         image_shape=gan.image_shape,
         preview=infogan_outputs.build_preview(gan, settings.preview_key()),
-        report=build_report(gan.codes),
+        report=build_report(gan.codes, settings.loss),
         networks=lambda state: {
             "generator": state.generator.params,
             "discriminator": state.discriminator.params,
@@ -159,6 +178,8 @@ def build_rules(settings: InfoGANSettings, channels: int) -> Rules:
     """
     sizes = ("image_size", "generator_width", "discriminator_width", "negative_slope")
     overrides: dict[str, Any] = {name: getattr(settings, name) for name in sizes if getattr(settings, name) is not None}
+    if settings.model == "infogan_faces":
+        overrides |= {"spectral_norm": settings.spectral_norm, "upsampling": settings.upsampling}
     if settings.precision == "bfloat16":
         overrides["dtype"] = jnp.bfloat16
     return Rules(
@@ -168,14 +189,15 @@ def build_rules(settings: InfoGANSettings, channels: int) -> Rules:
         categorical_weight=settings.categorical_weight,
         continuous_weight=settings.continuous_weight,
         average_decay=settings.average_decay,
+        loss=ADVERSARIAL_LOSSES[settings.loss],
     )
 
 
-def build_report(codes: Codes) -> Report:
+def build_report(codes: Codes, loss: str) -> Report:
     """Returns what the metrics of the step mean."""
     kinds = zip(TERMS, (codes.categorical, codes.continuous), strict=True)
     curves = {name: TERMS[name] for name, there in kinds if there}
-    report = two_player_report("nonsaturating", [Panel("information in nats", curves)])
+    report = two_player_report(loss, [Panel("information in nats", curves)])
     return dataclasses.replace(report, bar=(*report.bar, *list(curves)[:1]))
 
 

@@ -20,10 +20,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import losses
 from jaxgan.models.infogan import Belief, Codes, InfoGAN
 from jaxgan.ops import noise, pixels
 from jaxgan.systems.adversarial import GANState
+from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, AdversarialLoss
 from jaxgan.systems.batches import check_batch, only_batch
 from jaxgan.systems.players import Player, apply, mean_over_devices, moving_average, new_player, update
 
@@ -42,6 +42,7 @@ class Rules:
       categorical_weight: of the information of the categorical codes in both losses.
       continuous_weight: of that of the continuous codes.
       average_decay: decay of a moving average of the generator, from which samples are drawn; None: no average.
+      loss: of both players, to which the information is added.
     """
 
     gan: InfoGAN
@@ -50,6 +51,7 @@ class Rules:
     categorical_weight: float = 1.0
     continuous_weight: float = 1.0
     average_decay: float | None = None
+    loss: AdversarialLoss = ADVERSARIAL_LOSSES["nonsaturating"]
 
 
 @functools.partial(jax.jit, static_argnames=("count", "codes", "axis_name"))  # dozens of small programs without it
@@ -138,8 +140,9 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
 
     Returns:
       The state after the step, and metrics, scalars over the global batch: the losses without the information,
-      "d_loss" and "g_loss"; the mean probabilities "d_real" and "d_fake", of the discriminator before its update; the
-      terms "categorical_information" and "continuous_information" of the generator's step, of the codes that there are.
+      "d_loss" and "g_loss"; the mean probabilities, or scores, "d_real" and "d_fake", of the discriminator before its
+      update; the terms "categorical_information" and "continuous_information" of the generator's step, of the codes
+      that there are.
 
     Raises:
       UserError: if the batch is not what the networks take.
@@ -186,7 +189,9 @@ def take_step(
 def discriminator_loss(
     params: Any, player: Player, images: jax.Array, fakes: jax.Array, latents: jax.Array, rules: Rules
 ) -> tuple[jax.Array, tuple[Metrics, Any]]:
-    """Computes the loss of the discriminator and Q: −mean log D(x) − mean log(1 − D(G(z))) − the information.
+    """Computes the loss of the discriminator and Q: that of the rules − the information.
+
+    In the source the first is −mean log D(x) − mean log(1 − D(G(z))).
 
     Real and generated pictures pass one after the other, each normalised by its own statistics. Q sees generated ones.
 
@@ -205,16 +210,16 @@ def discriminator_loss(
     real_logits, collections = apply(network, {**player.variables, "params": params}, images)
     variables = {**player.with_collections(collections).variables, "params": params}
     (fake_logits, believed), collections = apply(network, variables, fakes, read_codes=True)
-    loss = losses.minimax_discriminator_loss(real_logits, fake_logits)
-    chances = [jnp.mean(jax.nn.sigmoid(logits.astype(jnp.float32))) for logits in (real_logits, fake_logits)]
-    metrics = {"d_loss": loss, "d_real": chances[0], "d_fake": chances[1]}
+    loss = rules.loss.discriminator_loss(real_logits, fake_logits)
+    scores = [jnp.mean(rules.loss.score(logits.astype(jnp.float32))) for logits in (real_logits, fake_logits)]
+    metrics = {"d_loss": loss, "d_real": scores[0], "d_fake": scores[1]}
     return loss - _weighted(information(believed, latents, rules.gan.codes), rules), (metrics, collections)
 
 
 def generator_loss(
     params: Any, player: Player, discriminator: Player, latents: jax.Array, rules: Rules
 ) -> tuple[jax.Array, tuple[Metrics, Any]]:
-    """Computes the loss of the generator: −mean log D(G(z)) − the information.
+    """Computes the loss of the generator: that of the rules, −mean log D(G(z)) in the source, − the information.
 
     Args:
       params: of the generator.
@@ -229,7 +234,7 @@ def generator_loss(
     """
     fakes, collections = apply(rules.gan.generator, {**player.variables, "params": params}, latents)
     (logits, believed), _ = apply(rules.gan.discriminator, discriminator.variables, fakes, read_codes=True)
-    loss = losses.nonsaturating_generator_loss(logits)
+    loss = rules.loss.generator_loss(logits)
     terms = information(believed, latents, rules.gan.codes)
     return loss - _weighted(terms, rules), ({"g_loss": loss, **terms}, collections)
 

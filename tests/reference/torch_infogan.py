@@ -6,6 +6,8 @@ import math
 import torch
 from torch import distributions, nn
 
+from reference.torch_residual import hinge, spectral
+
 
 class TensorFlowBatchNorm(nn.BatchNorm2d):
     """Batch normalisation whose running variance is of the biased variance, for (N, C) and (N, C, H, W)."""
@@ -56,6 +58,29 @@ class Judge(nn.Module):
         """The probability alone, by which Q's statistics do not move."""
         return torch.sigmoid(self.head(self.trunk(x)).flatten())
 
+    def discriminator_loss(self, real, fake, epsilon):
+        return -(torch.log(real + epsilon) + torch.log(1 - fake + epsilon)).mean()
+
+    def generator_loss(self, fake, epsilon):
+        return -torch.log(fake + epsilon).mean()
+
+
+class ScoringJudge(Judge):
+    """The same with scores in the place of probabilities, and the hinge loss."""
+
+    def forward(self, x):
+        features = self.trunk(x)
+        return self.head(features).flatten(), self.q(features)
+
+    def real(self, x):
+        return self.head(self.trunk(x)).flatten()
+
+    def discriminator_loss(self, real, fake, epsilon):
+        return hinge(real, fake)
+
+    def generator_loss(self, fake, epsilon):
+        return -fake.mean()
+
 
 def mnist(latent_dim=74, outputs=14, width=64, side=28, channels=1, slope=0.01):
     """(generator, discriminator) of pixels in [0, 1]."""
@@ -94,20 +119,29 @@ def mnist(latent_dim=74, outputs=14, width=64, side=28, channels=1, slope=0.01):
     return generator, Judge(trunk, nn.Linear(16 * width, 1), q)
 
 
-def faces16(latent_dim, outputs, width=2, channels=3):
-    """(generator, discriminator) for 16×16, of pixels in [−1, 1]: 4×4, 8×8, 16×16."""
+def faces16(latent_dim, outputs, width=2, channels=3, regularised=False):
+    """(generator, discriminator) for 16×16, of pixels in [−1, 1]: 4×4, 8×8, 16×16.
+
+    Regularised: doublings by repetition, spectral normalisation of trunk and head, the hinge loss.
+    """
+
+    def double(before, after):
+        if regularised:
+            return nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(before, after, 3, padding=1, bias=False)
+        return (nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),)
+
     generator = nn.Sequential(
         nn.Unflatten(1, (latent_dim, 1, 1)),
         nn.ConvTranspose2d(latent_dim, 2 * width, 4, bias=False),
         nn.BatchNorm2d(2 * width),
         nn.ReLU(),
-        nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),
+        *double(2 * width, width),
         nn.BatchNorm2d(width),
         nn.ReLU(),
-        nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, bias=False),
+        *double(width, channels),
         nn.Tanh(),
     )
-    trunk = nn.Sequential(
+    plain_trunk = nn.Sequential(
         nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False),
         nn.LeakyReLU(0.2),
         nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),
@@ -121,7 +155,27 @@ def faces16(latent_dim, outputs, width=2, channels=3):
         nn.Flatten(),
         nn.Linear(2 * width, outputs),
     )
-    return generator, Judge(trunk, nn.Conv2d(2 * width, 1, 4, bias=False), q)
+    if not regularised:
+        return generator, Judge(plain_trunk, nn.Conv2d(2 * width, 1, 4, bias=False), q)
+    trunk = nn.Sequential(
+        spectral(nn.Conv2d(channels, width, 4, stride=2, padding=1)),
+        nn.LeakyReLU(0.2),
+        spectral(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),
+        nn.LeakyReLU(0.2),
+    )
+    return generator, ScoringJudge(trunk, spectral(nn.Conv2d(2 * width, 1, 4)), q)
+
+
+def without_spectral_norm(state):
+    """The arrays of a state dict with the names and in the order of layers without spectral normalisation."""
+    found = {}
+    for name, array in state.items():
+        layer, _, kind = name.rpartition(".")
+        if kind == "bias" and f"{layer}.weight_orig" in state:
+            found[f"{layer}.weight"] = state[f"{layer}.weight_orig"]
+        if kind not in ("weight_orig", "weight_u", "weight_v"):
+            found[name] = array
+    return found
 
 
 @contextlib.contextmanager
@@ -158,7 +212,7 @@ def discriminator_loss(judge, pictures, fakes, latents, codes, weights, epsilon=
     """(loss with the information, loss without, information terms)."""
     real = judge.real(pictures)
     fake, outputs = judge(fakes)
-    plain = -(torch.log(real + epsilon) + torch.log(1 - fake + epsilon)).mean()
+    plain = judge.discriminator_loss(real, fake, epsilon)
     terms = information(outputs, latents, *codes, epsilon)
     return plain - weights[0] * terms[0] - weights[1] * terms[1], plain, terms
 
@@ -166,7 +220,7 @@ def discriminator_loss(judge, pictures, fakes, latents, codes, weights, epsilon=
 def generator_loss(generator, judge, latents, codes, weights, epsilon=0.0):
     """(loss with the information, loss without, information terms)."""
     fake, outputs = judge(generator(latents))
-    plain = -torch.log(fake + epsilon).mean()
+    plain = judge.generator_loss(fake, epsilon)
     terms = information(outputs, latents, *codes, epsilon)
     return plain - weights[0] * terms[0] - weights[1] * terms[1], plain, terms
 
