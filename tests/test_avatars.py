@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from jaxgan import data
 from jaxgan.data import avatars, tags
 from jaxgan.data.avatars import curves, traits
 from jaxgan.data.avatars.dice import Dice, mix
@@ -226,6 +227,26 @@ def test_load_draws_once_and_in_order(tmp_path):
     assert avatars.load(size=16, count=150, seed=3, cache_dir=tmp_path).digest == pictures.digest
     assert sorted(path.name for path in tmp_path.iterdir()) == entries
     assert avatars.load(size=16, count=150, seed=4, cache_dir=tmp_path).digest != pictures.digest
+
+
+def test_recolourable_faces_have_backgrounds_that_tell_nothing_of_the_hair(tmp_path):
+    def corners(seed, index, hair, change=lambda chosen: chosen):
+        dice = Dice(seed, index)
+        image = paint(change(dataclasses.replace(traits.choose(dice), hair=hair)), dice, 32)
+        return image[:2, [0, 1, -2, -1]]
+
+    differ = 0
+    for index in range(12):
+        differ += (corners(0, index, 0) != corners(0, index, 11)).any()
+        found = [corners(0, index, hair, avatars.recolourable) for hair in (0, 5, 11)]
+        np.testing.assert_array_equal(found[1:], found[:1] * 2)
+    assert differ > 3  # of other faces they do
+    both = [avatars.load(size=16, count=8, any_hair=any_hair, cache_dir=tmp_path) for any_hair in (False, True)]
+    np.testing.assert_array_equal(*[faces.conditions for faces in both])
+    assert (avatars.measure_hair_colour(both[1].images) == both[1].conditions[:, :12].argmax(1)).all()
+    assert both[0].digest != both[1].digest
+    named = data.load("avatars_recolourable", image_size=16, num_examples=8, cache_dir=tmp_path)
+    np.testing.assert_array_equal(named.images, both[1].images)
 
 
 def test_curves():

@@ -285,10 +285,12 @@ def test_measures_by_hand(painted):
 # Recoloured faces.
 
 
-def test_a_recoloured_face_is_the_same_but_for_one_colour(tmp_path):
-    plain = avatars.load(size=32, count=6, seed=3, cache_dir=tmp_path)
+@pytest.mark.parametrize("any_hair", [False, True])
+def test_a_recoloured_face_is_the_same_but_for_one_colour(tmp_path, any_hair):
+    given = {"size": 32, "count": 6, "seed": 3, "any_hair": any_hair, "cache_dir": tmp_path}
+    plain = avatars.load(**given)
     for part, start_, stop in (("hair", 0, 12), ("eyes", 12, 23)):
-        found = recoloured.load(part=part, size=32, count=6, seed=3, cache_dir=tmp_path)
+        found = recoloured.load(part=part, **given)
         np.testing.assert_array_equal(found.arrays["input"], plain.images)
         changed = found.conditions != plain.conditions
         assert (changed.sum(axis=1) == 2).all() and (changed[:, start_:stop].sum(axis=1) == 2).all()

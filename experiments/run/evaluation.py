@@ -17,6 +17,7 @@ from experiments.run.references import (
     teaching_pictures,
 )
 from experiments.run.translation import RecolouringScores, TranslationScores, domain_scores
+from jaxgan import data
 from jaxgan.data.examples import Examples
 from jaxgan.data.heads import heads_of
 from jaxgan.host.errors import UserError
@@ -167,7 +168,7 @@ def make_evaluator(
         real.conditions[np.arange(num) % len(real)]
         if latent.network.condition_dim and real.conditions is not None
         else None,
-        read_colours=recipe.dataset == "avatars",
+        read_colours=recipe.dataset in data.AVATARS,
         seed=seed,
         progress=progress,
     )

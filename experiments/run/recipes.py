@@ -21,8 +21,9 @@ from jaxgan.systems.settings import (
 from jaxgan.training.best import SCORES
 
 DATASET_HELP = (
-    "avatars (drawn by the library), folder (pictures in --data_dir), or a TFDS name such as mnist; for pix2pix"
-    " avatars_pairs or folder_pairs, for cyclegan avatars_domains or folder_domains"
+    "avatars (drawn by the library), avatars_recolourable (the same with backgrounds that tell nothing of the hair),"
+    " folder (pictures in --data_dir), or a TFDS name such as mnist; for pix2pix avatars_pairs or folder_pairs, for"
+    " cyclegan avatars_domains or folder_domains"
 )
 MOST_MEASURED = 1_000_000  # pictures
 FEATURES = ("trained", "thumbnails")

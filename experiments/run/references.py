@@ -105,9 +105,9 @@ def recoloured_pictures(recipe: Recipe, part: str, count: int) -> Examples | Non
       part: what a run translates; None is returned for other parts than the hair and the eyes, too.
       count: of the faces.
     """
-    if recipe.dataset != "avatars" or part not in COLOURS:
+    if recipe.dataset not in data.AVATARS or part not in COLOURS:
         return None
-    return data.load_recoloured(image_size=recipe.picture_size, part=part, num_examples=count)
+    return data.load_recoloured(str(recipe.dataset), image_size=recipe.picture_size, part=part, num_examples=count)
 
 
 def _at_most(pictures: Examples, count: int, seed: int) -> Examples:
@@ -124,7 +124,7 @@ def teaching_pictures(recipe: Recipe) -> tuple[Examples, Examples]:
     "test". A folder, or a data set without a test split: a tenth of the pictures, the last, are kept for the test. A
     folder with tags gives them for every model, also for one that takes no conditions.
     """
-    if recipe.dataset == "avatars":
+    if recipe.dataset in data.AVATARS:
         sizes = {"train": 10_000, "test": 2_000}
         train, test = (load_pictures(dataclasses.replace(recipe, num_examples=n), split) for split, n in sizes.items())
         return train, test

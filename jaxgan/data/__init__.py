@@ -17,7 +17,10 @@ __all__ = ["Examples", "from_arrays", "load", "load_domains", "load_recoloured"]
 _AVATAR_SEEDS = {"train": 0, "test": 1}
 _PREVIEWED = 16  # pairs of the split "test" that come with the split "train"
 
-DRAWN = ("avatars", "avatars_pairs", "avatars_domains")
+AVATARS = ("avatars", "avatars_recolourable")
+"""The sources of single faces that the library draws."""
+
+DRAWN = (*AVATARS, "avatars_pairs", "avatars_domains")
 """The sources that the library draws."""
 
 FOLDERS = ("folder", "folder_pairs", "folder_domains")
@@ -53,9 +56,10 @@ def load(
     """Opens an image source by its name.
 
     Args:
-      dataset: "avatars" (drawn by the library), "folder", the same with an input beside each picture, "avatars_pairs"
-        and "folder_pairs", "arrays" (what a program had, in a file of arrays), or the name of a TFDS data set such as
-        "mnist".
+      dataset: "avatars" (drawn by the library), "avatars_recolourable" (the same, with backgrounds and accessories that
+        suit every colour of hair, and so tell none), "folder", both with an input beside each picture,
+        "avatars_pairs" and "folder_pairs", "arrays" (what a program had, in a file of arrays), or the name of a TFDS
+        data set such as "mnist".
       image_size: height and width of the pictures, in pixels.
       data_dir: the folder of pictures, a `.npz` or `.npy` file of them, a Parquet file or a folder of such or of a
         data set that the `datasets` library has saved, or TFDS's directory.
@@ -73,11 +77,12 @@ def load(
       NoSuchSplit: if the source has no such split.
       UserError: if the source is missing, unknown or unreadable; the message says what to do.
     """
-    if dataset == "avatars":
+    if dataset in AVATARS:
         from jaxgan.data import avatars
 
         seed = _AVATAR_SEEDS[_known_split(dataset, split, tuple(_AVATAR_SEEDS))]
-        return avatars.load(size=image_size, count=num_examples, seed=seed, cache_dir=cache_dir)
+        any_hair = dataset == "avatars_recolourable"
+        return avatars.load(size=image_size, count=num_examples, seed=seed, any_hair=any_hair, cache_dir=cache_dir)
     if dataset == "avatars_pairs":
         return _avatars_pairs(split, num_examples, pair_input=pair_input, size=image_size, cache_dir=cache_dir)
     if dataset == "folder_pairs":
@@ -165,11 +170,12 @@ def load_domains(
 
 
 def load_recoloured(
-    *, image_size: int, part: str, num_examples: int, cache_dir: str | os.PathLike | None = None
+    dataset: str, *, image_size: int, part: str, num_examples: int, cache_dir: str | os.PathLike | None = None
 ) -> Examples:
-    """Opens faces of the split "test" of "avatars", each of them also in another colour of its hair or its eyes.
+    """Opens faces of the split "test" of avatars, each of them also in another colour of its hair or its eyes.
 
     Args:
+      dataset: "avatars" or "avatars_recolourable".
       image_size: height and width of the pictures, in pixels.
       part: "hair" or "eyes".
       num_examples: number of faces.
@@ -184,7 +190,10 @@ def load_recoloured(
     from jaxgan.data.avatars import recoloured
 
     seed = _AVATAR_SEEDS["test"]
-    return recoloured.load(part=part, size=image_size, count=num_examples, seed=seed, cache_dir=cache_dir)
+    any_hair = dataset == "avatars_recolourable"
+    return recoloured.load(
+        part=part, size=image_size, count=num_examples, seed=seed, any_hair=any_hair, cache_dir=cache_dir
+    )
 
 
 def _avatars_pairs(split: str, count: int, **options: Any) -> Examples:

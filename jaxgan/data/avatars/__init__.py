@@ -6,9 +6,9 @@ train a conditional network. `measure_hair_colour` and `measure_eye_colour` chec
 conditions.
 """
 
+import dataclasses
 import functools
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,7 +42,7 @@ SIZES = range(16, 257)
 EDITION = 1  # raised when the face of a (seed, index) changes, so that cached faces are redrawn
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Avatar:
     """A drawn face.
 
@@ -86,19 +86,27 @@ def draw(seed: int, index: int, size: int) -> Avatar:
     return Avatar(paint(traits, dice, int(size)), traits)
 
 
-def draw_example(index: int, *, seed: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+def recolourable(traits: Traits) -> Traits:
+    """Returns the face with a background and accessories that suit every colour of hair, and so tell none."""
+    return dataclasses.replace(traits, against=tuple(range(len(HAIR_COLOURS))))
+
+
+def draw_example(index: int, *, seed: int, size: int, any_hair: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Draws a face in the form that the cache expects.
 
     Args:
       index: number of the face in the set.
       seed: random seed of the set.
       size: side of the picture in pixels.
+      any_hair: see `load`.
 
     Returns:
       The picture, uint8 (size, size, 3), and its condition vector, uint8 (23,).
     """
-    avatar = draw(seed, index, size)
-    return avatar.image, condition(avatar.hair, avatar.eyes)
+    dice = Dice(seed, index)
+    traits = choose(dice)
+    painted = paint(recolourable(traits) if any_hair else traits, dice, size)
+    return painted, condition(traits.hair, traits.eyes)
 
 
 def check_set(size: int, count: int) -> None:
@@ -111,13 +119,22 @@ def check_set(size: int, count: int) -> None:
         raise UserError(f"{count} avatars cannot be drawn: ask for at least 1")
 
 
-def load(*, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.PathLike | None = None) -> Examples:
+def load(
+    *,
+    size: int,
+    count: int = 30_000,
+    seed: int = 0,
+    any_hair: bool = False,
+    cache_dir: str | os.PathLike | None = None,
+) -> Examples:
     """Opens a set of faces with their hair and eye colours; draws it in parallel processes if it is not cached.
 
     Args:
       size: side of the pictures in pixels, 16 to 256.
       count: number of faces.
       seed: random seed of the set.
+      any_hair: whether backgrounds and accessories suit every colour of hair, see `recolourable`, or that of the face,
+        which they then tell something of.
       cache_dir: directory of the cache; None selects the user's cache directory.
 
     Returns:
@@ -130,11 +147,11 @@ def load(*, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.P
     if not 0 <= seed < 1 << 64:
         raise UserError(f"--seed={seed}: the avatars take a seed from 0 to 2**64 - 1")
     return cache.load_or_build(
-        "avatars",
+        "avatars_recolourable" if any_hair else "avatars",
         {"edition": EDITION, "size": int(size), "count": int(count), "seed": int(seed)},
         int(count),
         (int(size), int(size), 3),
-        functools.partial(draw_example, seed=int(seed), size=int(size)),
+        functools.partial(draw_example, seed=int(seed), size=int(size), any_hair=any_hair),
         condition_names=CONDITION_NAMES,
         cache_dir=cache_dir,
         description="drawing avatars",

@@ -1,7 +1,7 @@
 """Faces beside themselves in another colour of the hair or the eyes: the right answers of a translation.
 
 The inputs are the faces of `avatars.load`, and everything else of a face stays as it is: its background and its
-accessories go on suiting the colour that it had.
+accessories go on suiting the colour that it had, or suit every colour from the first.
 """
 
 import dataclasses
@@ -25,7 +25,9 @@ COLOURS = {"hair": HAIR_COLOURS, "eyes": EYE_COLOURS}
 _EDITION = 1  # raised when the faces change, so that cached ones are redrawn
 
 
-def draw_recoloured(index: int, *, seed: int, size: int, part: str) -> tuple[np.ndarray, np.ndarray]:
+def draw_recoloured(
+    index: int, *, seed: int, size: int, part: str, any_hair: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws a face in another colour above the face itself, in the form that the cache expects.
 
     Args:
@@ -33,21 +35,29 @@ def draw_recoloured(index: int, *, seed: int, size: int, part: str) -> tuple[np.
       seed: random seed of the set.
       size: side of a picture in pixels.
       part: "hair" or "eyes".
+      any_hair: see `avatars.load`.
 
     Returns:
       Both pictures, uint8 (2·size, size, 3), and the condition vector of the first, uint8 (23,).
     """
     dice = Dice(seed, index)
-    plain = choose(dice)
+    chosen = choose(dice)
+    plain = avatars.recolourable(chosen) if any_hair else dataclasses.replace(chosen, against=(chosen.hair,))
     colours = len(COLOURS[part])
     colour = (getattr(plain, part) + dice.pick("another colour", range(1, colours))) % colours
     change: dict[str, int] = {part: colour}
-    other = dataclasses.replace(plain, against=(plain.hair,), **change)  # type: ignore[arg-type]
+    other = dataclasses.replace(plain, **change)  # type: ignore[arg-type]
     return np.concatenate([paint(traits, dice, size) for traits in (other, plain)]), condition(other.hair, other.eyes)
 
 
 def load(
-    *, part: str, size: int, count: int = 30_000, seed: int = 0, cache_dir: str | os.PathLike | None = None
+    *,
+    part: str,
+    size: int,
+    count: int = 30_000,
+    seed: int = 0,
+    any_hair: bool = False,
+    cache_dir: str | os.PathLike | None = None,
 ) -> Examples:
     """Opens a set of faces in another colour, with the faces beside them; draws it where it is not cached.
 
@@ -56,6 +66,7 @@ def load(
       size: side of the pictures in pixels, 16 to 256.
       count: number of faces.
       seed: random seed of the set.
+      any_hair: see `avatars.load`.
       cache_dir: directory of the cache; None selects the user's cache directory.
 
     Returns:
@@ -74,13 +85,14 @@ def load(
         "size": int(size),
         "count": int(count),
         "seed": int(seed),
+        **({"any_hair": True} if any_hair else {}),
     }
     stacked = cache.load_or_build(
         "avatars_recoloured",
         settings,
         int(count),
         (2 * size, size, 3),
-        functools.partial(draw_recoloured, seed=int(seed), size=int(size), part=part),
+        functools.partial(draw_recoloured, seed=int(seed), size=int(size), part=part, any_hair=any_hair),
         condition_names=CONDITION_NAMES,
         cache_dir=cache_dir,
         description="drawing avatars in other colours",
