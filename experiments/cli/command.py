@@ -18,6 +18,7 @@ from experiments.cli.process import accept_any_character, set_up_process
 from experiments.cli.schema import FlagTable
 from jaxgan.host.console import silence
 from jaxgan.host.errors import UserError, named, one_line, printable
+from jaxgan.training import compile_ahead
 from jaxgan.training.signals import Interrupted, stop_by_exceptions
 
 
@@ -43,6 +44,8 @@ def run(main: Callable[[], None], *tables: FlagTable) -> None:
         except Interrupted as interrupted:
             if str(interrupted):  # of several processes one speaks
                 print(interrupted, file=sys.stderr)
+            if compile_ahead.is_under_way():
+                _leave(interrupted.status)
             sys.exit(interrupted.status)
         except KeyboardInterrupt:
             print("Stopped by Ctrl-C.", file=sys.stderr)
@@ -144,7 +147,9 @@ def _fail(message: str) -> NoReturn:
 
 def _leave(status: Any) -> NoReturn:
     """Ends a process that has failed or was asked to; the status is as in ``sys.exit``."""
-    if jax.distributed.is_initialized():  # At its usual end JAX would wait for the other processes, and abort.
+    # At its usual end JAX would wait for the other processes, and abort; Python would wait for a program that is being
+    # compiled, and that nobody needs any more.
+    if jax.distributed.is_initialized() or compile_ahead.is_under_way():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

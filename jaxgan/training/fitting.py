@@ -166,6 +166,7 @@ def train_system(
         seed=system.seed,
         steps_per_call=steps_per_call,
         placement=devices.placement or processes.tell(lambda: usual_placement(program, sources, system.inputs)),
+        total_steps=schedule.total_steps,
     )
     with progress.ticking("making the networks"):
         state = initial_state(system)

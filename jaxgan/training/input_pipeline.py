@@ -16,6 +16,7 @@ from jaxgan.data import order
 from jaxgan.data.sources import Sources, by_name
 from jaxgan.host.errors import UserError
 from jaxgan.systems.schedule import BatchSchedule, Phase
+from jaxgan.training.compile_ahead import CompileAhead
 from jaxgan.training.parallel import Program
 
 PLACEMENTS = ("device", "stream")
@@ -42,6 +43,8 @@ class InputPipeline:
       seed: the seed of the orders.
       steps_per_call: the largest number of steps per compiled call.
       placement: "device" or "stream"; None: "device" if the examples fit.
+      total_steps: steps of the run: while a phase trains, the program of the next is compiled in the background if it
+        begins before. None: each program is compiled when it is needed, as it always is with several processes.
 
     Attributes:
       placement: "device" or "stream".
@@ -63,6 +66,7 @@ class InputPipeline:
         seed: int,
         steps_per_call: int,
         placement: str | None = None,
+        total_steps: int | None = None,
     ) -> None:
         if placement not in (None, *PLACEMENTS):
             raise UserError(f"--placement={placement}: choose one of {', '.join(PLACEMENTS)}")
@@ -76,6 +80,8 @@ class InputPipeline:
         self._seeds = {source: order.seed_of(seed, source) for source in self._arrays}
         self.placement = placement or usual_placement(program, sources, inputs)
         self.waited = 0.0
+        self._total_steps = (total_steps or 0) if jax.process_count() == 1 else 0
+        self._ahead, self._phase_ahead = CompileAhead(), 0
         self._next_streamed = -1
         self._stream: Iterator[Any] = iter(())
         self._data = program.place_data(_batch_of(self._arrays)) if self.placement == "device" else None
@@ -97,8 +103,9 @@ class InputPipeline:
             batch = next(self._stream)
             self._stream = itertools.chain([batch], self._stream)
             draws = jax.tree.map(operator.itemgetter(None), batch)
-        program = self._program_of(self._schedule.at(first_step).phase)
-        state, _ = program(state, self._padded(draws), 0, self._data)
+        phase = self._schedule.at(first_step).phase
+        state, _ = self._program_of(phase)(state, self._padded(draws), 0, self._data)
+        self._compile_ahead(phase + 1, state)
         return jax.block_until_ready(state)
 
     def __call__(self, state: Any, first_step: int, count: int) -> tuple[Any, Any]:
@@ -108,10 +115,25 @@ class InputPipeline:
             began = time.perf_counter()
             draws = self._padded(self._draws(start, length))
             self.waited += time.perf_counter() - began
-            program = self._program_of(self._schedule.at(start).phase)
-            state, log = program(state, draws, length, self._data)
+            phase = self._schedule.at(start).phase
+            if phase == self._phase_ahead:
+                self._ahead.wait()
+                self._compile_ahead(phase + 1, state)
+            state, log = self._program_of(phase)(state, draws, length, self._data)
             logs.append(jax.tree.map(operator.itemgetter(slice(length)), log))
         return state, logs[0] if len(logs) == 1 else jax.tree.map(lambda *leaves: np.concatenate(leaves), *logs)
+
+    def _compile_ahead(self, phase: int, state: Any) -> None:
+        """Begins to compile the program of a phase, if the run comes to it."""
+        self._phase_ahead = phase
+        if phase >= len(self._schedule.phases) or self._schedule.phases[phase].first_step >= self._total_steps:
+            return
+        draws: dict[str, Any] = dict(self._numbers(self._schedule.phases[phase].first_step, 1))
+        if self.placement == "stream":
+            from jaxgan.data.stream import gather
+
+            draws = {source: gather(self._arrays[source], numbers) for source, numbers in draws.items()}
+        self._ahead.begin(self._program_of(phase), state, self._padded(_batch_of(draws)), self._data)
 
     def _runs_of_equal_batches(self, first: int, count: int) -> Iterator[tuple[int, int]]:
         """Yields (first step, number of steps) of parts with equal batches and at most `steps_per_call` steps."""
