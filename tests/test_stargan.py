@@ -200,6 +200,7 @@ def test_settings_become_rules():
     both = family.build_rules(SETTINGS, 3, family.kinds_of(NAMES, None), 5)
     assert (both.columns, both.kinds, both.generator.image_shape) == ((0, 1, 2, 3, 4), (3, 2), (128, 128, 3))
     told = {"critic_steps": 3, "penalty_weight": 2.0, "class_weight": 3.0, "reconstruction_weight": 4.0, "flip": False}
+    told["identity_weight"] = 5.0
     rules = family.build_rules(dataclasses.replace(SETTINGS, **told), 3, kinds, 5)
     assert {name: getattr(rules, name) for name in told} == told
 

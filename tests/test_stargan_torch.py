@@ -1,5 +1,6 @@
 """StarGAN against PyTorch in float64: outputs, losses, every gradient, and whole steps with what is drawn given."""
 
+import dataclasses
 import functools
 
 import jax
@@ -119,13 +120,14 @@ def drawn(state, index, real):
     return np.asarray(order), share
 
 
-def compare_steps(count, kinds):
+def compare_steps(count, kinds, identity=0.0):
     """Takes steps in both, and compares metrics, first gradients, weights and moments of Adam."""
     from reference import torch_stargan
 
     ours, theirs = networks()
     rules = Rules(*ours.values(), ADAM, ADAM, LABELS, tuple(range(LABELS)), kinds, CRITIC, class_weight=2.0)
-    weights = rules.penalty_weight, rules.class_weight, rules.reconstruction_weight
+    rules = dataclasses.replace(rules, identity_weight=identity)
+    weights = rules.penalty_weight, rules.class_weight, rules.reconstruction_weight, rules.identity_weight
     optimizers = [torch.optim.Adam(one.parameters(), lr=1e-3, betas=(0.5, 0.999)) for one in theirs.values()]
     reals, conditions = pictures(count, CRITIC, BATCH), one_of_each(count * CRITIC * BATCH)
     conditions = conditions.reshape(count, CRITIC, BATCH, LABELS)
@@ -168,6 +170,10 @@ def test_three_steps_are_those_of_pytorch():
 
 def test_a_step_of_labels_by_themselves_is_that_of_pytorch():
     compare_steps(1, ())
+
+
+def test_a_step_with_the_loss_of_identity_is_that_of_pytorch():
+    compare_steps(1, KINDS, identity=3.0)
 
 
 def test_the_discriminators_gradient_with_its_penalty_is_that_of_pytorch():

@@ -65,6 +65,8 @@ class Rules:
       penalty_weight: of the discriminator's gradient penalty.
       class_weight: of the classification losses of both.
       reconstruction_weight: of the mean absolute difference of pictures from what is left after there and back.
+      identity_weight: of the mean absolute difference of pictures from their translations into their own labels, which
+        the source does not have. Without it a generator may change what no label speaks of, if it can change it back.
       flip: whether pictures are mirrored with probability ½.
     """
 
@@ -79,6 +81,7 @@ class Rules:
     penalty_weight: float = 10.0
     class_weight: float = 1.0
     reconstruction_weight: float = 10.0
+    identity_weight: float = 0.0
     flip: bool = False
 
 
@@ -131,7 +134,8 @@ def train_step(
       before it: "d_loss", the mean score of translations less that of real pictures; "d_penalty", with its weight;
       "d_class", the classification loss of real pictures, without; "d_real" and "d_fake", the mean scores. Of the
       generator: "g_loss", the negative mean score; "g_class", the classification loss of translations by their targets;
-      "reconstruction", the mean absolute difference after there and back, of pixels in [−1, 1]; both without weights.
+      "reconstruction", the mean absolute difference after there and back, of pixels in [−1, 1], and "identity", if it
+      has a weight, that of translations into the pictures' own labels; all three without weights.
 
     Raises:
       UserError: if the batch is not what the networks take.
@@ -234,6 +238,10 @@ def _generator_step(
             ),
         }
         weighted = rules.class_weight * metrics["g_class"] + rules.reconstruction_weight * metrics["reconstruction"]
+        if rules.identity_weight:
+            same = translate(rules.generator, params, examples.images, examples.labels)
+            metrics["identity"] = mean_difference(same, examples.images)
+            weighted += rules.identity_weight * metrics["identity"]
         return metrics["g_loss"] + weighted, metrics
 
     gradient, metrics = jax.grad(loss, has_aux=True)(player.params)

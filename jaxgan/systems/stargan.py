@@ -60,6 +60,12 @@ class StarganSettings(SystemSettings):
     reconstruction_weight: float = option(
         10.0, "Weight of the mean absolute difference of pictures after there and back", group="Loss"
     )
+    identity_weight: float = option(
+        0.0,
+        "Weight of the mean absolute difference of pictures from translations into their own labels, which keeps what"
+        " no label speaks of; the authors have none",
+        group="Loss",
+    )
     penalty_weight: float = option(10.0, "Weight of the gradient penalty of the discriminator", group="Loss")
     flip: bool = option(True, "Mirror pictures left and right at random", group="Loss")
 
@@ -81,7 +87,8 @@ class StarganSettings(SystemSettings):
         super().check()
         require_positive(self, "width", "discriminator_width", "discriminator_layers", "critic_steps")
         require_shares(self, "beta1")
-        for name in ("class_weight", "reconstruction_weight", "penalty_weight", "constant_steps", "decay_steps"):
+        weights = ("class_weight", "reconstruction_weight", "identity_weight", "penalty_weight")
+        for name in (*weights, "constant_steps", "decay_steps"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(f"--{name}={getattr(self, name)}: must be 0 or more")
         for name in ("generator_learning_rate", "discriminator_learning_rate"):
@@ -122,7 +129,7 @@ def build(settings: StarganSettings, examples: Examples) -> System:
         schedule=BatchSchedule(settings.batch_size, batches_per_step=settings.critic_steps),
         image_shape=rules.generator.image_shape,
         preview=stargan_outputs.build_preview(rules, kinds, examples),
-        report=build_report(),
+        report=build_report(settings.identity_weight > 0),
         networks=lambda state: {"generator": state.generator.params, "discriminator": state.discriminator.params},
         outputs=Outputs(
             translate_to=TranslationOutput(kinds, functools.partial(stargan_outputs.translate_to, rules)),
@@ -220,6 +227,7 @@ def build_rules(settings: StarganSettings, channels: int, kinds: Sequence[Head],
         penalty_weight=settings.penalty_weight,
         class_weight=settings.class_weight,
         reconstruction_weight=settings.reconstruction_weight,
+        identity_weight=settings.identity_weight,
         flip=settings.flip,
     )
 
@@ -246,15 +254,19 @@ def learning_rate(settings: StarganSettings, first: float, iteration: jax.typing
     return first * jnp.maximum(0.0, 1.0 - fallen / falling)
 
 
-def build_report() -> Report:
-    """Returns what the metrics of the step mean."""
+def build_report(identity: bool = False) -> Report:
+    """Returns what the metrics of the step mean, with the difference of translations into a picture's own labels."""
+    differences = {
+        "reconstruction": "after there and back",
+        **({"identity": "by their own labels"} if identity else {}),
+    }
     # No checks: scores of a Wasserstein critic have no level of their own.
     return Report(
         (
             Panel("adversarial loss", {"d_loss": "D", "g_loss": "G"}),
             Panel("gradient penalty", {"d_penalty": "of D"}),
             Panel("classification loss", {"d_class": "D, of real pictures", "g_class": "G, of translations"}),
-            Panel("mean absolute difference", {"reconstruction": "after there and back"}),
+            Panel("mean absolute difference", differences),
             Panel("score", {"d_real": "real", "d_fake": "translated"}),
         ),
         bar=("d_loss", "g_class", "reconstruction"),

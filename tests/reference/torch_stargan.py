@@ -87,7 +87,7 @@ def step(generator, judge, optimizers, batches, *, kinds, weights):
       optimizers: of each.
       batches: for each iteration (pictures, labels, order of the targets, shares of the penalty's points).
       kinds: see `class_loss`.
-      weights: of the penalty, the classes and the reconstruction.
+      weights: of the penalty, the classes, the reconstruction and the identity.
     """
     for real, labels, order, share in batches:
         targets = labels[order]
@@ -112,8 +112,12 @@ def step(generator, judge, optimizers, batches, *, kinds, weights):
         "g_class": class_loss(classes, targets, kinds),
         "reconstruction": (generator(fake, labels) - real).abs().mean(),
     }
+    total = metrics["g_loss"] + weights[1] * metrics["g_class"] + weights[2] * metrics["reconstruction"]
+    if weights[3]:
+        metrics["identity"] = (generator(real, labels) - real).abs().mean()
+        total = total + weights[3] * metrics["identity"]
     optimizers[0].zero_grad()
-    (metrics["g_loss"] + weights[1] * metrics["g_class"] + weights[2] * metrics["reconstruction"]).backward()
+    total.backward()
     of_generator = {name: weight.grad.clone() for name, weight in generator.named_parameters()}
     optimizers[0].step()
     values = {name: value.item() for name, value in metrics.items()}
