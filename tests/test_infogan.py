@@ -262,16 +262,20 @@ def test_each_player_has_latents_of_its_own_in_every_step(monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_devices_give_the_run_of_one(two_devices):
-    step = functools.partial(information.train_step, rules=SMALL_RULES)
+@pytest.mark.parametrize("remedies", [False, True])
+def test_two_devices_give_the_run_of_one(two_devices, remedies):
+    chosen = rules("infogan_faces", **COMPARED["infogan_faces, remedies"]) if remedies else SMALL_RULES
+    step = functools.partial(information.train_step, rules=chosen)
     random = np.random.default_rng(0)
-    batches = {"image": random.integers(0, 256, (3, 1, 8, *SMALL_RULES.gan.image_shape)).astype(np.uint8)}
+    batches = {"image": random.integers(0, 256, (3, 1, 8, *chosen.gan.image_shape)).astype(np.uint8)}
     runs = []
     for mode in parallel.MODES:
         run = parallel.compile_step(step, mode=mode, devices=two_devices[:1] if mode == "jit" else two_devices)
-        state, log = run(run.place_state(information.init_state(jax.random.key(0), SMALL_RULES)), batches, 3)
+        state, log = run(run.place_state(information.init_state(jax.random.key(0), chosen)), batches, 3)
         state = parallel.local(state)
-        runs.append(jax.tree.map(np.asarray, (state.generator.params, state.discriminator.params, log)))
+        assert ("spectral" in state.discriminator.extra) is remedies
+        played = state.generator.variables, state.discriminator.variables
+        runs.append(jax.tree.map(np.asarray, (played, log)))
     for other in runs[1:]:
         jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), other, runs[0])
 
