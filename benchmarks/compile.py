@@ -5,7 +5,8 @@ r"""What an accelerator would run, seen without one: the training step compiled 
 
 Prints one JSON object. Nothing runs: "compiled" is what XLA made of the program that the training command would run,
 "computed" follows from it and from what is published about the target. A GPU's library kernels are not tuned without
-the GPU, so there products of matrices may be done by other kernels than those counted here.
+the GPU, so there products of matrices may be done by other kernels than those counted here. Of a system that grows it
+is the last size, or that of --initial_size.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ from absl import flags
 from jax.sharding import AxisType, Mesh, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
-from benchmarks import hlo, plain, targets
+from benchmarks import hlo, plain, targets, workload
 from experiments.cli import command, schema
 from experiments.run.recipes import Recipe, all_options, resolve
 from jaxgan import models, systems
@@ -258,7 +259,7 @@ def roofline(
 
 def main() -> None:
     """Runs the command."""
-    recipe = resolve(schema.given_flags(all_options()), systems.names())
+    recipe = resolve(workload.grown_flags(schema.given_flags(all_options())), systems.names())
     lacking = targets.missing(_TARGET.value)
     if lacking is not None:
         raise UserError(f"--target={_TARGET.value}: {lacking}")

@@ -25,9 +25,7 @@ _PEER = flags.DEFINE_enum("peer", "torch", PEERS, "what jaxgan is compared with"
 
 def main() -> None:
     """Runs the command."""
-    given = schema.given_flags(all_options())
-    recipe = resolve(given, systems.names())
-    given = workload.fully_grown({**given, "model": recipe.model}, recipe)
+    given = workload.grown_flags(schema.given_flags(all_options()))
     recipe = resolve(given, systems.names())
     sides = {"jaxgan": {"side": "jaxgan", "flags": given}, **peers(recipe, given, _PEER.value)}
     result = compare(sides, rounds=ROUNDS.value, turn_seconds=TURN_SECONDS.value)

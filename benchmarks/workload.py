@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.run.recipes import Recipe
-from jaxgan import models
+from experiments.run.recipes import Recipe, resolve
+from jaxgan import models, systems
 from jaxgan.data.examples import Examples
 from jaxgan.data.heads import heads_of
 from jaxgan.data.sources import Sources
@@ -49,9 +49,11 @@ def _images(recipe: Recipe, batches: int, rng: np.random.Generator) -> np.ndarra
     return rng.integers(0, 256, (count, size, size, channels(recipe)), np.uint8)
 
 
-def fully_grown(given: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """Adds to the flags of a system that grows that it begins with its last size, unless they say with which."""
-    return {"initial_size": recipe.picture_size, **given} if hasattr(recipe, "initial_size") else given
+def grown_flags(given: dict[str, Any]) -> dict[str, Any]:
+    """Returns the flags of a run with its model; a system that grows begins with its last size unless they say else."""
+    recipe = resolve(given, systems.names())
+    grown = {"initial_size": recipe.picture_size} if hasattr(recipe, "initial_size") else {}
+    return {**grown, **given, "model": recipe.model}
 
 
 def cycle(recipe: Recipe) -> int:

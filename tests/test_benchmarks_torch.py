@@ -99,11 +99,10 @@ def test_every_network_learns(model, form, channels_last):
 
 
 def test_a_system_that_grows_is_timed_at_its_last_size_or_at_that_of_a_phase():
-    recipe = resolve({"model": "progan", "image_size": 16}, ("progan",))
-    assert workload.fully_grown({"model": "progan"}, recipe) == {"model": "progan", "initial_size": 16}
-    given = {"model": "progan", "initial_size": 8}
-    assert workload.fully_grown(given, recipe) == given
-    assert workload.fully_grown({"model": "pix2pix"}, recipe_of("pix2pix")) == {"model": "pix2pix"}
+    given = {"model": "progan", "image_size": 16}
+    assert workload.grown_flags(given) == {**given, "initial_size": 16}
+    assert workload.grown_flags({**given, "initial_size": 8}) == {**given, "initial_size": 8}
+    assert workload.grown_flags({"model": "pix2pix"}) == {"model": "pix2pix"}
     step = step_of("progan", initial_size=8)
     seen = []
     step.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[2:]))
