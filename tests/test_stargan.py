@@ -71,6 +71,24 @@ def test_a_discriminator_has_six_halvings_or_fewer(size, layers, patches):
     assert judged.source.shape == (3, patches, patches) and judged.classes.shape == (3, 5)
 
 
+def test_a_mask_of_nothing_leaves_the_picture_as_it_is_and_of_everything_paints_it():
+    network = StarGANGenerator(width=1, blocks=0, mask=True)
+    picture, labels = jnp.linspace(-1, 1, 2 * 8 * 8 * 3).reshape(2, 8, 8, 3), jnp.eye(5)[:2]
+    params = network.init(jax.random.key(0), picture, labels, train=True)["params"]
+    head = "Conv_3"  # after the stem and both halvings
+    assert params[head]["kernel"].shape == (7, 7, 1, 4)
+    found = {}
+    for share, weight in (("none", -1e4), ("all", 1e4)):
+        kernel = jnp.zeros_like(params[head]["kernel"]).at[3, 3, 0, 3].set(weight).at[3, 3, 0, 0].set(9.0)
+        # The last stage's only channel ends in a ReLU: where it is 0 the mask is one half.
+        changed = {**params, head: {"kernel": kernel}}
+        shift = {"scale": jnp.zeros(1), "bias": jnp.ones(1)}
+        last = sorted(name for name in params if name.startswith("InstanceNorm"))[-1]
+        found[share] = network.apply({"params": {**changed, last: shift}}, picture, labels, train=True)
+    np.testing.assert_allclose(found["none"], picture, atol=1e-6)
+    np.testing.assert_allclose(found["all"], np.broadcast_to(np.tanh([9.0, 0, 0]), picture.shape), atol=1e-6)
+
+
 def test_a_generator_keeps_the_shape_of_rectangles_too():
     network = StarGANGenerator(width=1, blocks=1)
     made, _ = jax.eval_shape(

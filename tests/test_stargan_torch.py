@@ -24,16 +24,24 @@ KINDS = (3, 2)
 ADAM = optax.adam(1e-3, b1=0.5, b2=0.999)
 
 
-def networks(side=SIDE, width=2, blocks=1, layers=3, labels=LABELS):
+def networks(side=SIDE, width=2, blocks=1, layers=3, labels=LABELS, mask=False):
     """Our two networks, and PyTorch's with random weights in float64, by name."""
     from reference import torch_play, torch_stargan
 
     theirs = {
-        "generator": torch_stargan.Generator(3, labels, width, blocks),
+        "generator": torch_stargan.Generator(3, labels, width, blocks, mask),
         "discriminator": torch_stargan.Discriminator(side, 3, labels, width, layers),
     }
     theirs = {name: torch_play.randomise(one, seed, "float64") for seed, (name, one) in enumerate(theirs.items(), 1)}
-    ours = stargan(image_size=side, labels=labels, width=width, blocks=blocks, discriminator_width=width, layers=layers)
+    ours = stargan(
+        image_size=side,
+        labels=labels,
+        width=width,
+        blocks=blocks,
+        mask=mask,
+        discriminator_width=width,
+        layers=layers,
+    )
     return dict(zip(theirs, ours, strict=True)), theirs
 
 
@@ -120,11 +128,11 @@ def drawn(state, index, real):
     return np.asarray(order), share
 
 
-def compare_steps(count, kinds, identity=0.0):
+def compare_steps(count, kinds, identity=0.0, mask=False):
     """Takes steps in both, and compares metrics, first gradients, weights and moments of Adam."""
     from reference import torch_stargan
 
-    ours, theirs = networks()
+    ours, theirs = networks(mask=mask)
     rules = Rules(*ours.values(), ADAM, ADAM, LABELS, tuple(range(LABELS)), kinds, CRITIC, class_weight=2.0)
     rules = dataclasses.replace(rules, identity_weight=identity)
     weights = rules.penalty_weight, rules.class_weight, rules.reconstruction_weight, rules.identity_weight
@@ -172,8 +180,8 @@ def test_a_step_of_labels_by_themselves_is_that_of_pytorch():
     compare_steps(1, ())
 
 
-def test_a_step_with_the_loss_of_identity_is_that_of_pytorch():
-    compare_steps(1, KINDS, identity=3.0)
+def test_a_step_with_a_mask_and_the_loss_of_identity_is_that_of_pytorch():
+    compare_steps(1, KINDS, identity=3.0, mask=True)
 
 
 def test_the_discriminators_gradient_with_its_penalty_is_that_of_pytorch():

@@ -21,9 +21,14 @@ Padding is with zeros on purpose. A label is the same all over its plane, and so
 reflections makes of it: a constant for each channel, which instance normalisation takes away, so that the generator
 would never learn what it is asked for. With zeros the margins differ from the middle.
 
+With `mask` the head has one channel more, whose sigmoid m says where the picture is repainted: m · tanh(…) + (1 − m) ·
+picture. Instance normalisation takes absolute colours away, and a narrow network finds it hard to paint a background
+as it was; with a mask it can leave it.
+
 Reference:
   Choi et al., "StarGAN: Unified Generative Adversarial Networks for Multi-Domain Image-to-Image Translation", 2018;
-  paddings, biases and normalisation are those of the authors' PyTorch program.
+  paddings, biases and normalisation are those of the authors' PyTorch program. The mask is that of Pumarola et al.,
+  "GANimation: Anatomically-aware Facial Animation from a Single Image", 2018, section 4.1, without its losses.
 """
 
 import functools
@@ -64,12 +69,14 @@ class StarGANGenerator(Network):
     Attributes:
       width: channels of the stem.
       blocks: number of residual blocks.
+      mask: whether the network also says where it repaints a picture.
     """
 
     image_shape: tuple[int, int, int] = (128, 128, 3)
     condition_dim: int = 5
     width: int = 64
     blocks: int = 6
+    mask: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, y: jax.Array, *, train: bool) -> jax.Array:
@@ -79,7 +86,7 @@ class StarGANGenerator(Network):
           UserError: for a height or width that is no multiple of 4, or below 8.
         """
         check_pictures(x, "StarGAN translates")
-        channels = x.shape[-1]
+        picture, channels = x, x.shape[-1]
         planes = jnp.broadcast_to(y.astype(x.dtype)[:, None, None], (*x.shape[:3], y.shape[-1]))
         stem = functools.partial(labelled_conv, channels=channels)
         x = jnp.concatenate([x, planes], axis=-1)
@@ -91,7 +98,11 @@ class StarGANGenerator(Network):
             x = x + self._normalised(self._convolution(4 * self.width, (3, 1, 1))(change))
         for factor in (2, 1):
             x = self._activated(self._convolution(factor * self.width, HALVE, ConvTranspose)(x))
-        return jnp.tanh(self._convolution(channels, (7, 1, 3))(x))
+        if not self.mask:
+            return jnp.tanh(self._convolution(channels, (7, 1, 3))(x))
+        x = self._convolution(channels + 1, (7, 1, 3))(x)
+        mask = nn.sigmoid(x[..., channels:])
+        return mask * jnp.tanh(x[..., :channels]) + (1.0 - mask) * picture
 
     def _convolution(
         self,
@@ -172,6 +183,7 @@ def stargan(
     labels: int = 5,
     width: int = 64,
     blocks: int = 6,
+    mask: bool = False,
     discriminator_width: int = 64,
     layers: int | None = None,
     dtype: Any = None,
@@ -184,6 +196,7 @@ def stargan(
       labels: length of what the generator is told.
       width: channels of the generator's first stage.
       blocks: residual blocks of the generator.
+      mask: whether the generator also says where it repaints a picture.
       discriminator_width: channels of the discriminator's first stage.
       layers: halvings of the discriminator; None: 6, or as many as lead to one pixel.
       dtype: compute dtype.
@@ -202,7 +215,9 @@ def stargan(
             f"--discriminator_layers={layers}: leaves nothing of pictures of {image_size} pixels; choose at most {most}"
         )
     shape = (image_size, image_size, channels)
-    generator = StarGANGenerator(dtype=dtype, image_shape=shape, condition_dim=labels, width=width, blocks=blocks)
+    generator = StarGANGenerator(
+        dtype=dtype, image_shape=shape, condition_dim=labels, width=width, blocks=blocks, mask=mask
+    )
     judge = StarGANDiscriminator(
         dtype=dtype, image_shape=shape, labels=labels, width=discriminator_width, layers=layers
     )

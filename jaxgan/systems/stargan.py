@@ -42,6 +42,11 @@ class StarganSettings(SystemSettings):
 
     width: int = option(64, "Channels of the generator's first stage", group="Model")
     blocks: int = option(6, "Residual blocks of the generator", group="Model")
+    mask: bool = option(
+        False,
+        "Have the generator also say where it repaints a picture, and keep the rest as it is (GANimation)",
+        group="Model",
+    )
     discriminator_width: int = option(64, "Channels of the discriminator's first stage", group="Model")
     discriminator_layers: int | None = option(
         None, "Halvings of the discriminator; default: 6, or fewer where they lead to one pixel", group="Model"
@@ -208,6 +213,7 @@ def build_rules(settings: StarganSettings, channels: int, kinds: Sequence[Head],
         labels=sum(sizes),
         width=settings.width,
         blocks=settings.blocks,
+        mask=settings.mask,
         discriminator_width=settings.discriminator_width,
         layers=settings.discriminator_layers,
         dtype=jnp.bfloat16 if settings.precision == "bfloat16" else None,

@@ -28,21 +28,25 @@ class Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """From pictures and labels to pictures."""
+    """From pictures and labels to pictures, with a mask as GANimation has it."""
 
-    def __init__(self, channels=3, labels=5, width=64, blocks=6):
+    def __init__(self, channels=3, labels=5, width=64, blocks=6, mask=False):
         super().__init__()
+        self.mask = mask
         layers = [nn.Conv2d(channels + labels, width, 7, 1, 3, bias=False), norm(width), nn.ReLU()]
         for n in (1, 2):
             layers += [nn.Conv2d(n * width, 2 * n * width, 4, 2, 1, bias=False), norm(2 * n * width), nn.ReLU()]
         layers += [Block(4 * width) for _ in range(blocks)]
         for n in (2, 1):
             layers += [nn.ConvTranspose2d(2 * n * width, n * width, 4, 2, 1, bias=False), norm(n * width), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels, 7, 1, 3, bias=False), nn.Tanh())
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels + mask, 7, 1, 3, bias=False))
 
     def forward(self, x, labels):
         planes = labels[:, :, None, None].repeat(1, 1, *x.shape[2:])
-        return self.layers(torch.cat([x, planes], dim=1))
+        made = self.layers(torch.cat([x, planes], dim=1))
+        if not self.mask:
+            return torch.tanh(made)
+        return torch.lerp(x, torch.tanh(made[:, :-1]), torch.sigmoid(made[:, -1:]))
 
 
 class Discriminator(nn.Module):
