@@ -155,6 +155,8 @@ def test_rows_of_a_system_that_is_no_tutorial_s():
         train_step.peers(recipe_of("pix2pix", precision="bfloat16"), {"model": "pix2pix"}, "torch")
     with pytest.raises(UserError, match="generator"):
         step_of("cyclegan", generator="unet", blocks=None)
+    with pytest.raises(UserError, match="spectral_norm"):
+        step_of("infogan_faces", spectral_norm=True)
 
 
 @pytest.mark.slow

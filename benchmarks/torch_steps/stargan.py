@@ -28,7 +28,7 @@ class Step(TimedStep):
         self.kinds = sizes if recipe.class_loss == "softmax" else ()
         columns = list(itertools.chain(*(range(*kind.columns.indices(examples.condition_dim)) for kind in kinds)))
         size, colours = recipe.picture_size, channels(recipe)
-        generator = torch_stargan.Generator(colours, sum(sizes), recipe.width, recipe.blocks)
+        generator = torch_stargan.Generator(colours, sum(sizes), recipe.width, recipe.blocks, recipe.mask)
         for layer in generator.modules():
             if isinstance(layer, nn.InstanceNorm2d):  # with running statistics there, which nobody reads
                 layer.running_mean = layer.running_var = None
@@ -60,7 +60,10 @@ class Step(TimedStep):
             scores, classes = self.discriminator(fake)
             back = (self.generator(fake, labels) - real).abs().mean()
             of_class = recipe.class_weight * torch_stargan.class_loss(classes, targets, self.kinds)
-            descend(self.for_generator, of_class + recipe.reconstruction_weight * back - scores.mean())
+            loss = of_class + recipe.reconstruction_weight * back - scores.mean()
+            if recipe.identity_weight:
+                loss = loss + recipe.identity_weight * (self.generator(real, labels) - real).abs().mean()
+            descend(self.for_generator, loss)
 
     def _discriminator_step(self, real: torch.Tensor, labels: torch.Tensor, fake: torch.Tensor) -> None:
         scores, classes = self.discriminator(torch.cat([real, fake]))  # no layer looks at a whole batch

@@ -28,7 +28,7 @@ as it was; with a mask it can leave it.
 Reference:
   Choi et al., "StarGAN: Unified Generative Adversarial Networks for Multi-Domain Image-to-Image Translation", 2018;
   paddings, biases and normalisation are those of the authors' PyTorch program. The mask is that of Pumarola et al.,
-  "GANimation: Anatomically-aware Facial Animation from a Single Image", 2018, section 4.1, without its losses.
+  "GANimation: Anatomically-aware Facial Animation from a Single Image", 2018, without its losses.
 """
 
 import functools
