@@ -15,7 +15,7 @@ from jaxgan.systems.gan import build_gan, build_rules
 pytestmark = pytest.mark.slow
 
 IMAGES = jax.random.uniform(jax.random.key(0), (64, 16, 12, 3), minval=-1, maxval=1)
-ALL = ("color", "translation", "cutout")
+ALL = ("color", "translation", "cutout", "affine")
 KEY = jax.random.key(7)
 
 
@@ -65,6 +65,29 @@ def test_cutouts_are_half_of_each_side_about_any_pixel():
     assert (heights.min(), heights.max(), widths.min(), widths.max()) == (4, 8, 4, 7)
     assert set(rows.argmax(axis=1)) == set(range(13)) and set(columns.argmax(axis=1)) == set(range(10))
     assert 0.45 < np.mean(heights == 8) < 0.62  # 9 of 17
+
+
+def test_an_affine_change_by_hand():
+    image = jnp.zeros((33, 33)).at[6, 16].set(1.0)  # ten pixels above the centre
+
+    def place(**draws):
+        names = ("turn", "lean", "width", "height", "right", "down")
+        given = jnp.array([[draws.get(name, 0.0) for name in names]])
+        moved = augmentation.affine(image[None, :, :, None], given)[0, :, :, 0]
+        rows, columns = np.meshgrid(np.arange(33) - 16, np.arange(33) - 16, indexing="ij")
+        return (rows * moved).sum() / moved.sum(), (columns * moved).sum() / moved.sum()
+
+    np.testing.assert_allclose(place(), (-10, 0), atol=1e-5)
+    np.testing.assert_allclose(place(right=1.0, down=-0.5), (-10 - 33 / 32, 33 / 16), atol=1e-4)
+    # A point between pixels is read bilinearly, which moves its centre by up to a tenth of a pixel.
+    np.testing.assert_allclose(place(height=1.0), (-12, 0), atol=0.1)
+    np.testing.assert_allclose(place(height=-1.0, width=1.0), (-10 / 1.2, 0), atol=0.1)
+    np.testing.assert_allclose(place(lean=1.0), (-10, 3), atol=1e-4)
+    angle = np.deg2rad(20)
+    np.testing.assert_allclose(place(turn=1.0), (-10 * np.cos(angle), -10 * np.sin(angle)), atol=0.1)  # to the left
+    # Turned about the centre, and only then shifted.
+    both = (-10 * np.cos(angle), -10 * np.sin(angle) + 33 / 16)
+    np.testing.assert_allclose(place(turn=1.0, right=1.0), both, atol=0.1)
 
 
 def test_colours_have_their_bounds():
@@ -139,5 +162,5 @@ def test_it_is_a_setting_that_refuses_other_words():
     expected = augmentation.build(("color", "cutout"))(KEY, IMAGES, None)
     np.testing.assert_array_equal(rules.augment_both(KEY, IMAGES, None), expected)
     assert build_rules(default_recipe("dcgan_64"), build_gan(default_recipe("dcgan_64"), 3, 0)).augment_both is None
-    with pytest.raises(UserError, match="diffaugment=colour: 'colour' is none of color, translation, cutout"):
+    with pytest.raises(UserError, match="diffaugment=colour: 'colour' is none of color, translation, cutout, affine"):
         dataclasses.replace(recipe, diffaugment="colour").check()

@@ -11,8 +11,8 @@ from jaxgan.systems.settings import SystemSettings, option, require_positive
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AugmentationSettings(SystemSettings):
-    """Settings with DiffAugment and ADA, which change real and generated pictures in both players' steps."""
+class FixedAugmentationSettings(SystemSettings):
+    """Settings with DiffAugment, which changes real and generated pictures in both players' steps."""
 
     diffaugment: str | None = option(
         None,
@@ -20,6 +20,21 @@ class AugmentationSettings(SystemSettings):
         "default: none",
         group="Augmentation",
     )
+
+    def check(self) -> None:
+        """Raises a UserError for a policy that there is not."""
+        super().check()
+        policies_of(self.diffaugment)
+
+    def fixed_augmentation(self) -> Augmentation | None:
+        """Returns what all pictures pass, or None."""
+        return differentiable_augmentation.build(policies_of(self.diffaugment))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentationSettings(FixedAugmentationSettings):
+    """Settings with ADA too, which does so the more often the surer the discriminator is."""
+
     ada: bool = option(
         False,
         "Augment all pictures that the discriminator sees, the more often the surer it is of the real ones (ADA)",
@@ -37,14 +52,9 @@ class AugmentationSettings(SystemSettings):
     def check(self) -> None:
         """Raises a UserError for a value out of range."""
         super().check()
-        policies_of(self.diffaugment)
         require_positive(self, "ada_kimg")
         if not -1 < self.ada_target < 1:
             raise UserError(f"--ada_target={self.ada_target}: must be between -1 and 1, as a mean sign is")
-
-    def fixed_augmentation(self) -> Augmentation | None:
-        """Returns what all pictures pass, or None."""
-        return differentiable_augmentation.build(policies_of(self.diffaugment))
 
     def adaptive_augmentation(self) -> AdaptiveAugmentation | None:
         """Returns how the probability of augmentations is adjusted, or None."""

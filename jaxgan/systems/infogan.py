@@ -20,18 +20,19 @@ from jaxgan.models.blocks import UPSAMPLING
 from jaxgan.models.infogan import Codes
 from jaxgan.systems import infogan_outputs, information
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, two_player_report
+from jaxgan.systems.augmentation_settings import FixedAugmentationSettings
 from jaxgan.systems.infogan_outputs import CodedLatentOutput
 from jaxgan.systems.information import Rules
 from jaxgan.systems.outputs import Outputs, ScoreOutput
 from jaxgan.systems.schedule import BatchSchedule
-from jaxgan.systems.settings import Family, SystemSettings, option, require_positive, require_shares
+from jaxgan.systems.settings import Family, option, require_positive, require_shares
 from jaxgan.systems.system import Panel, Report, System
 
 TERMS = {"categorical_information": "categorical codes", "continuous_information": "continuous codes"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InfoGANSettings(SystemSettings):
+class InfoGANSettings(FixedAugmentationSettings):
     """What an InfoGAN can be told."""
 
     noise_dim: int | None = option(
@@ -190,6 +191,7 @@ def build_rules(settings: InfoGANSettings, channels: int) -> Rules:
         continuous_weight=settings.continuous_weight,
         average_decay=settings.average_decay,
         loss=ADVERSARIAL_LOSSES[settings.loss],
+        augment=settings.fixed_augmentation(),
     )
 
 

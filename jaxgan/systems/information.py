@@ -14,6 +14,7 @@ Reference:
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,12 +23,14 @@ import optax
 
 from jaxgan.models.infogan import Belief, Codes, InfoGAN
 from jaxgan.ops import noise, pixels
+from jaxgan.ops.augment import Augmentation
 from jaxgan.systems.adversarial import GANState
 from jaxgan.systems.adversarial_losses import ADVERSARIAL_LOSSES, AdversarialLoss
 from jaxgan.systems.batches import check_batch, only_batch
 from jaxgan.systems.players import Player, apply, mean_over_devices, moving_average, new_player, update
 
 Batch = dict[str, jax.Array]
+Show = Callable[[jax.Array], jax.Array]
 Metrics = dict[str, jax.Array]
 
 
@@ -43,6 +46,8 @@ class Rules:
       continuous_weight: of that of the continuous codes.
       average_decay: decay of a moving average of the generator, from which samples are drawn; None: no average.
       loss: of both players, to which the information is added.
+      augment: of all pictures that the discriminator and Q see, (key, images, axis_name) -> images, or None. What a
+        code means must then be seen in a picture that has been changed.
     """
 
     gan: InfoGAN
@@ -52,6 +57,7 @@ class Rules:
     continuous_weight: float = 1.0
     average_decay: float | None = None
     loss: AdversarialLoss = ADVERSARIAL_LOSSES["nonsaturating"]
+    augment: Augmentation | None = None
 
 
 @functools.partial(jax.jit, static_argnames=("count", "codes", "axis_name"))  # dozens of small programs without it
@@ -151,8 +157,27 @@ def train_step(state: GANState, batch: Batch, rules: Rules, axis_name: str | Non
     check_batch(batch, rules.gan.image_shape)
     images = only_batch(batch["image"], "an InfoGAN")
     key = jax.random.fold_in(state.key, state.step)
-    latents = [draw_latents(part, len(images), rules.gan.codes, axis_name) for part in jax.random.split(key)]
-    return take_step(state, pixels.normalize(images), latents[0], latents[1], rules, axis_name)
+    *for_players, for_augmentations = jax.random.split(key, 3)
+    latents = [draw_latents(part, len(images), rules.gan.codes, axis_name) for part in for_players]
+    show = augmentations(for_augmentations, rules, axis_name)
+    return take_step(state, pixels.normalize(images), latents[0], latents[1], rules, axis_name, show)
+
+
+def augmentations(key: jax.Array, rules: Rules, axis_name: str | None) -> tuple[Show, Show, Show]:
+    """Returns what pictures pass before they are judged: real and generated ones, and those of the generator's step."""
+
+    def bound(number: int) -> Show:
+        augment = rules.augment
+        if augment is None:
+            return unchanged
+        return lambda images: augment(jax.random.fold_in(key, number), images, axis_name)
+
+    return bound(0), bound(1), bound(2)
+
+
+def unchanged(images: jax.Array) -> jax.Array:
+    """Returns pictures as they are."""
+    return images
 
 
 def take_step(
@@ -162,19 +187,20 @@ def take_step(
     generator_latents: jax.Array,
     rules: Rules,
     axis_name: str | None = None,
+    show: tuple[Show, Show, Show] = (unchanged,) * 3,
 ) -> tuple[GANState, Metrics]:
     """Takes one step with given latents, (N, latent_dim) for each player; images (N, H, W, C). See `train_step`."""
     gan: Any = rules.gan.on(axis_name)
     rules = dataclasses.replace(rules, gan=gan)
     fakes, _ = apply(rules.gan.generator, state.generator.variables, discriminator_latents)
     (_, (metrics, collections)), gradient = jax.value_and_grad(discriminator_loss, has_aux=True)(
-        state.discriminator.params, state.discriminator, images, fakes, discriminator_latents, rules
+        state.discriminator.params, state.discriminator, show[0](images), show[1](fakes), discriminator_latents, rules
     )
     discriminator = update(state.discriminator, gradient, rules.discriminator_optimizer, axis_name)
     discriminator = discriminator.with_collections(collections)
 
     (_, (others, collections)), gradient = jax.value_and_grad(generator_loss, has_aux=True)(
-        state.generator.params, state.generator, discriminator, generator_latents, rules
+        state.generator.params, state.generator, discriminator, generator_latents, rules, show[2]
     )
     generator = update(state.generator, gradient, rules.generator_optimizer, axis_name)
     generator = generator.with_collections(collections)
@@ -217,7 +243,7 @@ def discriminator_loss(
 
 
 def generator_loss(
-    params: Any, player: Player, discriminator: Player, latents: jax.Array, rules: Rules
+    params: Any, player: Player, discriminator: Player, latents: jax.Array, rules: Rules, show: Show = unchanged
 ) -> tuple[jax.Array, tuple[Metrics, Any]]:
     """Computes the loss of the generator: that of the rules, −mean log D(G(z)) in the source, − the information.
 
@@ -227,13 +253,14 @@ def generator_loss(
       discriminator: that judges the pictures, and Q.
       latents: (N, latent_dim).
       rules: for the networks and the weights.
+      show: what the generated pictures pass.
 
     Returns:
       The loss, the metrics of `train_step`, and the generator's collections after the pass. The discriminator's
       statistics are of what it learns from, and do not move here.
     """
     fakes, collections = apply(rules.gan.generator, {**player.variables, "params": params}, latents)
-    (logits, believed), _ = apply(rules.gan.discriminator, discriminator.variables, fakes, read_codes=True)
+    (logits, believed), _ = apply(rules.gan.discriminator, discriminator.variables, show(fakes), read_codes=True)
     loss = rules.loss.generator_loss(logits)
     terms = information(believed, latents, rules.gan.codes)
     return loss - _weighted(terms, rules), ({"g_loss": loss, **terms}, collections)
