@@ -170,7 +170,12 @@ def load_domains(
 
 
 def load_recoloured(
-    dataset: str, *, image_size: int, part: str, num_examples: int, cache_dir: str | os.PathLike | None = None
+    dataset: str = "avatars",
+    *,
+    image_size: int,
+    part: str,
+    num_examples: int,
+    cache_dir: str | os.PathLike | None = None,
 ) -> Examples:
     """Opens faces of the split "test" of avatars, each of them also in another colour of its hair or its eyes.
 
