@@ -29,7 +29,7 @@ class Step(TimedStep):
 
     def __init__(self, recipe: Recipe, *, channels_last: bool, form: str | None = None) -> None:
         super().__init__(recipe, channels_last=channels_last)
-        refuse(recipe, "average_decay", "spectral_norm", "upsampling", "loss")
+        refuse(recipe, "average_decay", "spectral_norm", "upsampling", "loss", "diffaugment")
         self.codes, of_digits = recipe.settings.codes, recipe.model == "infogan_mnist"
         generator, judge = (of_digits_networks if of_digits else of_faces_networks)(recipe)
         self.generator, self.discriminator = self.placed(generator), self.placed(judge)
