@@ -50,7 +50,7 @@ def _images(recipe: Recipe, batches: int, rng: np.random.Generator) -> np.ndarra
 
 
 def grown_flags(given: dict[str, Any]) -> dict[str, Any]:
-    """Returns the flags of a run with its model; a system that grows begins with its last size unless they say else."""
+    """Returns the flags of a run with its model; a system that grows begins with its last size by default."""
     recipe = resolve(given, systems.names())
     grown = {"initial_size": recipe.picture_size} if hasattr(recipe, "initial_size") else {}
     return {**grown, **given, "model": recipe.model}

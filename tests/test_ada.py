@@ -15,6 +15,7 @@ from jaxgan import models
 from jaxgan.host.errors import UserError
 from jaxgan.ops import adaptive_augmentation as augmentation
 from jaxgan.ops.adaptive_augmentation import Draw
+from jaxgan.ops.affine_maps import warp
 from jaxgan.systems import adversarial
 from jaxgan.systems.ada import AdaptiveAugmentation, ADAState, adjusted
 from jaxgan.systems.gan import build_gan, build_rules
@@ -37,7 +38,7 @@ def only(count=1, **values):
 def moved(image, **values):
     """An image (H, W, C) under some geometric operations."""
     matrices = augmentation.geometry(only(**{name: jnp.array([value]) for name, value in values.items()}), 0.5, (8, 8))
-    return np.asarray(augmentation.warp(image[None], matrices)[0])
+    return np.asarray(warp(image[None], matrices)[0])
 
 
 def colored(image, **values):
@@ -139,7 +140,7 @@ def test_values_and_gradients_are_pytorchs():
 
         def ours(x):
             return augmentation.recolor(
-                augmentation.warp(x, augmentation.geometry(draws, 0.7, (7, 9))), augmentation.colors(draws, 0.7)
+                warp(x, augmentation.geometry(draws, 0.7, (7, 9))), augmentation.colors(draws, 0.7)
             )
 
         found, pull_back = jax.vjp(ours, jnp.asarray(images))

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 
 import jax
 import jax.numpy as jnp
@@ -108,7 +107,7 @@ from jaxgan.training import compile_ahead
 from jaxgan.training.signals import Interrupted
 
 def main():
-    thread = threading.Thread(target=threading.Event().wait, args=(60,), name=compile_ahead._NAME)
+    thread = threading.Thread(target=threading.Event().wait, args=(600,), name=compile_ahead._NAME)
     thread.start()
     raise Interrupted(15, "Stopped at step 3.")
 
@@ -117,9 +116,8 @@ command.run(main)
 
 
 def test_a_stopped_command_does_not_wait_for_a_compilation():
-    began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", WAITING], capture_output=True, text=True, env={**os.environ, "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(  # which the thread would outlive
+        [sys.executable, "-c", WAITING], capture_output=True, text=True, env=environment, timeout=300
     )
     assert (done.returncode, done.stderr) == (143, "Stopped at step 3.\n")
-    assert time.monotonic() - began < 50

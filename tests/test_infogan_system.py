@@ -85,7 +85,8 @@ def test_settings_reach_the_networks_and_the_rules():
     chosen = settings_of(model="infogan_faces", image_size=16, spectral_norm=True, upsampling="nearest", loss="hinge")
     rules = infogan.build_rules(chosen, channels=3)
     assert rules.gan.discriminator.spectral_norm and rules.gan.generator.upsampling == "nearest"
-    assert rules.loss is ADVERSARIAL_LOSSES["hinge"]
+    assert rules.loss is ADVERSARIAL_LOSSES["hinge"] and rules.augment is None
+    assert infogan.build_rules(settings_of(diffaugment="affine"), channels=1).augment is not None
     without = settings_of(categorical_codes="", continuous_codes=3)
     assert without.codes == Codes(62, (), 3)
     assert "categorical_information" not in infogan.build_report(without.codes, "nonsaturating").metrics

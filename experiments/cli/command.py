@@ -147,8 +147,8 @@ def _fail(message: str) -> NoReturn:
 
 def _leave(status: Any) -> NoReturn:
     """Ends a process that has failed or was asked to; the status is as in ``sys.exit``."""
-    # At its usual end JAX would wait for the other processes, and abort; Python would wait for a program that is being
-    # compiled, and that nobody needs any more.
+    # At its usual end JAX would wait for the other processes, and abort; Python would wait for the thread that compiles
+    # the next program in vain.
     if jax.distributed.is_initialized() or compile_ahead.is_under_way():
         sys.stdout.flush()
         sys.stderr.flush()

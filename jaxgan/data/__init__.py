@@ -17,7 +17,10 @@ __all__ = ["Examples", "from_arrays", "load", "load_domains", "load_recoloured"]
 _AVATAR_SEEDS = {"train": 0, "test": 1}
 _PREVIEWED = 16  # pairs of the split "test" that come with the split "train"
 
-AVATARS = ("avatars", "avatars_recolourable")
+RECOLOURABLE = "avatars_recolourable"
+"""Faces whose backgrounds and accessories suit every colour of hair."""
+
+AVATARS = ("avatars", RECOLOURABLE)
 """The sources of single faces that the library draws."""
 
 DRAWN = (*AVATARS, "avatars_pairs", "avatars_domains")
@@ -81,7 +84,7 @@ def load(
         from jaxgan.data import avatars
 
         seed = _AVATAR_SEEDS[_known_split(dataset, split, tuple(_AVATAR_SEEDS))]
-        any_hair = dataset == "avatars_recolourable"
+        any_hair = dataset == RECOLOURABLE
         return avatars.load(size=image_size, count=num_examples, seed=seed, any_hair=any_hair, cache_dir=cache_dir)
     if dataset == "avatars_pairs":
         return _avatars_pairs(split, num_examples, pair_input=pair_input, size=image_size, cache_dir=cache_dir)
@@ -195,7 +198,7 @@ def load_recoloured(
     from jaxgan.data.avatars import recoloured
 
     seed = _AVATAR_SEEDS["test"]
-    any_hair = dataset == "avatars_recolourable"
+    any_hair = dataset == RECOLOURABLE
     return recoloured.load(
         part=part, size=image_size, count=num_examples, seed=seed, any_hair=any_hair, cache_dir=cache_dir
     )

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.ops import noise
-from jaxgan.ops.augment import bilinear
+from jaxgan.ops.affine_maps import product, rotation, scaling, translation, warp
 
 
 class Draw(NamedTuple):
@@ -106,16 +106,16 @@ def geometry(draws: dict[str, Draw], probability: jax.Array, size: tuple[int, in
 
     scale, stretch = jnp.exp2(0.2 * gated("scale")), jnp.exp2(0.2 * gated("stretch"))
     steps = (
-        _scaling(1 - 2 * gated("flip"), jnp.ones_like(scale)),
-        _rotation(0.5 * np.pi * gated("quarter_turns")),
-        _translation(-jnp.round(gated("whole_shift") * side)),
-        _scaling(1 / scale, 1 / scale),
-        _rotation(gated("rotation_before", turning)),
-        _scaling(1 / stretch, stretch),
-        _rotation(gated("rotation_after", turning)),
-        _translation(-0.125 * gated("shift") * side),
+        scaling(1 - 2 * gated("flip"), jnp.ones_like(scale)),
+        rotation(0.5 * np.pi * gated("quarter_turns")),
+        translation(-jnp.round(gated("whole_shift") * side)),
+        scaling(1 / scale, 1 / scale),
+        rotation(gated("rotation_before", turning)),
+        scaling(1 / stretch, stretch),
+        rotation(gated("rotation_after", turning)),
+        translation(-0.125 * gated("shift") * side),
     )
-    return functools.reduce(_product, steps)
+    return functools.reduce(product, steps)
 
 
 def colors(draws: dict[str, Draw], probability: jax.Array) -> jax.Array:
@@ -135,30 +135,7 @@ def colors(draws: dict[str, Draw], probability: jax.Array) -> jax.Array:
         grey + jnp.cos(hue) * (unit - grey) + jnp.sin(hue) * across,
         grey + jnp.exp2(gated("saturation")) * (unit - grey),
     )
-    return functools.reduce(lambda before, after: _product(_linear(after), before), steps, brighter)
-
-
-def warp(images: jax.Array, matrices: jax.Array) -> jax.Array:
-    """Reads each pixel of the result where it comes from, bilinearly, with mirrors at the edges.
-
-    Args:
-      images: (N, H, W, C).
-      matrices: (N, 3, 3), from (x, y, 1) in the result to where it is in the image; both about the centre, in pixels.
-
-    Returns:
-      (N, H, W, C), in the dtype of the images.
-    """
-    height, width = images.shape[1:3]
-    rows, columns = (jnp.arange(side, dtype=matrices.dtype) - (side - 1) / 2 for side in (height, width))
-    y, x = jnp.meshgrid(rows, columns, indexing="ij")
-
-    def one(image: jax.Array, matrix: jax.Array) -> jax.Array:
-        source_x, source_y = (line[0] * x + line[1] * y + line[2] for line in matrix[:2])
-        return bilinear(
-            image, _mirrored(source_y + (height - 1) / 2, height), _mirrored(source_x + (width - 1) / 2, width)
-        )
-
-    return jax.vmap(one)(images, matrices)
+    return functools.reduce(lambda before, after: product(_linear(after), before), steps, brighter)
 
 
 def recolor(images: jax.Array, matrices: jax.Array) -> jax.Array:
@@ -177,40 +154,6 @@ def _where(happens: jax.Array, value: jax.Array) -> jax.Array:
     return jnp.where(happens.reshape(happens.shape + (1,) * (value.ndim - 1)), value, 0)
 
 
-def _mirrored(position: jax.Array, length: int) -> jax.Array:
-    """Reflects positions about the first and the last pixel, until they are from 0 to length − 1."""
-    if length == 1:
-        return jnp.zeros_like(position)
-    position = jnp.mod(position, 2 * (length - 1))
-    return jnp.minimum(position, 2 * (length - 1) - position)
-
-
-def _product(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Multiplies matrices (N, n, n) without the rounding that some accelerators do by default."""
-    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
-
-
 def _linear(matrices: jax.Array) -> jax.Array:
     """Puts linear maps of colours (N, 3, 3) into matrices (N, 4, 4)."""
     return jnp.pad(matrices, ((0, 0), (0, 1), (0, 1))).at[:, 3, 3].set(1.0)
-
-
-def _rotation(angle: jax.Array) -> jax.Array:
-    """Returns where the pixels of pictures come from that are turned anticlockwise by angles (N,): (N, 3, 3)."""
-    cos, sin, zero, one = jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle), jnp.ones_like(angle)
-    return _stacked([[cos, -sin, zero], [sin, cos, zero], [zero, zero, one]])
-
-
-def _scaling(x: jax.Array, y: jax.Array) -> jax.Array:
-    zero, one = jnp.zeros_like(x), jnp.ones_like(x)
-    return _stacked([[x, zero, zero], [zero, y, zero], [zero, zero, one]])
-
-
-def _translation(shift: jax.Array) -> jax.Array:
-    x, y = shift[:, 0], shift[:, 1]
-    zero, one = jnp.zeros_like(x), jnp.ones_like(x)
-    return _stacked([[one, zero, x], [zero, one, y], [zero, zero, one]])
-
-
-def _stacked(rows: list[list[jax.Array]]) -> jax.Array:
-    return jnp.stack([jnp.stack(row, axis=-1) for row in rows], axis=-2)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from jaxgan.host.errors import UserError
 from jaxgan.ops import noise
-from jaxgan.ops.adaptive_augmentation import warp
+from jaxgan.ops.affine_maps import leaning, product, rotation, scaling, translation, warp
 from jaxgan.ops.augment import Augmentation
 
 Change = Callable[[jax.Array, jax.Array], jax.Array]
@@ -147,22 +147,15 @@ def affine(images: jax.Array, draws: jax.Array) -> jax.Array:
         sixteenth of each side.
     """
     height, width = images.shape[1:3]
-    zero, one = jnp.zeros_like(draws[:, 0]), jnp.ones_like(draws[:, 0])
-    angle, lean, (wider, higher) = jnp.deg2rad(20.0) * draws[:, 0], 0.3 * draws[:, 1], 1.2 ** draws[:, 2:4].T
-    right, down = draws[:, 4] * width / 16, draws[:, 5] * height / 16
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-
-    def product(rows: list[list[jax.Array]], after: jax.Array) -> jax.Array:
-        matrices = jnp.stack([jnp.stack(row, axis=-1) for row in rows], axis=-2)
-        return jnp.matmul(matrices, after, precision=jax.lax.Precision.HIGHEST)
-
-    # Where a pixel comes from: the shift is undone first, then the turn, the lean and the stretch.
-    unmoved = jnp.broadcast_to(jnp.eye(3, dtype=draws.dtype), (len(images), 3, 3))
-    unmoved = product([[one, zero, -right], [zero, one, -down], [zero, zero, one]], unmoved)
-    unmoved = product([[cos, -sin, zero], [sin, cos, zero], [zero, zero, one]], unmoved)
-    unmoved = product([[one, lean, zero], [zero, one, zero], [zero, zero, one]], unmoved)
-    unmoved = product([[1 / wider, zero, zero], [zero, 1 / higher, zero], [zero, zero, one]], unmoved)
-    return warp(images, unmoved)
+    wider, higher = 1.2 ** draws[:, 2:4].T
+    steps = (
+        translation(-draws[:, 4:] * jnp.array([width, height], draws.dtype) / 16),
+        rotation(jnp.deg2rad(20.0) * draws[:, 0]),
+        leaning(0.3 * draws[:, 1]),
+        scaling(1 / wider, 1 / higher),
+    )
+    # Where a pixel comes from: the shift is undone first, the stretch last.
+    return warp(images, functools.reduce(lambda before, step: product(step, before), steps))
 
 
 def _affine(images: jax.Array, keys: jax.Array) -> jax.Array:

@@ -260,8 +260,8 @@ def learning_rate(settings: StarganSettings, first: float, iteration: jax.typing
     return first * jnp.maximum(0.0, 1.0 - fallen / falling)
 
 
-def build_report(identity: bool = False) -> Report:
-    """Returns what the metrics of the step mean, with the difference of translations into a picture's own labels."""
+def build_report(identity: bool) -> Report:
+    """Returns what the metrics of the step mean, with the loss of identity or without."""
     differences = {
         "reconstruction": "after there and back",
         **({"identity": "by their own labels"} if identity else {}),

@@ -85,7 +85,7 @@ def load(
         "size": int(size),
         "count": int(count),
         "seed": int(seed),
-        **({"any_hair": True} if any_hair else {}),
+        **({"any_hair": True} if any_hair else {}),  # Those without keep the names of their entries.
     }
     stacked = cache.load_or_build(
         "avatars_recoloured",
